@@ -1,0 +1,147 @@
+package bus
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LayerID names a policy layer: "base", "division/440100" or
+// "department/114400000069401674".
+type LayerID string
+
+// BaseLayer is the layer that ships with the release, the only one that grants.
+const BaseLayer LayerID = "base"
+
+// DivisionLayer names a division's layer.
+func DivisionLayer(code DivisionCode) LayerID { return LayerID("division/" + string(code)) }
+
+// DepartmentLayer names a department's layer.
+func DepartmentLayer(id USCC) LayerID { return LayerID("department/" + string(id)) }
+
+// Split returns the kind ("base", "division", "department") and what it is of.
+func (l LayerID) Split() (kind, of string) {
+	kind, of, _ = strings.Cut(string(l), "/")
+	return kind, of
+}
+
+// Layer is one layer's policy as the directory keeps it.
+type Layer struct {
+	ID       LayerID           `json:"id"`
+	Modules  map[string]string `json:"modules"` // file name → Rego v1 source, tests included
+	Revision Revision          `json:"revision"`
+}
+
+// Reason is why a layer denies.
+type Reason struct {
+	Layer   LayerID `json:"layer"`
+	Code    string  `json:"code"`
+	Message Text    `json:"message"`
+}
+
+// MaskMethod says what a mask leaves of a value.
+type MaskMethod string
+
+// The mask methods, from the one that leaves least.
+const (
+	MaskDrop    MaskMethod = "drop"    // the item is left out
+	MaskNull    MaskMethod = "null"    // the value becomes null
+	MaskSurname MaskMethod = "surname" // the surname, the rest starred
+	MaskCounty  MaskMethod = "county"  // an address cut after its county
+	MaskKeep    MaskMethod = "keep"    // head and tail characters, the rest starred
+)
+
+var maskOrder = []MaskMethod{MaskDrop, MaskNull, MaskSurname, MaskCounty, MaskKeep}
+
+// Mask says how the value of one item is masked.
+type Mask struct {
+	Method MaskMethod `json:"method"`
+	Head   int        `json:"head,omitempty"` // characters kept in front, MaskKeep
+	Tail   int        `json:"tail,omitempty"` // characters kept at the end, MaskKeep
+}
+
+// Valid reports whether m is a mask that the bus can apply.
+func (m Mask) Valid() bool {
+	return slices.Contains(maskOrder, m.Method) && m.Head >= 0 && m.Tail >= 0
+}
+
+// Stricter returns the mask that leaves less; of two MaskKeep the shorter head
+// and the shorter tail.
+func (m Mask) Stricter(other Mask) Mask {
+	if m.Method == MaskKeep && other.Method == MaskKeep {
+		return Mask{MaskKeep, min(m.Head, other.Head), min(m.Tail, other.Tail)}
+	}
+	if slices.Index(maskOrder, other.Method) < slices.Index(maskOrder, m.Method) {
+		return other
+	}
+	return m
+}
+
+// Obligations are what must be done to data before it goes on. The zero value
+// hands out no item.
+type Obligations struct {
+	Items []ItemID        `json:"items"`           // what may pass, in order
+	Masks map[ItemID]Mask `json:"masks,omitempty"` // how each is masked
+}
+
+// Verdict is what one layer says of a request.
+type Verdict struct {
+	Layer    LayerID
+	Revision Revision
+	Allow    bool // only the base layer's counts
+	Reasons  []Reason
+	Items    []ItemID // nil: no restriction
+	Masks    map[ItemID]Mask
+}
+
+// Decision is the answer of the policy decision point to one request.
+type Decision struct {
+	ID          string               `json:"id"`
+	Action      string               `json:"action"`
+	At          time.Time            `json:"at"`
+	Allow       bool                 `json:"allow"`
+	Reasons     []Reason             `json:"reasons,omitempty"`
+	Obligations Obligations          `json:"obligations"`
+	Layers      map[LayerID]Revision `json:"layers"`
+	Index       Revision             `json:"index"` // directory index it was made at
+}
+
+// Combine unites the verdicts of the layers over the requested items: allowed
+// only if the base layer grants and no layer denies; an item passes only if
+// every layer lets it; of two masks the stricter holds. Reasons come sorted by
+// layer and code, so that equal verdicts give equal decisions.
+func Combine(requested []ItemID, verdicts []Verdict) (allow bool, reasons []Reason, ob Obligations) {
+	items := slices.Clone(requested)
+	masks := map[ItemID]Mask{}
+	for _, v := range verdicts {
+		if v.Layer == BaseLayer {
+			allow = v.Allow
+		}
+		reasons = append(reasons, v.Reasons...)
+		if v.Items != nil {
+			items = slices.DeleteFunc(items, func(id ItemID) bool { return !slices.Contains(v.Items, id) })
+		}
+		for id, m := range v.Masks {
+			if have, ok := masks[id]; ok {
+				m = have.Stricter(m)
+			}
+			masks[id] = m
+		}
+	}
+	slices.SortFunc(reasons, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message.EN, b.Message.EN))
+	})
+	if len(reasons) > 0 || !allow {
+		return false, reasons, Obligations{}
+	}
+	for id := range masks {
+		if !slices.Contains(items, id) {
+			delete(masks, id)
+		}
+	}
+	if len(masks) == 0 {
+		masks = nil
+	}
+	return true, nil, Obligations{Items: items, Masks: masks}
+}

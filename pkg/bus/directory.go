@@ -1,0 +1,186 @@
+package bus
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Revision is the directory index at which an entry last changed; 0 means it
+// does not exist. It only grows.
+type Revision uint64
+
+// Node is a member of the bus.
+type Node struct {
+	ID          NodeID       `json:"id"`
+	Division    DivisionCode `json:"division"`
+	PeerAddress string       `json:"peer_address"` // host:port other nodes dial
+	APIAddress  string       `json:"api_address"`  // host:port agencies dial
+	Voter       bool         `json:"voter"`        // meant to vote; it does once it has caught up
+	CA          bool         `json:"ca,omitempty"` // holds the cluster's signing key
+	EvidenceKey string       `json:"evidence_key"` // note verifier key of its evidence log
+	Joined      time.Time    `json:"joined"`
+	Revision    Revision     `json:"revision"`
+}
+
+// Check returns every defect of n that shows without looking anything up.
+func (n Node) Check() []Defect {
+	defects := CheckID("id", n.ID)
+	if n.Division == "" {
+		defects = append(defects, missing("division"))
+	}
+	defects = append(defects, CheckAddress("peer_address", n.PeerAddress)...)
+	defects = append(defects, CheckAddress("api_address", n.APIAddress)...)
+	return defects
+}
+
+// CheckAddress returns the defect of a host:port address, if it has one.
+func CheckAddress(field, address string) []Defect {
+	defect := Defect{field, Text{"地址格式不正确", "not an address"}, "host:port, port 1–65535"}
+	host, portText, ok := cutLast(address, ":")
+	port, err := strconv.Atoi(portText)
+	if !ok || host == "" || err != nil || port < 1 || port > 65535 {
+		return []Defect{defect}
+	}
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		return nil
+	}
+	if strings.ContainsAny(host, ":/ []@") {
+		return []Defect{defect}
+	}
+	return nil
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// Token admits one node once (入网令牌). Only its hash is stored.
+type Token struct {
+	ID         TokenID      `json:"id"`
+	Node       NodeID       `json:"node"`
+	Division   DivisionCode `json:"division"`
+	Voter      bool         `json:"voter"`
+	SecretHash []byte       `json:"secret_hash"` // SHA-256
+	Expires    time.Time    `json:"expires"`
+	UsedBy     []byte       `json:"used_by,omitempty"` // SHA-256 of the key that redeemed it
+	Revision   Revision     `json:"revision"`
+}
+
+// Department is a government department (部门).
+type Department struct {
+	ID       USCC         `json:"id"`
+	Name     string       `json:"name"`
+	Division DivisionCode `json:"division"`
+	Node     NodeID       `json:"node,omitempty"` // its node, where it is not its division's
+	Revision Revision     `json:"revision"`
+}
+
+// Check returns every defect of d that shows without looking anything up.
+func (d Department) Check() []Defect {
+	var defects []Defect
+	if defect := d.ID.Check(); defect != nil {
+		defect.Field = "id"
+		defects = append(defects, *defect)
+	}
+	if strings.TrimSpace(d.Name) == "" {
+		defects = append(defects, missing("name"))
+	}
+	if d.Division == "" {
+		defects = append(defects, missing("division"))
+	}
+	return defects
+}
+
+// System is an information system of a department that calls the bus (业务系统).
+type System struct {
+	ID         SystemID `json:"id"`
+	Department USCC     `json:"department"`
+	Name       string   `json:"name"`
+	SecretHash []byte   `json:"secret_hash"` // SHA-256 of its 256-bit credential
+	Disabled   bool     `json:"disabled,omitempty"`
+	Revision   Revision `json:"revision"`
+}
+
+// Check returns every defect of s that shows without looking anything up.
+func (s System) Check() []Defect {
+	defects := CheckID("id", s.ID)
+	if strings.TrimSpace(s.Name) == "" {
+		defects = append(defects, missing("name"))
+	}
+	if s.Department == "" {
+		defects = append(defects, missing("department"))
+	}
+	return defects
+}
+
+// Source is the CloudEvents source that s publishes under; deeper paths below
+// it are its own too.
+func (s System) Source() string { return "/systems/" + string(s.ID) }
+
+// OwnsSource reports whether a CloudEvents source belongs to s.
+func (s System) OwnsSource(source string) bool {
+	return source == s.Source() || strings.HasPrefix(source, s.Source()+"/")
+}
+
+// Role is a separated administrator role (三员分立, 等级保护第三级).
+type Role string
+
+// The three roles. One account has one of them.
+const (
+	RoleSystemAdministrator   Role = "system-administrator"   // 系统管理员
+	RoleSecurityAdministrator Role = "security-administrator" // 安全管理员
+	RoleAuditor               Role = "auditor"                // 审计管理员
+)
+
+// Account is a person's sign-in with one role.
+type Account struct {
+	Name         string   `json:"name"`
+	Role         Role     `json:"role"`
+	PasswordHash string   `json:"password_hash"` // argon2id, PHC string
+	MustChange   bool     `json:"must_change"`   // the password was handed out, not chosen
+	Revision     Revision `json:"revision"`
+}
+
+// Principal is who acts: an account with a role, or a system of a department,
+// or a node acting for the cluster itself.
+type Principal struct {
+	Account    string   `json:"account,omitempty"`
+	Role       Role     `json:"role,omitempty"`
+	System     SystemID `json:"system,omitempty"`
+	Department USCC     `json:"department,omitempty"`
+	Node       NodeID   `json:"node,omitempty"`
+}
+
+// String gives the principal as one word for logs and evidence.
+func (p Principal) String() string {
+	switch {
+	case p.Account != "":
+		return "account:" + p.Account
+	case p.System != "":
+		return "system:" + string(p.System)
+	case p.Node != "":
+		return "node:" + string(p.Node)
+	default:
+		return "anonymous"
+	}
+}
+
+// Checkpoint is the head of a node's evidence log as the whole bus knows it.
+type Checkpoint struct {
+	Node     NodeID    `json:"node"`
+	Size     int64     `json:"size"` // leaves
+	Root     []byte    `json:"root"` // RFC 6962 tree head, 32 bytes
+	Note     string    `json:"note"` // signed note that says so
+	At       time.Time `json:"at"`
+	Revision Revision  `json:"revision"`
+}
+
+func missing(field string) Defect {
+	return Defect{Field: field, Problem: Text{"必填", "required"}}
+}

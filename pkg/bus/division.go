@@ -1,0 +1,71 @@
+package bus
+
+import (
+	_ "embed"
+	"encoding/csv"
+	"strings"
+)
+
+// DivisionCode is an administrative division code (行政区划代码, GB/T 2260):
+// six digits, or nine for a town.
+type DivisionCode string
+
+// Level is the level of a division.
+type Level string
+
+// The levels, from the top.
+const (
+	LevelProvince Level = "province"
+	LevelCity     Level = "city"
+	LevelCounty   Level = "county"
+	LevelTown     Level = "town"
+)
+
+// Division is an administrative division (行政区划).
+type Division struct {
+	Code   DivisionCode `json:"code"`
+	Name   string       `json:"name"`
+	Level  Level        `json:"level"`
+	Parent DivisionCode `json:"parent,omitempty"`
+}
+
+//go:embed guangdong_divisions.csv
+var guangdongCSV string
+
+// Guangdong returns the 144 divisions of Guangdong from province to county
+// (GB/T 2260 as of 2023-06-30), parents before children.
+func Guangdong() []Division {
+	rows, err := csv.NewReader(strings.NewReader(guangdongCSV)).ReadAll()
+	if err != nil {
+		panic("embedded divisions: " + err.Error()) // a broken build, not input
+	}
+	divisions := make([]Division, 0, len(rows)-1)
+	for _, row := range rows[1:] {
+		divisions = append(divisions, Division{
+			Code: DivisionCode(row[0]), Name: row[1], Level: Level(row[2]), Parent: DivisionCode(row[4]),
+		})
+	}
+	return divisions
+}
+
+// Divisions finds divisions by code.
+type Divisions map[DivisionCode]Division
+
+// Chain returns code and its ancestors, nearest first; empty for an unknown code.
+func (ds Divisions) Chain(code DivisionCode) []DivisionCode {
+	var chain []DivisionCode
+	for d, ok := ds[code]; ok; d, ok = ds[d.Parent] {
+		chain = append(chain, d.Code)
+	}
+	return chain
+}
+
+// Within reports whether code is root or lies below it.
+func (ds Divisions) Within(code, root DivisionCode) bool {
+	for _, c := range ds.Chain(code) {
+		if c == root {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,194 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Code names a failure. Codes are stable: clients match on them.
+type Code string
+
+// Kind groups codes by what the caller can do about them. Faces map kinds, not
+// codes, to their protocol (HTTP status, exit code).
+type Kind int
+
+// The kinds of failure.
+const (
+	KindInternal        Kind = iota // our fault; the cause is logged, never sent
+	KindInvalid                     // the request is wrong; repeating it does not help
+	KindUnauthenticated             // who are you?
+	KindForbidden                   // you may not
+	KindNotFound                    // absent, or not for you to see
+	KindConflict                    // contradicts what is there
+	KindPrecondition                // the expected revision is not the present one
+	KindTooLarge                    // over a stated cap
+	KindUnsupported                 // media type or encoding not understood
+	KindRateLimited                 // slow down
+	KindUnavailable                 // not now; repeat later
+	KindStorageFull                 // no room to keep what an acknowledgement would promise
+)
+
+// The codes of the bus. Each has one line in the table below.
+const (
+	CodeInternal           Code = "internal"
+	CodeInvalid            Code = "invalid-argument"
+	CodeMalformedJSON      Code = "malformed-json"
+	CodeMalformedEvent     Code = "malformed-event"
+	CodeUnauthenticated    Code = "unauthenticated"
+	CodePasswordChange     Code = "password-change-required"
+	CodeTokenRefused       Code = "join-token-refused"
+	CodeForbidden          Code = "forbidden"
+	CodeSourceMismatch     Code = "source-mismatch"
+	CodeDenied             Code = "denied-by-policy"
+	CodeNotFound           Code = "not-found"
+	CodeExists             Code = "already-exists"
+	CodeEventConflict      Code = "event-conflict"
+	CodeInUse              Code = "in-use"
+	CodeForeignCluster     Code = "foreign-cluster"
+	CodeRevision           Code = "revision-mismatch"
+	CodeTooLarge           Code = "too-large"
+	CodeUnsupported        Code = "unsupported-media-type"
+	CodeRateLimited        Code = "rate-limited"
+	CodeNoLeader           Code = "no-leader"
+	CodeUnavailable        Code = "unavailable"
+	CodeWrongNode          Code = "wrong-node"
+	CodeStorageFull        Code = "storage-full"
+	CodeAlreadyInitialized Code = "already-initialized"
+	CodeNotInitialized     Code = "not-initialized"
+	CodePolicyRefused      Code = "policy-refused"
+)
+
+type codeInfo struct {
+	kind Kind
+	text Text
+}
+
+var codes = map[Code]codeInfo{
+	CodeInternal:           {KindInternal, Text{"内部错误，已记录", "internal error; it has been logged"}},
+	CodeInvalid:            {KindInvalid, Text{"请求内容不符合要求", "the request is not valid"}},
+	CodeMalformedJSON:      {KindInvalid, Text{"JSON 格式不正确", "the JSON is not well-formed"}},
+	CodeMalformedEvent:     {KindInvalid, Text{"事件不符合 CloudEvents 1.0.2", "the event does not follow CloudEvents 1.0.2"}},
+	CodeUnauthenticated:    {KindUnauthenticated, Text{"身份凭证缺失或无效", "the credential is missing or not valid"}},
+	CodePasswordChange:     {KindForbidden, Text{"首次登录须修改一次性口令", "the one-time password must be changed at the first sign-in"}},
+	CodeTokenRefused:       {KindForbidden, Text{"入网令牌无效、已使用或已过期", "the join token is unknown, used or expired"}},
+	CodeForbidden:          {KindForbidden, Text{"当前身份无权执行此操作", "this principal may not do this"}},
+	CodeSourceMismatch:     {KindForbidden, Text{"事件来源不属于当前系统", "the event's source does not belong to this system"}},
+	CodeDenied:             {KindForbidden, Text{"共享策略不允许", "a sharing policy denies this"}},
+	CodeNotFound:           {KindNotFound, Text{"不存在", "not found"}},
+	CodeExists:             {KindConflict, Text{"已存在", "already exists"}},
+	CodeEventConflict:      {KindConflict, Text{"同一来源和编号的事件内容不同", "an event with this source and id but another content was accepted before"}},
+	CodeInUse:              {KindConflict, Text{"正被使用", "still in use"}},
+	CodeForeignCluster:     {KindConflict, Text{"属于另一个集群", "belongs to another cluster"}},
+	CodeRevision:           {KindPrecondition, Text{"修订号已变化，请重新读取", "the revision has changed; read again"}},
+	CodeTooLarge:           {KindTooLarge, Text{"超过大小上限", "over the size limit"}},
+	CodeUnsupported:        {KindUnsupported, Text{"不支持的媒体类型或编码", "media type or encoding not supported"}},
+	CodeRateLimited:        {KindRateLimited, Text{"请求过于频繁", "too many requests"}},
+	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
+	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
+	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
+	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
+	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
+	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
+}
+
+// Codes lists every stable code, for documentation and exhaustive tests.
+func Codes() []Code {
+	all := make([]Code, 0, len(codes))
+	for c := range codes {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Kind returns the kind of c; an unknown code is internal.
+func (c Code) Kind() Kind { return codes[c].kind }
+
+// Text returns the sentence that goes with c.
+func (c Code) Text() Text { return codes[c].text }
+
+// Defect is one thing wrong with one field of a request.
+type Defect struct {
+	Field   string `json:"field"`             // path in the request, e.g. "items[2].type"
+	Problem Text   `json:"problem"`           // what is wrong
+	Allowed string `json:"allowed,omitempty"` // what would be right
+}
+
+// Error is a failure that a person or a client can act on: a stable code, every
+// defect at once, and a cause that stays inside the node.
+type Error struct {
+	Code       Code
+	Defects    []Defect
+	DecisionID string // where a policy spoke
+	Err        error  // cause; logged, never sent to a client
+}
+
+// E makes an Error with the defects that led to it.
+func E(code Code, defects ...Defect) *Error { return &Error{Code: code, Defects: defects} }
+
+// Because returns e with its cause set.
+func (e *Error) Because(err error) *Error {
+	e.Err = err
+	return e
+}
+
+// Error gives the English text, the defects and the cause, for logs.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", e.Code, e.Code.Text().EN)
+	for i, d := range e.Defects {
+		sep := "; "
+		if i == 0 {
+			sep = ": "
+		}
+		b.WriteString(sep + d.In(English))
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// In gives the defect as one line in lang.
+func (d Defect) In(lang Lang) string {
+	line := d.Problem.In(lang)
+	if d.Field != "" {
+		line = d.Field + ": " + line
+	}
+	if d.Allowed == "" {
+		return line
+	}
+	if lang == Chinese {
+		return line + "（允许：" + d.Allowed + "）"
+	}
+	return line + " (allowed: " + d.Allowed + ")"
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf returns the code of the first Error in err's chain, CodeInternal for
+// any other error, and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// Invalid makes a CodeInvalid error from defects, or nil where there are none.
+func Invalid(defects []Defect) error {
+	if len(defects) == 0 {
+		return nil
+	}
+	return E(CodeInvalid, defects...)
+}
+
+// NotFound makes a CodeNotFound error that names what was looked for.
+func NotFound(field, value string) *Error {
+	return E(CodeNotFound, Defect{Field: field, Problem: Text{"不存在：" + value, "no such " + field + ": " + value}})
+}
