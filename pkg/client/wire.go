@@ -1,0 +1,184 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// The bodies of /api/v1 beyond the nouns of package bus. The node's API answers
+// with these very types.
+
+// Headers of the API.
+const (
+	HeaderIndex   = "Gxbus-Index"     // directory index an answer was made at, or a write has
+	HeaderAge     = "Gxbus-Age"       // seconds the replica that answered may be old
+	HeaderRequest = "Idempotency-Key" // request id of a write: the second is answered as the first
+	HeaderLast    = "Gxbus-Last"      // sequence number to acknowledge after a pull
+)
+
+// Problem is an error answer (RFC 9457) of the API; it is a Go error.
+type Problem struct {
+	Type       string       `json:"type"`
+	Title      string       `json:"title"` // the code's sentence, in the asker's language
+	Status     int          `json:"status"`
+	Detail     string       `json:"detail,omitempty"`
+	Code       bus.Code     `json:"code"`
+	Defects    []bus.Defect `json:"errors,omitempty"` // every one at once
+	DecisionID string       `json:"decision_id,omitempty"`
+	RequestID  string       `json:"request_id,omitempty"`
+}
+
+// SignIn asks for a session. NewPassword replaces a one-time password.
+type SignIn struct {
+	Account     string `json:"account" doc:"account name" example:"sysadmin"`
+	Password    string `json:"password" doc:"password"`
+	NewPassword string `json:"new_password,omitempty" doc:"replaces the password; needed at the first sign-in"`
+}
+
+// Session is a signed-in account.
+type Session struct {
+	Token   string    `json:"token"` // bearer token for this node
+	Account string    `json:"account"`
+	Role    bus.Role  `json:"role"`
+	Expires time.Time `json:"expires"`
+}
+
+// TokenRequest asks for a join token.
+type TokenRequest struct {
+	Node     bus.NodeID       `json:"node"`
+	Division bus.DivisionCode `json:"division"`
+	Voter    bool             `json:"voter,omitempty"`
+	Hours    int              `json:"hours,omitempty" minimum:"0" maximum:"168" doc:"how long it is good; 24 where 0"`
+}
+
+// JoinToken is a join token, shown once.
+type JoinToken struct {
+	ID      bus.TokenID `json:"id"`
+	Token   string      `json:"token"`
+	Expires time.Time   `json:"expires"`
+}
+
+// JoinRequest redeems a join token.
+type JoinRequest struct {
+	Token       string           `json:"token"`
+	CSR         string           `json:"csr"` // PEM
+	Node        bus.NodeID       `json:"node"`
+	Division    bus.DivisionCode `json:"division"`
+	PeerAddress string           `json:"peer_address"`
+	APIAddress  string           `json:"api_address"`
+	EvidenceKey string           `json:"evidence_key"`
+}
+
+// JoinAnswer is what a new member needs to start.
+type JoinAnswer struct {
+	Cluster     string                `json:"cluster"`
+	CA          string                `json:"ca"`          // PEM
+	Certificate string                `json:"certificate"` // PEM
+	Peers       map[bus.NodeID]string `json:"peers"`       // peer addresses known now
+}
+
+// Credential is a system's bearer credential, shown once.
+type Credential struct {
+	System bus.System `json:"system"`
+	Bearer string     `json:"bearer"`
+}
+
+// Member is a node as Status shows it.
+type Member struct {
+	ID           bus.NodeID       `json:"id"`
+	Division     bus.DivisionCode `json:"division"`
+	DivisionName string           `json:"division_name"`
+	Level        bus.Level        `json:"level"`
+	Suffrage     string           `json:"suffrage"` // voter, non-voter, absent
+	Leader       bool             `json:"leader"`
+	Reachable    bool             `json:"reachable"`
+	AppliedIndex bus.Revision     `json:"applied_index"` // 0 where not reachable
+	Lag          uint64           `json:"lag"`           // entries behind the leader
+	APIAddress   string           `json:"api_address"`
+	Version      string           `json:"version,omitempty"`
+	Layers       []LayerState     `json:"layers,omitempty"`
+}
+
+// LayerState is a policy layer as a node runs it.
+type LayerState struct {
+	ID       bus.LayerID  `json:"id"`
+	Revision bus.Revision `json:"revision"`
+	Problem  string       `json:"problem,omitempty"` // set: it could not be compiled and denies
+}
+
+// Status is the state of the bus as one node sees it.
+type Status struct {
+	Cluster      string       `json:"cluster"`
+	Node         bus.NodeID   `json:"node"`
+	Leader       bus.NodeID   `json:"leader"`
+	AppliedIndex bus.Revision `json:"applied_index"`
+	AgeSeconds   float64      `json:"age_seconds"`
+	Members      []Member     `json:"members"`
+	StateHash    string       `json:"state_hash,omitempty"` // hex SHA-256 at applied_index, when asked for
+}
+
+// Receipt acknowledges one published event: it is durable.
+type Receipt struct {
+	Source    string         `json:"source"`
+	ID        string         `json:"id"`
+	Resource  bus.ResourceID `json:"resource"`
+	Sequence  uint64         `json:"sequence"`  // place in the resource's log, from 1
+	Digest    string         `json:"digest"`    // hex SHA-256 of the canonical event
+	Duplicate bool           `json:"duplicate"` // it was accepted before
+}
+
+// Receipts answers a publication, an entry an event in order.
+type Receipts struct {
+	Receipts []Receipt `json:"receipts"`
+}
+
+// Ack acknowledges all events of a subscription up to Last.
+type Ack struct {
+	Last uint64 `json:"last" minimum:"1" doc:"sequence number of the last event that was processed"`
+}
+
+// Revocation says why a grant is revoked.
+type Revocation struct {
+	Reason string `json:"reason"`
+}
+
+// LayerReport is the result of checking a policy layer.
+type LayerReport struct {
+	Layer    bus.LayerID    `json:"layer"`
+	OK       bool           `json:"ok"`
+	Problems []LayerProblem `json:"problems,omitempty"`
+	Tests    []LayerTest    `json:"tests,omitempty"`
+}
+
+// LayerProblem is one thing that keeps a layer from being accepted.
+type LayerProblem struct {
+	File    string   `json:"file,omitempty"`
+	Row     int      `json:"row,omitempty"`
+	Column  int      `json:"column,omitempty"`
+	Code    string   `json:"code"`
+	Message bus.Text `json:"message"`
+}
+
+// LayerTest is the result of one test of a layer.
+type LayerTest struct {
+	Name   string `json:"name"`
+	Pass   bool   `json:"pass"`
+	Output string `json:"output,omitempty"`
+}
+
+// Trace is the way of one event across the nodes.
+type Trace struct {
+	Event    string       `json:"event"` // CloudEvents id
+	Steps    []TraceStep  `json:"steps"` // in time order
+	Silent   []bus.NodeID `json:"silent,omitempty"`
+	Resource string       `json:"resource,omitempty"`
+}
+
+// TraceStep is one leaf of one node's evidence log.
+type TraceStep struct {
+	Node   bus.NodeID      `json:"node"`
+	Leaf   int64           `json:"leaf"`
+	Record json.RawMessage `json:"record"`
+}

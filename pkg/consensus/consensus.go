@@ -1,0 +1,232 @@
+// Package consensus runs this node's part of the hashicorp/raft group: its
+// stores on disk, its membership, its leadership.
+//
+// It orders bytes and knows nothing of what they mean. A raft server's address
+// is its node id: where a node is reached is the peer plane's business, so that
+// a changed address needs no change of membership.
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/hashicorp/raft"
+	boltstore "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// Config says how to run the group's part on this node.
+type Config struct {
+	ID      bus.NodeID
+	Dir     string // holds log.db and snapshots/
+	Streams raft.StreamLayer
+	FSM     raft.FSM
+	Applied bus.Revision // what the state machine has on disk already
+	Logger  *slog.Logger
+	Halt    func(error) // brings the node down when the log cannot be written
+}
+
+const (
+	transportPool    = 3
+	transportTimeout = 10 * time.Second
+	keptSnapshots    = 2
+	logCache         = 512
+)
+
+// Group is the running part.
+type Group struct {
+	raft      *raft.Raft
+	transport *raft.NetworkTransport
+	log       *boltstore.BoltStore
+	id        bus.NodeID
+}
+
+// Open starts the group's part. A node whose log is empty waits for a leader to
+// find it, unless Bootstrap is called.
+func Open(c Config) (*Group, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("raft directory: %w", err)
+	}
+	logger := newLogger(c.Logger)
+	log, err := boltstore.New(boltstore.Options{
+		Path:                    filepath.Join(c.Dir, "log.db"),
+		BoltOptions:             &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
+		MsgpackUseNewTimeFormat: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open raft log: %w", err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptSnapshots, logger)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
+	}
+	durable := haltingStore{log, c.Halt}
+	cached, err := raft.NewLogCache(logCache, durable)
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: c.Streams, MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
+	})
+	config := raft.DefaultConfig()
+	config.LocalID = raft.ServerID(c.ID)
+	config.Logger = logger
+	config.NoSnapshotRestoreOnStart = holds(c.Applied, snapshots)
+	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
+	}
+	return &Group{raft: r, transport: transport, log: log, id: c.ID}, nil
+}
+
+// holds reports whether a state machine at applied has all that the newest
+// snapshot has. If it has not (its file was lost), the snapshot must be restored,
+// for the log that led to it is gone.
+func holds(applied bus.Revision, snapshots raft.SnapshotStore) bool {
+	list, err := snapshots.List()
+	return err == nil && (len(list) == 0 || uint64(applied) >= list[0].Index)
+}
+
+// haltingStore brings the node down when raft's log cannot be written: after a
+// failed fsync nobody knows what is on the disk.
+type haltingStore struct {
+	*boltstore.BoltStore
+	halt func(error)
+}
+
+func (s haltingStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
+
+func (s haltingStore) StoreLogs(logs []*raft.Log) error { return s.check(s.BoltStore.StoreLogs(logs)) }
+
+func (s haltingStore) Set(key, value []byte) error { return s.check(s.BoltStore.Set(key, value)) }
+
+func (s haltingStore) SetUint64(key []byte, value uint64) error {
+	return s.check(s.BoltStore.SetUint64(key, value))
+}
+
+func (s haltingStore) check(err error) error {
+	if err != nil {
+		s.halt(fmt.Errorf("write raft log: %w", err))
+	}
+	return err
+}
+
+// Bootstrap makes this node the only voter of a new group. It does nothing on a
+// node that has been in one.
+func (g *Group) Bootstrap() error {
+	err := g.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{{
+		Suffrage: raft.Voter, ID: raft.ServerID(g.id), Address: raft.ServerAddress(g.id),
+	}}}).Error()
+	if errors.Is(err, raft.ErrCantBootstrap) {
+		return nil
+	}
+	return err
+}
+
+// Apply proposes an entry and returns the state machine's answer.
+// bus.CodeNoLeader where this node does not lead; any other error leaves open
+// whether the entry was committed.
+func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
+	timeout := 10 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline)
+	}
+	future := g.raft.Apply(entry, timeout)
+	if err := g.wait(ctx, future); err != nil {
+		return nil, err
+	}
+	return future.Response(), nil
+}
+
+// wait waits for a future, no longer than ctx.
+func (g *Group) wait(ctx context.Context, future raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- future.Error() }()
+	select {
+	case err := <-done:
+		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			return bus.E(bus.CodeNoLeader).Because(err)
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Leader returns the leader's id, "" while there is none known.
+func (g *Group) Leader() bus.NodeID {
+	_, id := g.raft.LeaderWithID()
+	return bus.NodeID(id)
+}
+
+// LeaderChanges tells of leadership gained (true) or lost (false) by this node.
+func (g *Group) LeaderChanges() <-chan bool { return g.raft.LeaderCh() }
+
+// LastContact is how long ago this node heard the leader; 0 on the leader. A
+// node that has heard none since it started answers a very long time.
+func (g *Group) LastContact() time.Duration {
+	if g.raft.State() == raft.Leader {
+		return 0
+	}
+	last := g.raft.LastContact()
+	if last.IsZero() {
+		return 365 * 24 * time.Hour
+	}
+	return time.Since(last)
+}
+
+// Member is a server of the group.
+type Member struct {
+	ID    bus.NodeID
+	Voter bool
+}
+
+// Members lists the servers of the latest configuration.
+func (g *Group) Members() ([]Member, error) {
+	future := g.raft.GetConfiguration()
+	if err := future.Error(); err != nil {
+		return nil, fmt.Errorf("read membership: %w", err)
+	}
+	var members []Member
+	for _, s := range future.Configuration().Servers {
+		members = append(members, Member{bus.NodeID(s.ID), s.Suffrage == raft.Voter})
+	}
+	return members, nil
+}
+
+// AddNonvoter admits a node that receives the log and does not vote; on the
+// leader only. A member stays what it is.
+func (g *Group) AddNonvoter(ctx context.Context, id bus.NodeID) error {
+	members, err := g.Members()
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.ID == id {
+			return nil
+		}
+	}
+	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, 0))
+}
+
+// Promote makes a member a voter; on the leader only.
+func (g *Group) Promote(ctx context.Context, id bus.NodeID) error {
+	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, 0))
+}
+
+// CommitIndex is the highest log index this node knows to be committed.
+func (g *Group) CommitIndex() uint64 { return g.raft.CommitIndex() }
+
+// AppliedIndex is the highest log index handed to the state machine.
+func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
+
+// Close stops raft and closes its files.
+func (g *Group) Close() error {
+	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
+}

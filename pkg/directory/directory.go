@@ -1,0 +1,205 @@
+// Package directory is the replicated shared resource directory (政务数据目录):
+// one raft group over all nodes, each with a full replica in bbolt.
+//
+// Writes are linearizable: they go to the leader from whichever node takes them,
+// and carry the revision they expect and a request id that makes a repeat safe.
+// Reads are local and say at which index, and how old, they are. The log's
+// entries are in package command, the tables and rules in package state; this
+// package joins the two to raft and to the forwarding of writes.
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// Consensus orders entries. Apply proposes one and returns the state machine's
+// answer once it is committed and applied; on a node that does not lead it
+// answers bus.CodeNoLeader.
+type Consensus interface {
+	Apply(ctx context.Context, entry []byte) (answer any, err error)
+	Leader() bus.NodeID // "" while there is none
+	LastContact() time.Duration
+}
+
+// Forwarder takes an entry to the leader's Accept.
+type Forwarder interface {
+	Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error)
+}
+
+// Directory is this node's part of the directory.
+type Directory struct {
+	self      bus.NodeID
+	store     *state.Store
+	consensus Consensus
+	forwarder Forwarder
+	now       func() time.Time
+}
+
+// New joins a replica to the group that orders its writes.
+func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder Forwarder, now func() time.Time) *Directory {
+	return &Directory{self, store, consensus, forwarder, now}
+}
+
+const (
+	writeTimeout = 10 * time.Second       // how long a write looks for a leader
+	retryPause   = 100 * time.Millisecond // between two looks
+)
+
+// Write puts e through the log and returns its result once this replica shows
+// it. A refusal is a *bus.Error; CodeNoLeader means that nobody could take the
+// write in time, and that to repeat it with the same request id is safe.
+func (d *Directory) Write(ctx context.Context, e command.Entry) (state.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if e.Request == "" {
+		e.Request = rand.Text() // our own retries below must not write twice
+	}
+	e.Node, e.At = d.self, d.now().UTC()
+	data, err := e.Encode()
+	if err != nil {
+		return state.Result{}, err
+	}
+	for {
+		result, err := d.propose(ctx, data)
+		if err == nil {
+			return d.settle(ctx, result)
+		}
+		if refusal, ok := errors.AsType[*bus.Error](err); ok && refusal.Code.Kind() != bus.KindUnavailable {
+			return state.Result{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return state.Result{}, bus.E(bus.CodeNoLeader).Because(err)
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+// settle waits until this replica shows the write.
+func (d *Directory) settle(ctx context.Context, result state.Result) (state.Result, error) {
+	if err := result.Err(); err != nil {
+		return state.Result{}, err
+	}
+	if err := d.store.Wait(ctx, result.Index); err != nil {
+		return state.Result{}, bus.E(bus.CodeUnavailable, bus.Defect{Problem: bus.Text{
+			ZH: "已写入，但本节点副本尚未同步", EN: "written, but this node's replica has not caught up yet",
+		}}).Because(err)
+	}
+	return result, nil
+}
+
+func (d *Directory) propose(ctx context.Context, data []byte) (state.Result, error) {
+	leader := d.consensus.Leader()
+	switch leader {
+	case "":
+		return state.Result{}, bus.E(bus.CodeNoLeader)
+	case d.self:
+		return d.Accept(ctx, d.self, data)
+	default:
+		return d.forwarder.Forward(ctx, leader, data)
+	}
+}
+
+// Accept takes an entry on the leader, from itself or forwarded by the node
+// from. The leader's clock and the true origin go into the log, whatever the
+// entry says.
+func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (state.Result, error) {
+	e, err := command.Decode(data)
+	if err != nil {
+		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
+	}
+	e.At, e.Node = d.now().UTC(), from
+	if e.Principal.Node != "" && e.Principal.Node != from {
+		return state.Result{}, bus.E(bus.CodeForbidden)
+	}
+	if data, err = e.Encode(); err != nil {
+		return state.Result{}, err
+	}
+	answer, err := d.consensus.Apply(ctx, data)
+	if err != nil {
+		return state.Result{}, unavailable(err)
+	}
+	switch answer := answer.(type) {
+	case state.Result:
+		return answer, nil
+	case error:
+		return state.Result{}, bus.E(bus.CodeInternal).Because(answer)
+	default:
+		return state.Result{}, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
+	}
+}
+
+// unavailable gives an error of the log the code that says: repeat later.
+func unavailable(err error) error {
+	if bus.CodeOf(err) != bus.CodeInternal {
+		return err
+	}
+	return bus.E(bus.CodeUnavailable).Because(err)
+}
+
+// View reads the local replica as of one index.
+func (d *Directory) View(fn func(*state.Tx) error) error { return d.store.View(fn) }
+
+// Applied returns the local index, and a channel closed once it has moved on.
+func (d *Directory) Applied() (bus.Revision, <-chan struct{}) { return d.store.Applied() }
+
+// Wait returns once the local index has reached index.
+func (d *Directory) Wait(ctx context.Context, index bus.Revision) error {
+	return d.store.Wait(ctx, index)
+}
+
+// Age is how old the local replica may be: the larger of the time since the
+// leader was last heard and the age of the newest replicated tick, less the
+// tick's own period. The first sees a cut link at once and needs no clock to
+// agree; the second sees a replica that hears the leader but lags behind.
+func (d *Directory) Age() (time.Duration, error) {
+	var tick time.Time
+	err := d.store.View(func(tx *state.Tx) error {
+		tick = tx.Tick()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return max(d.consensus.LastContact(), d.now().Sub(tick)-TickPeriod, 0), nil
+}
+
+// TickPeriod is how often the leader writes a tick.
+const TickPeriod = 30 * time.Second
+
+// RunTicks writes ticks while this node leads, until ctx ends.
+func (d *Directory) RunTicks(ctx context.Context) {
+	timer := time.NewTicker(TickPeriod / 6)
+	defer timer.Stop()
+	for {
+		if d.consensus.Leader() == d.self && d.tickDue() {
+			e, err := command.New(command.Tick, bus.Principal{Node: d.self}, "", 0, command.Empty{})
+			if err == nil {
+				_, err = d.Write(ctx, e)
+			}
+			_ = err // a leader that cannot write is about to be none; the age of the replicas tells
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func (d *Directory) tickDue() bool {
+	due := false
+	_ = d.store.View(func(tx *state.Tx) error {
+		due = d.now().Sub(tx.Tick()) >= TickPeriod
+		return nil
+	})
+	return due
+}

@@ -1,0 +1,102 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/hashicorp/raft"
+)
+
+// FSM adapts the directory's state to raft: it passes log entries and snapshots
+// through and adds nothing of its own.
+//
+// When an entry cannot be applied (a newer release's, a failing disk) the node
+// must stop, for to skip it would make this replica differ: halt is called once
+// with the reason, and from then on nothing is applied.
+type FSM struct {
+	store  *state.Store
+	halt   func(error)
+	halted atomic.Bool
+}
+
+var _ raft.BatchingFSM = (*FSM)(nil)
+
+// NewFSM makes the state machine over store; halt must bring the node down.
+func NewFSM(store *state.Store, halt func(error)) *FSM { return &FSM{store: store, halt: halt} }
+
+var errHalted = errors.New("this node stopped applying directory entries")
+
+// Apply applies one entry and returns a state.Result or an error.
+func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch applies entries in one transaction; an answer is a state.Result or
+// an error.
+func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	batch := make([]state.Log, 0, len(logs))
+	place := make([]int, 0, len(logs))
+	for i, log := range logs {
+		if log.Type == raft.LogCommand { // configuration entries pass by too
+			batch, place = append(batch, state.Log{Index: log.Index, Data: log.Data}), append(place, i)
+		}
+	}
+	results, err := f.apply(batch)
+	for i, at := range place {
+		if err != nil {
+			answers[at] = err
+			continue
+		}
+		answers[at] = results[i]
+	}
+	return answers
+}
+
+func (f *FSM) apply(batch []state.Log) ([]state.Result, error) {
+	if f.halted.Load() {
+		return nil, errHalted
+	}
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	results, err := f.store.Apply(batch)
+	if err != nil {
+		f.stop(err)
+	}
+	return results, err
+}
+
+func (f *FSM) stop(err error) {
+	if f.halted.CompareAndSwap(false, true) {
+		f.halt(err)
+	}
+}
+
+// Snapshot pins the present state.
+func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
+	snapshot, err := f.store.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return fsmSnapshot{snapshot}, nil
+}
+
+// Restore replaces the state by a snapshot from the leader.
+func (f *FSM) Restore(r io.ReadCloser) error {
+	return errors.Join(f.store.Restore(r), r.Close())
+}
+
+type fsmSnapshot struct{ *state.Snapshot }
+
+// Persist writes the snapshot into raft's snapshot store.
+func (s fsmSnapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := s.WriteTo(sink); err != nil {
+		return errors.Join(fmt.Errorf("write snapshot: %w", err), sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release lets the pinned state go.
+func (s fsmSnapshot) Release() { _ = s.Close() } // a read transaction: closing it twice is all that can fail

@@ -1,0 +1,179 @@
+package state
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+)
+
+func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
+	if id, _ := tx.Cluster(); id != "" {
+		return nil, bus.E(bus.CodeAlreadyInitialized)
+	}
+	changes := []Change{
+		{cluster, "id", []byte(r.body.Cluster)},
+		{cluster, "ca", []byte(r.body.CA)},
+	}
+	add := func(table Table, key string, value any) error {
+		c, err := set(table, key, value)
+		changes = append(changes, c...)
+		return err
+	}
+	for _, d := range r.body.Divisions {
+		if err := add(Divisions, string(d.Code), d); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range r.body.Accounts {
+		a.Revision = r.index
+		if err := add(Accounts, a.Name, a); err != nil {
+			return nil, err
+		}
+	}
+	node := r.body.Node
+	node.Revision, node.Joined = r.index, r.At
+	return changes, add(Nodes, string(node.ID), node)
+}
+
+func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
+	token := r.body
+	defects := append(bus.CheckID("id", token.ID), bus.CheckID("node", token.Node)...)
+	if _, ok := tx.Division(token.Division); !ok {
+		defects = append(defects, unknown("division", string(token.Division)))
+	}
+	if !token.Expires.After(r.At) {
+		defects = append(defects, bus.Defect{Field: "expires", Problem: bus.Text{ZH: "有效期已过", EN: "in the past"}, Allowed: "later than now"})
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	if node, ok := tx.Node(token.Node); ok {
+		return nil, expect(0, node.Revision, "node", string(node.ID))
+	}
+	if have, ok := read[bus.Token](tx, Tokens, string(token.ID)); ok {
+		return nil, expect(0, have.Revision, "id", string(token.ID))
+	}
+	token.Revision, token.UsedBy = r.index, nil
+	return set(Tokens, string(token.ID), token)
+}
+
+// planNodeJoin redeems a token. The holder of the same key may repeat it until
+// it expires, so that a join cut off half-way can be finished; anybody else is
+// refused, and told no more than that.
+func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
+	refused := bus.E(bus.CodeTokenRefused)
+	token, ok := read[bus.Token](tx, Tokens, string(r.body.Token))
+	if !ok || subtle.ConstantTimeCompare(token.SecretHash, r.body.SecretHash) != 1 {
+		return nil, refused
+	}
+	if !r.At.Before(token.Expires) {
+		return nil, refused
+	}
+	if token.UsedBy != nil && !bytes.Equal(token.UsedBy, r.body.KeyHash) {
+		return nil, refused
+	}
+	node := r.body.Node
+	if node.ID != token.Node || node.Division != token.Division {
+		return nil, bus.E(bus.CodeTokenRefused, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "令牌是为其他节点签发的", EN: "the token is for another node"},
+			Allowed: fmt.Sprintf("node %s of division %s", token.Node, token.Division),
+		})
+	}
+	if err := bus.Invalid(node.Check()); err != nil {
+		return nil, err
+	}
+	if have, ok := tx.Node(node.ID); ok && token.UsedBy == nil {
+		return nil, expect(0, have.Revision, "node", string(node.ID))
+	}
+	node.Voter, node.CA, node.Joined, node.Revision = token.Voter, false, r.At, r.index
+	token.UsedBy, token.Revision = r.body.KeyHash, r.index
+	changes, err := set(Nodes, string(node.ID), node)
+	if err != nil {
+		return nil, err
+	}
+	used, err := set(Tokens, string(token.ID), token)
+	return append(changes, used...), err
+}
+
+// planNodePut lets a node change its own addresses.
+func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
+	have, ok := tx.Node(r.body.ID)
+	if !ok {
+		return nil, bus.NotFound("node", string(r.body.ID))
+	}
+	if r.Principal.Node != have.ID {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if err := expect(r.Expect, have.Revision, "node", string(have.ID)); err != nil {
+		return nil, err
+	}
+	have.PeerAddress, have.APIAddress, have.Revision = r.body.PeerAddress, r.body.APIAddress, r.index
+	if err := bus.Invalid(have.Check()); err != nil {
+		return nil, err
+	}
+	return set(Nodes, string(have.ID), have)
+}
+
+// planAccountPut changes an account: its own password by its holder, anything
+// of others by a security administrator (who so cannot be the one that signs in).
+func planAccountPut(tx *Tx, r request[bus.Account]) ([]Change, error) {
+	account := r.body
+	own := r.Principal.Account == account.Name
+	if !own && !bySecurityAdministrator(r.Principal) {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	have, _ := tx.Account(account.Name)
+	if err := expect(r.Expect, have.Revision, "account", account.Name); err != nil {
+		return nil, err
+	}
+	if have.Revision != 0 && have.Role != account.Role {
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "role", Problem: bus.Text{ZH: "三员角色不可变更", EN: "the role of an account never changes"}, Allowed: string(have.Role),
+		})
+	}
+	switch account.Role {
+	case bus.RoleSystemAdministrator, bus.RoleSecurityAdministrator, bus.RoleAuditor:
+	default:
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "role", Problem: bus.Text{ZH: "角色不存在", EN: "no such role"},
+			Allowed: "system-administrator, security-administrator, auditor",
+		})
+	}
+	if err := bus.Invalid(bus.CheckID("name", account.Name)); err != nil {
+		return nil, err
+	}
+	account.Revision = r.index
+	return set(Accounts, account.Name, account)
+}
+
+// planCheckpointPut takes the head of a node's own evidence log. It only grows:
+// a shorter log, or another root at the same size, is the mark of a rolled-back
+// disk or a rewritten log and is refused.
+func planCheckpointPut(tx *Tx, r request[bus.Checkpoint]) ([]Change, error) {
+	next := r.body
+	if r.Principal.Node != next.Node {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if _, ok := tx.Node(next.Node); !ok {
+		return nil, bus.NotFound("node", string(next.Node))
+	}
+	have, _ := tx.Checkpoint(next.Node)
+	if next.Size < have.Size || next.Size == have.Size && have.Revision != 0 && !bytes.Equal(next.Root, have.Root) {
+		return nil, bus.E(bus.CodeRevision, bus.Defect{
+			Field:   "size",
+			Problem: bus.Text{ZH: "存证日志比已登记的短或不一致", EN: "the evidence log is shorter than, or differs from, what the directory knows"},
+			Allowed: fmt.Sprintf("a log that extends the %d leaves known", have.Size),
+		})
+	}
+	next.Revision = r.index
+	return set(Checkpoints, string(next.Node), next)
+}
+
+func planTick(_ *Tx, _ bus.Revision, entry command.Entry) ([]Change, error) {
+	at, err := json.Marshal(entry.At)
+	return []Change{{meta, keyTick, at}}, err
+}

@@ -1,0 +1,315 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+)
+
+func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
+	d := r.body
+	defects := d.Check()
+	if _, ok := tx.Division(d.Division); d.Division != "" && !ok {
+		defects = append(defects, unknown("division", string(d.Division)))
+	}
+	if _, ok := tx.Node(d.Node); d.Node != "" && !ok {
+		defects = append(defects, unknown("node", string(d.Node)))
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	have, _ := tx.Department(d.ID)
+	if err := expect(r.Expect, have.Revision, "department", string(d.ID)); err != nil {
+		return nil, err
+	}
+	d.Revision = r.index
+	return set(Departments, string(d.ID), d)
+}
+
+func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
+	id := bus.USCC(r.body.ID)
+	have, _ := tx.Department(id)
+	if have.Revision == 0 {
+		return nil, bus.NotFound("department", r.body.ID)
+	}
+	if err := expect(r.Expect, have.Revision, "department", r.body.ID); err != nil {
+		return nil, err
+	}
+	for s := range tx.Systems() {
+		if s.Department == id {
+			return nil, inUse("department", "system "+string(s.ID))
+		}
+	}
+	for res := range tx.Resources() {
+		if res.Provider == id {
+			return nil, inUse("department", "resource "+string(res.ID))
+		}
+	}
+	for g := range tx.Grants() {
+		if g.Consumer == id {
+			return nil, inUse("department", "grant "+string(g.ID))
+		}
+	}
+	return []Change{{Departments, r.body.ID, nil}}, nil
+}
+
+func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {
+	s := r.body
+	defects := s.Check()
+	if _, ok := tx.Department(s.Department); s.Department != "" && !ok {
+		defects = append(defects, unknown("department", string(s.Department)))
+	}
+	if len(s.SecretHash) != 32 {
+		defects = append(defects, bus.Defect{Field: "secret_hash", Problem: bus.Text{ZH: "长度不正确", EN: "wrong length"}, Allowed: "32 bytes"})
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	have, _ := tx.System(s.ID)
+	if err := expect(r.Expect, have.Revision, "system", string(s.ID)); err != nil {
+		return nil, err
+	}
+	if have.Revision != 0 && have.Department != s.Department {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "department", Problem: bus.Text{ZH: "系统所属部门不可变更", EN: "a system's department never changes"}, Allowed: string(have.Department),
+		})
+	}
+	s.Revision = r.index
+	return set(Systems, string(s.ID), s)
+}
+
+func planResourcePut(tx *Tx, r request[bus.Resource]) ([]Change, error) {
+	res := r.body
+	if r.Principal.System != "" && r.Principal.Department != res.Provider {
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "provider", Problem: bus.Text{ZH: "只能编制本部门的资源", EN: "a system catalogues its own department's resources only"}, Allowed: string(r.Principal.Department),
+		})
+	}
+	defects := res.Check()
+	if _, ok := tx.Department(res.Provider); res.Provider != "" && !ok {
+		defects = append(defects, unknown("provider", string(res.Provider)))
+	}
+	defects = append(defects, spent(tx, Resources, string(res.ID))...)
+	have, _ := tx.Resource(res.ID)
+	for i, code := range res.Codes {
+		if owner := tx.bytes(Codes, string(code)); owner != nil && string(owner) != string(res.ID) {
+			defects = append(defects, bus.Defect{
+				Field:   fmt.Sprintf("codes[%d]", i),
+				Problem: bus.Text{ZH: "目录代码已用于 " + string(owner), EN: "this code belongs to " + string(owner)},
+			})
+		}
+	}
+	if have.Revision != 0 && have.Provider != res.Provider {
+		defects = append(defects, bus.Defect{
+			Field: "provider", Problem: bus.Text{ZH: "提供方不可变更", EN: "a resource's provider never changes"}, Allowed: string(have.Provider),
+		})
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	if err := expect(r.Expect, have.Revision, "resource", string(res.ID)); err != nil {
+		return nil, err
+	}
+	res.Revision = r.index
+	changes, err := set(Resources, string(res.ID), res)
+	for _, code := range have.Codes {
+		if !slices.Contains(res.Codes, code) {
+			changes = append(changes, Change{Codes, string(code), nil})
+		}
+	}
+	for _, code := range res.Codes {
+		changes = append(changes, Change{Codes, string(code), []byte(res.ID)})
+	}
+	return changes, err
+}
+
+func planResourceDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
+	have, _ := tx.Resource(bus.ResourceID(r.body.ID))
+	if have.Revision == 0 {
+		return nil, bus.NotFound("resource", r.body.ID)
+	}
+	if r.Principal.System != "" && r.Principal.Department != have.Provider {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if err := expect(r.Expect, have.Revision, "resource", r.body.ID); err != nil {
+		return nil, err
+	}
+	for s := range tx.Subscriptions() {
+		if s.Resource == have.ID {
+			return nil, inUse("resource", "subscription "+string(s.ID))
+		}
+	}
+	changes := retire(Resources, r.body.ID)
+	for _, code := range have.Codes {
+		changes = append(changes, Change{Codes, string(code), nil})
+	}
+	return changes, nil
+}
+
+// planGrantPut records a consent. It may carry no condition that the resource's
+// directory entry lacks (decree 809 art. 15).
+func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
+	g := r.body
+	defects := g.Check()
+	res, ok := tx.Resource(g.Resource)
+	switch {
+	case g.Resource != "" && !ok:
+		defects = append(defects, unknown("resource", string(g.Resource)))
+	case ok && res.Sharing.Type == bus.NotShared:
+		defects = append(defects, bus.Defect{Field: "resource", Problem: bus.Text{ZH: "不予共享的资源不能授权", EN: "a resource that is not shared cannot be granted"}})
+	case ok:
+		defects = append(defects, grantOutside(g, res)...)
+	}
+	if _, ok := tx.Department(g.Consumer); g.Consumer != "" && !ok {
+		defects = append(defects, unknown("consumer", string(g.Consumer)))
+	}
+	if r.Principal.System != "" && r.Principal.Department != res.Provider {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	have, _ := tx.Grant(g.ID)
+	if err := expect(r.Expect, have.Revision, "grant", string(g.ID)); err != nil {
+		return nil, err
+	}
+	if have.Revoked != "" {
+		return nil, bus.E(bus.CodeInUse, bus.Defect{Field: "grant", Problem: bus.Text{ZH: "已撤销的授权不能恢复", EN: "a revoked grant does not come back"}, Allowed: "a new grant"})
+	}
+	g.Revision, g.Revoked = r.index, ""
+	return set(Grants, string(g.ID), g)
+}
+
+// grantOutside lists what a grant has that its resource does not.
+func grantOutside(g bus.Grant, res bus.Resource) []bus.Defect {
+	var defects []bus.Defect
+	for i, id := range g.Items {
+		if _, ok := res.Item(id); !ok {
+			defects = append(defects, unknown(fmt.Sprintf("items[%d]", i), string(id)))
+		}
+	}
+	for i, p := range g.Purposes {
+		if res.Sharing.Type == bus.Conditional && !slices.Contains(res.Sharing.Purposes, p) {
+			defects = append(defects, bus.Defect{
+				Field:   fmt.Sprintf("purposes[%d]", i),
+				Problem: bus.Text{ZH: "超出目录载明的使用用途：" + string(p), EN: "not among the purposes of the directory entry: " + string(p)},
+				Allowed: fmt.Sprint(res.Sharing.Purposes),
+			})
+		}
+	}
+	return defects
+}
+
+func planGrantRevoke(tx *Tx, r request[command.Revoke]) ([]Change, error) {
+	g, ok := tx.Grant(r.body.Grant)
+	if !ok {
+		return nil, bus.NotFound("grant", string(r.body.Grant))
+	}
+	res, _ := tx.Resource(g.Resource)
+	if r.Principal.System != "" && r.Principal.Department != res.Provider {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if strings.TrimSpace(r.body.Reason) == "" { // art. 27: a stop carries a reason
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "reason", Problem: bus.Text{ZH: "撤销须说明理由", EN: "a revocation needs a reason"}})
+	}
+	if g.Revoked != "" {
+		return nil, nil
+	}
+	g.Revoked, g.Revision = r.body.Reason, r.index
+	return set(Grants, string(g.ID), g)
+}
+
+func planSubscriptionPut(tx *Tx, r request[bus.Subscription]) ([]Change, error) {
+	s := r.body
+	defects := append(s.Check(), spent(tx, Subscriptions, string(s.ID))...)
+	system, ok := tx.System(s.System)
+	if s.System != "" && !ok {
+		defects = append(defects, unknown("system", string(s.System)))
+	}
+	if ok && (system.Department != s.Consumer || r.Principal.Department != s.Consumer) {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	res, ok := tx.Resource(s.Resource)
+	if s.Resource != "" && !ok {
+		defects = append(defects, unknown("resource", string(s.Resource)))
+	}
+	for i, id := range s.Items {
+		if _, known := res.Item(id); ok && !known {
+			defects = append(defects, unknown(fmt.Sprintf("items[%d]", i), string(id)))
+		}
+	}
+	if g, ok := tx.Grant(s.Grant); s.Grant != "" && (!ok || g.Consumer != s.Consumer) {
+		defects = append(defects, unknown("grant", string(s.Grant)))
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	have, _ := tx.Subscription(s.ID)
+	if have.Revision != 0 && have.Consumer != s.Consumer {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	if err := expect(r.Expect, have.Revision, "subscription", string(s.ID)); err != nil {
+		return nil, err
+	}
+	if have.Revision != 0 && have.Resource != s.Resource {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "resource", Problem: bus.Text{ZH: "订阅的资源不可变更", EN: "a subscription's resource never changes"}, Allowed: string(have.Resource),
+		})
+	}
+	s.Revision = r.index
+	return set(Subscriptions, string(s.ID), s)
+}
+
+func planSubscriptionDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
+	have, ok := tx.Subscription(bus.SubscriptionID(r.body.ID))
+	if !ok || have.Consumer != r.Principal.Department {
+		return nil, bus.NotFound("subscription", r.body.ID)
+	}
+	if err := expect(r.Expect, have.Revision, "subscription", r.body.ID); err != nil {
+		return nil, err
+	}
+	return retire(Subscriptions, r.body.ID), nil
+}
+
+func planLayerPut(tx *Tx, r request[bus.Layer]) ([]Change, error) {
+	layer := r.body
+	var defects []bus.Defect
+	switch kind, of := layer.ID.Split(); kind {
+	case "division":
+		if _, ok := tx.Division(bus.DivisionCode(of)); !ok {
+			defects = append(defects, unknown("id", string(layer.ID)))
+		}
+	case "department":
+		if _, ok := tx.Department(bus.USCC(of)); !ok {
+			defects = append(defects, unknown("id", string(layer.ID)))
+		}
+	default:
+		defects = append(defects, bus.Defect{Field: "id", Problem: bus.Text{ZH: "策略层不存在", EN: "no such layer"}, Allowed: "division/CODE, department/USCC"})
+	}
+	if len(layer.Modules) == 0 {
+		defects = append(defects, bus.Defect{Field: "modules", Problem: bus.Text{ZH: "必填", EN: "required"}})
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	have, _ := tx.Layer(layer.ID)
+	if err := expect(r.Expect, have.Revision, "layer", string(layer.ID)); err != nil {
+		return nil, err
+	}
+	layer.Revision = r.index
+	return set(Layers, string(layer.ID), layer)
+}
+
+func planLayerDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
+	have, ok := tx.Layer(bus.LayerID(r.body.ID))
+	if !ok {
+		return nil, bus.NotFound("layer", r.body.ID)
+	}
+	if err := expect(r.Expect, have.Revision, "layer", r.body.ID); err != nil {
+		return nil, err
+	}
+	return []Change{{Layers, r.body.ID, nil}}, nil
+}

@@ -1,0 +1,298 @@
+// Package state keeps the directory: tables in a bbolt file, and what each log
+// entry does to them. Equal logs give equal tables, byte for byte.
+//
+// An entry is planned, then written: a planner reads the tables and answers with
+// a list of changes or with a refusal, and only a whole list is written. A
+// refused entry in the middle of a batch so leaves no trace. Data and applied
+// index commit in one transaction. The package knows nothing of raft, has no
+// clock and no randomness; time comes in with the entry.
+package state
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	keyApplied = "applied"
+	keyTick    = "tick"
+
+	// keptRequests is how many answered requests are remembered, so that a
+	// repeated one is answered as before: days of an ordinary province's writes.
+	keptRequests = 100_000
+)
+
+// Store is the directory on disk.
+type Store struct {
+	path string
+
+	swap sync.RWMutex // read-held while db is used, held by Restore to replace it
+	db   *bbolt.DB
+
+	mu      sync.Mutex
+	applied bus.Revision
+	changed chan struct{} // closed and renewed when applied moves
+}
+
+// Open opens or creates the directory file at path. The file is locked: a
+// second opener gets an error after a second.
+func Open(path string) (*Store, error) {
+	db, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, db: db, changed: make(chan struct{})}
+	err = s.View(func(tx *Tx) error {
+		s.applied = tx.Index()
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func openFile(path string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, t := range tables {
+			if _, err := tx.CreateBucketIfNotExists([]byte(t)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare directory: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// Close closes the file; reads in progress end first.
+func (s *Store) Close() error {
+	s.swap.Lock()
+	defer s.swap.Unlock()
+	return s.db.Close()
+}
+
+// View reads the directory as of one applied index.
+func (s *Store) View(fn func(*Tx) error) error {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx}) })
+}
+
+// Applied returns the applied index, and a channel that is closed once it has
+// moved on.
+func (s *Store) Applied() (bus.Revision, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied, s.changed
+}
+
+// advance moves the applied index and wakes those who wait for it.
+func (s *Store) advance(to bus.Revision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to == s.applied {
+		return
+	}
+	s.applied = to
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Wait returns once the applied index has reached index, or with ctx's error.
+func (s *Store) Wait(ctx context.Context, index bus.Revision) error {
+	for {
+		applied, changed := s.Applied()
+		if applied >= index {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Tick returns the time of the newest replicated tick; zero before the first.
+func (t *Tx) Tick() time.Time {
+	at, _ := read[time.Time](t, meta, keyTick)
+	return at
+}
+
+// Log is an entry's bytes and its place in the log.
+type Log struct {
+	Index uint64
+	Data  []byte
+}
+
+// Result is what became of an entry.
+type Result struct {
+	Index    bus.Revision `json:"index"`    // where the write is in the log
+	Revision bus.Revision `json:"revision"` // new revision of what it wrote
+	Refusal  *Refusal     `json:"refusal,omitempty"`
+}
+
+// Refusal is an entry's refusal in a form that the log keeps for repeats.
+type Refusal struct {
+	Code    bus.Code     `json:"code"`
+	Defects []bus.Defect `json:"defects,omitempty"`
+}
+
+// Err returns the refusal as an error, or nil.
+func (r Result) Err() error {
+	if r.Refusal == nil {
+		return nil
+	}
+	return bus.E(r.Refusal.Code, r.Refusal.Defects...)
+}
+
+// Apply applies a batch in one transaction and returns a result an entry.
+// Entries at or below the applied index were applied before and give a zero
+// result. An error means that nothing of the batch was applied and that the
+// node must not go on.
+func (s *Store) Apply(batch []Log) ([]Result, error) {
+	results := make([]Result, len(batch))
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	last, _ := s.Applied()
+	err := s.db.Update(func(btx *bbolt.Tx) error {
+		tx := &Tx{btx}
+		for i, log := range batch {
+			if bus.Revision(log.Index) <= last {
+				continue
+			}
+			last = bus.Revision(log.Index)
+			result, err := applyOne(tx, last, log.Data)
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", log.Index, err)
+			}
+			results[i] = result
+		}
+		return tx.put(meta, keyApplied, last)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("apply directory entries: %w", err)
+	}
+	s.advance(last)
+	return results, nil
+}
+
+func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
+	entry, err := command.Decode(data)
+	if err != nil {
+		return Result{}, err
+	}
+	requestKey := ""
+	if entry.Request != "" {
+		requestKey = entry.Principal.String() + "\x00" + entry.Request
+		if before, ok := read[Result](tx, requests, requestKey); ok {
+			return before, nil
+		}
+	}
+	changes, err := plan(tx, index, entry)
+	result := Result{Index: index, Revision: index}
+	if refusal, ok := errors.AsType[*bus.Error](err); ok {
+		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
+	} else if err != nil {
+		return Result{}, err
+	}
+	if err := tx.write(index, changes); err != nil {
+		return Result{}, err
+	}
+	if requestKey == "" {
+		return result, nil
+	}
+	return result, tx.remember(index, requestKey, result)
+}
+
+// Change is one value written or, where Value is nil, deleted.
+type Change struct {
+	Table Table
+	Key   string
+	Value []byte
+}
+
+func (t *Tx) write(index bus.Revision, changes []Change) error {
+	touched := map[Table]bool{}
+	for _, c := range changes {
+		bucket := t.tx.Bucket([]byte(c.Table))
+		var err error
+		if c.Value == nil {
+			err = bucket.Delete([]byte(c.Key))
+		} else {
+			err = bucket.Put([]byte(c.Key), c.Value)
+		}
+		if err != nil {
+			return err
+		}
+		touched[c.Table] = true
+	}
+	for table := range touched {
+		if err := t.put(revisions, string(table), index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) put(table Table, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return t.tx.Bucket([]byte(table)).Put([]byte(key), data)
+}
+
+// remember keeps a request's result and forgets the oldest beyond keptRequests.
+func (t *Tx) remember(index bus.Revision, key string, result Result) error {
+	if err := t.put(requests, key, result); err != nil {
+		return err
+	}
+	order := t.tx.Bucket([]byte(requestOrder))
+	if err := order.Put(binary.BigEndian.AppendUint64(nil, uint64(index)), []byte(key)); err != nil {
+		return err
+	}
+	if index <= keptRequests {
+		return nil
+	}
+	horizon := uint64(index - keptRequests)
+	cursor := order.Cursor()
+	for k, old := cursor.First(); k != nil && binary.BigEndian.Uint64(k) < horizon; k, old = cursor.First() {
+		if err := t.tx.Bucket([]byte(requests)).Delete(old); err != nil {
+			return err
+		}
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDir makes a rename in dir survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,197 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"go.etcd.io/bbolt"
+)
+
+// Table names one kind of directory entry, and its bucket.
+type Table string
+
+// The tables.
+const (
+	Divisions     Table = "divisions"
+	Nodes         Table = "nodes"
+	Tokens        Table = "tokens"
+	Departments   Table = "departments"
+	Systems       Table = "systems"
+	Resources     Table = "resources"
+	Codes         Table = "resource-codes" // directory code → resource
+	Grants        Table = "grants"
+	Subscriptions Table = "subscriptions"
+	Layers        Table = "layers"
+	Accounts      Table = "accounts"
+	Checkpoints   Table = "checkpoints"
+	retired       Table = "retired" // ids that were deleted: never used again, so that queues keyed by them are nobody else's
+	cluster       Table = "cluster" // cluster id, CA certificate
+	requests      Table = "requests"
+	requestOrder  Table = "request-order"
+	revisions     Table = "revisions" // table → index of its last change
+	meta          Table = "meta"      // applied index, tick
+)
+
+var tables = []Table{
+	Divisions, Nodes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
+	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
+}
+
+// Tx reads the directory as of one applied index.
+type Tx struct{ tx *bbolt.Tx }
+
+func (t *Tx) bytes(table Table, key string) []byte {
+	return t.tx.Bucket([]byte(table)).Get([]byte(key))
+}
+
+// read decodes one value; ok is false where there is none.
+func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
+	data := t.bytes(table, key)
+	if data == nil {
+		return v, false
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
+	}
+	return v, true
+}
+
+// all decodes every value of a table in key order.
+func all[V any](t *Tx, table Table) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		cursor := t.tx.Bucket([]byte(table)).Cursor()
+		for key, data := cursor.First(); key != nil; key, data = cursor.Next() {
+			var v V
+			if err := json.Unmarshal(data, &v); err != nil {
+				panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // as in read
+			}
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Division returns the division with this code.
+func (t *Tx) Division(code bus.DivisionCode) (bus.Division, bool) {
+	return read[bus.Division](t, Divisions, string(code))
+}
+
+// Divisions yields all divisions by code.
+func (t *Tx) Divisions() iter.Seq[bus.Division] { return all[bus.Division](t, Divisions) }
+
+// Node returns the node with this id.
+func (t *Tx) Node(id bus.NodeID) (bus.Node, bool) { return read[bus.Node](t, Nodes, string(id)) }
+
+// Nodes yields all nodes by id.
+func (t *Tx) Nodes() iter.Seq[bus.Node] { return all[bus.Node](t, Nodes) }
+
+// Department returns the department with this code.
+func (t *Tx) Department(id bus.USCC) (bus.Department, bool) {
+	return read[bus.Department](t, Departments, string(id))
+}
+
+// Departments yields all departments by code.
+func (t *Tx) Departments() iter.Seq[bus.Department] { return all[bus.Department](t, Departments) }
+
+// System returns the system with this id.
+func (t *Tx) System(id bus.SystemID) (bus.System, bool) {
+	return read[bus.System](t, Systems, string(id))
+}
+
+// Systems yields all systems by id.
+func (t *Tx) Systems() iter.Seq[bus.System] { return all[bus.System](t, Systems) }
+
+// Resource returns the resource with this id.
+func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
+	return read[bus.Resource](t, Resources, string(id))
+}
+
+// Resources yields all resources by id.
+func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
+
+// Grant returns the grant with this id.
+func (t *Tx) Grant(id bus.GrantID) (bus.Grant, bool) { return read[bus.Grant](t, Grants, string(id)) }
+
+// Grants yields all grants by id.
+func (t *Tx) Grants() iter.Seq[bus.Grant] { return all[bus.Grant](t, Grants) }
+
+// Subscription returns the subscription with this id.
+func (t *Tx) Subscription(id bus.SubscriptionID) (bus.Subscription, bool) {
+	return read[bus.Subscription](t, Subscriptions, string(id))
+}
+
+// Subscriptions yields all subscriptions by id.
+func (t *Tx) Subscriptions() iter.Seq[bus.Subscription] {
+	return all[bus.Subscription](t, Subscriptions)
+}
+
+// Layer returns the policy layer with this id.
+func (t *Tx) Layer(id bus.LayerID) (bus.Layer, bool) { return read[bus.Layer](t, Layers, string(id)) }
+
+// Layers yields all policy layers by id.
+func (t *Tx) Layers() iter.Seq[bus.Layer] { return all[bus.Layer](t, Layers) }
+
+// Account returns the account with this name.
+func (t *Tx) Account(name string) (bus.Account, bool) { return read[bus.Account](t, Accounts, name) }
+
+// Accounts yields all accounts by name.
+func (t *Tx) Accounts() iter.Seq[bus.Account] { return all[bus.Account](t, Accounts) }
+
+// Checkpoint returns the newest evidence checkpoint known of a node.
+func (t *Tx) Checkpoint(id bus.NodeID) (bus.Checkpoint, bool) {
+	return read[bus.Checkpoint](t, Checkpoints, string(id))
+}
+
+// Checkpoints yields the newest evidence checkpoint of every node.
+func (t *Tx) Checkpoints() iter.Seq[bus.Checkpoint] { return all[bus.Checkpoint](t, Checkpoints) }
+
+// Chain returns code and its ancestors, nearest first; empty for an unknown code.
+func (t *Tx) Chain(code bus.DivisionCode) []bus.DivisionCode {
+	var chain []bus.DivisionCode
+	for d, ok := t.Division(code); ok; d, ok = t.Division(d.Parent) {
+		chain = append(chain, d.Code)
+	}
+	return chain
+}
+
+// Home returns the node that serves a department: its own, else that of its
+// division, else that of the nearest division above (the department is then a
+// tenant of that node). ok is false where there is none.
+func (t *Tx) Home(d bus.Department) (home bus.NodeID, ok bool) {
+	if d.Node != "" {
+		return d.Node, true
+	}
+	byDivision := map[bus.DivisionCode]bus.NodeID{}
+	for n := range t.Nodes() {
+		if _, taken := byDivision[n.Division]; !taken {
+			byDivision[n.Division] = n.ID
+		}
+	}
+	for _, code := range t.Chain(d.Division) {
+		if id, ok := byDivision[code]; ok {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Cluster returns the cluster's id and its CA certificate in PEM; empty before
+// the first entry.
+func (t *Tx) Cluster() (id, ca string) {
+	return string(t.bytes(cluster, "id")), string(t.bytes(cluster, "ca"))
+}
+
+// Revision returns the index at which a table last changed.
+func (t *Tx) Revision(table Table) bus.Revision {
+	r, _ := read[bus.Revision](t, revisions, string(table))
+	return r
+}
+
+// Index returns the applied index that the transaction reads at.
+func (t *Tx) Index() bus.Revision {
+	r, _ := read[bus.Revision](t, meta, keyApplied)
+	return r
+}
