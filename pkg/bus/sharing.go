@@ -54,6 +54,7 @@ type Subscription struct {
 	Purpose  Purpose        `json:"purpose"`
 	Matter   string         `json:"matter,omitempty"` // 实施清单编码
 	Items    []ItemID       `json:"items,omitempty"`  // none listed: all that is allowed
+	Created  time.Time      `json:"created"`          // events that arrive from then on are for it
 	Revision Revision       `json:"revision"`
 }
 

@@ -63,7 +63,7 @@ type JoinToken struct {
 // JoinRequest redeems a join token.
 type JoinRequest struct {
 	Token       string           `json:"token"`
-	CSR         string           `json:"csr"` // PEM
+	CSR         []byte           `json:"csr"` // DER, PKCS #10
 	Node        bus.NodeID       `json:"node"`
 	Division    bus.DivisionCode `json:"division"`
 	PeerAddress string           `json:"peer_address"`

@@ -259,7 +259,10 @@ func planSubscriptionPut(tx *Tx, r request[bus.Subscription]) ([]Change, error) 
 			Field: "resource", Problem: bus.Text{ZH: "订阅的资源不可变更", EN: "a subscription's resource never changes"}, Allowed: string(have.Resource),
 		})
 	}
-	s.Revision = r.index
+	s.Revision, s.Created = r.index, have.Created
+	if have.Revision == 0 {
+		s.Created = r.At
+	}
 	return set(Subscriptions, string(s.ID), s)
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
 )
 
@@ -39,6 +40,9 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 	}
 	return &Snapshot{tx}, nil
 }
+
+// Index returns the applied index of the snapshot.
+func (s *Snapshot) Index() bus.Revision { return (&Tx{s.tx}).Index() }
 
 // Close releases the state.
 func (s *Snapshot) Close() error { return s.tx.Rollback() }

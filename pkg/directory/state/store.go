@@ -204,7 +204,7 @@ func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
 	}
 	requestKey := ""
 	if entry.Request != "" {
-		requestKey = entry.Principal.String() + "\x00" + entry.Request
+		requestKey = entry.Principal.String() + "\x00" + string(entry.Type) + "\x00" + entry.Request
 		if before, ok := read[Result](tx, requests, requestKey); ok {
 			return before, nil
 		}

@@ -1,0 +1,250 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/strictjson"
+)
+
+// Cluster is what the API asks of the bus as a whole.
+type Cluster interface {
+	ID() string
+	Status(ctx context.Context, withHash bool) (client.Status, error)
+	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
+	Fingerprint() identity.Fingerprint // of the cluster's root certificate
+	Trace(ctx context.Context, event string) (client.Trace, error)
+}
+
+// Config joins the API to the packages that do the work.
+type Config struct {
+	Version   string
+	Self      bus.NodeID
+	Directory *directory.Directory
+	Exchange  *exchange.Exchange
+	Policy    *policy.Engine
+	Cluster   Cluster
+	Passwords *identity.PasswordGate
+	Ready     func() error // nil once the node can serve
+	Now       func() time.Time
+	Logger    *slog.Logger
+}
+
+// API serves /api/v1.
+type API struct {
+	Config
+	sessions  *sessions
+	passwords *identity.PasswordGate
+	decoy     string // hash that no password matches, so that unknown accounts take as long
+	handler   http.Handler
+}
+
+const (
+	bodyCap      = 1 << 20 // bytes of a request body, publications excepted
+	bodyTimeout  = 10 * time.Second
+	decoyTimeout = 30 * time.Second
+)
+
+// New makes the API.
+func New(c Config) (*API, error) {
+	a := &API{Config: c, sessions: newSessions(c.Now), passwords: c.Passwords}
+	ctx, cancel := context.WithTimeout(context.Background(), decoyTimeout)
+	defer cancel()
+	var err error
+	if a.decoy, err = a.passwords.Hash(ctx, string(identity.NewOneTimePassword())); err != nil {
+		return nil, fmt.Errorf("prepare sign-in: %w", err)
+	}
+	mux := http.NewServeMux()
+	h := humago.New(mux, a.description())
+	a.addCluster(h, mux)
+	a.addNouns(h)
+	a.addPolicies(h)
+	a.addEvents(h)
+	a.addAudit(h)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
+	})
+	a.handler = a.identified(mux)
+	return a, nil
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+func (a *API) description() huma.Config {
+	c := huma.DefaultConfig("gxbus", a.Version)
+	c.Info.Description = "A node of the government data sharing and exchange bus: its directory, policies, exchange and evidence."
+	c.DocsPath = "" // the console's business; no script from elsewhere
+	c.SchemasPath = ""
+	c.CreateHooks = nil // no $schema links in answers
+	c.Transformers = []huma.Transformer{unified}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "session token of an account, or credential of a system"},
+	}
+	return c
+}
+
+// handle registers a handler that needs a principal.
+func handle[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, bus.Principal, *I) (*O, error)) {
+	op.Security = []map[string][]string{{"bearer": {}}}
+	public(a, h, op, func(ctx context.Context, in *I) (*O, error) {
+		p, err := principalOf(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return do(ctx, p, in)
+	})
+}
+
+// public registers a handler that anybody may call.
+func public[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	op.BodyReadTimeout = bodyTimeout
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = bodyCap
+	}
+	op.Errors = []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 500, 503, 507}
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			logged(ctx, a.Logger, err)
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// body is a request body that is read strictly: see package strictjson.
+type body[T any] struct {
+	RawBody []byte
+}
+
+func (b body[T]) decode() (v T, err error) {
+	return v, strictjson.Decode(b.RawBody, strictjson.Limits{}, &v)
+}
+
+// describes gives an operation the schema of its request body.
+func describes[T any](h huma.API, op huma.Operation) huma.Operation {
+	var v T
+	schema := huma.SchemaFromType(h.OpenAPI().Components.Schemas, typeOf(v))
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+	op.SkipValidateBody = true
+	return op
+}
+
+// expected is the revision that a write names in If-Match, or 0 with
+// If-None-Match: *.
+type expected struct {
+	IfMatch     string `header:"If-Match" doc:"revision that is changed, quoted"`
+	IfNoneMatch string `header:"If-None-Match" doc:"* to create"`
+}
+
+func (e expected) revision() (bus.Revision, error) {
+	if e.IfNoneMatch == "*" && e.IfMatch == "" {
+		return 0, nil
+	}
+	text, err := strconv.Unquote(e.IfMatch)
+	n, parseErr := strconv.ParseUint(text, 10, 64)
+	if err != nil || parseErr != nil || n == 0 || e.IfNoneMatch != "" {
+		return 0, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "If-Match", Problem: bus.Text{ZH: "写入须声明所依据的修订号", EN: "a write names the revision it expects"},
+			Allowed: `If-Match: "<revision>" to change, If-None-Match: * to create`,
+		})
+	}
+	return bus.Revision(n), nil
+}
+
+// stamp is the header of an answer: the index it was read at, how old that may
+// be, and the revision of what it shows.
+type stamp struct {
+	Index bus.Revision `header:"Gxbus-Index"`
+	Age   int64        `header:"Gxbus-Age"`
+	ETag  string       `header:"ETag"`
+}
+
+func etag(r bus.Revision) string { return `"` + strconv.FormatUint(uint64(r), 10) + `"` }
+
+// answer is a body with its stamp.
+type answer[T any] struct {
+	stamp
+	Body T
+}
+
+// list is the body of every list.
+type list[T any] struct {
+	Items []T `json:"items"`
+}
+
+// read reads the directory and stamps what was read.
+func (a *API) read(fn func(tx *state.Tx) error) (stamp, error) {
+	var s stamp
+	err := a.Directory.View(func(tx *state.Tx) error {
+		s.Index = tx.Index()
+		return fn(tx)
+	})
+	if err != nil {
+		return s, err
+	}
+	age, err := a.Directory.Age()
+	s.Age = int64(age.Seconds())
+	return s, err
+}
+
+// write puts a change through the directory's log and records it, or its
+// refusal, in this node's evidence.
+func (a *API) write(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any, detail string) (state.Result, error) {
+	entry, err := command.New(t, by, requestOf(ctx), expect, value)
+	if err != nil {
+		return state.Result{}, err
+	}
+	result, err := a.Directory.Write(ctx, entry)
+	kind, code := audit.KindAdministered, bus.Code("")
+	if err != nil {
+		switch code = bus.CodeOf(err); code.Kind() {
+		case bus.KindInternal, bus.KindUnavailable:
+			return result, err
+		}
+		kind = audit.KindRefused
+	}
+	if recordErr := a.record(ctx, by, kind, code, string(t)+" "+detail); recordErr != nil {
+		return result, recordErr
+	}
+	return result, err
+}
+
+// record writes one line of evidence about an administrative act.
+func (a *API) record(ctx context.Context, by bus.Principal, kind audit.Kind, code bus.Code, detail string) error {
+	return a.Exchange.Record(ctx, audit.Record{Kind: kind, Principal: by, Request: requestOf(ctx), Code: string(code), Detail: detail})
+}
+
+// refuse records a refusal and returns it.
+func (a *API) refuse(ctx context.Context, by bus.Principal, detail string, err *bus.Error) error {
+	if recordErr := a.record(ctx, by, audit.KindRefused, err.Code, detail); recordErr != nil {
+		return recordErr
+	}
+	return err
+}
+
+// only refuses a principal without one of the roles.
+func (a *API) only(ctx context.Context, by bus.Principal, detail string, roles ...bus.Role) error {
+	for _, r := range roles {
+		if by.Role == r {
+			return nil
+		}
+	}
+	return a.refuse(ctx, by, detail, bus.E(bus.CodeForbidden))
+}

@@ -1,0 +1,46 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// addAudit registers what the auditor reads.
+func (a *API) addAudit(h huma.API) {
+	op := func(id, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: "/api/v1/audit" + path, Summary: summary, Tags: []string{"audit"}}
+	}
+	export := op("export-evidence", "/export", "Export this node's evidence log")
+	export.Responses = map[string]*huma.Response{"200": {Description: "the log, verifiable offline", Content: map[string]*huma.MediaType{"application/x-ndjson": {}}}}
+	handle(a, h, export, func(ctx context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
+		if err := a.only(ctx, p, "audit export", bus.RoleAuditor); err != nil {
+			return nil, err
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			hc.SetHeader("Content-Type", "application/x-ndjson")
+			if err := a.Exchange.Export(hc.BodyWriter()); err != nil {
+				// The status is sent; a reader sees the log end early and its checksum fail.
+				a.Logger.Warn("evidence export cut short", "request", requestOf(ctx), "error", err)
+			}
+		}}, nil
+	})
+	handle(a, h, op("list-checkpoints", "/checkpoints", "List the newest evidence checkpoint of every node"), func(_ context.Context, _ bus.Principal, _ *struct{}) (*answer[list[bus.Checkpoint]], error) {
+		checkpoints := noun[bus.Checkpoint]{list: (*state.Tx).Checkpoints}
+		return checkpoints.listed(a, bus.Principal{})
+	})
+	type traced struct {
+		Event string `path:"event"`
+	}
+	handle(a, h, op("trace-event", "/trace/{event}", "Trace an event across the nodes"), func(ctx context.Context, p bus.Principal, in *traced) (*answer[client.Trace], error) {
+		if err := a.only(ctx, p, "audit trace", bus.RoleAuditor); err != nil {
+			return nil, err
+		}
+		trace, err := a.Cluster.Trace(ctx, in.Event)
+		return &answer[client.Trace]{Body: trace}, err
+	})
+}

@@ -1,0 +1,193 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/identity"
+)
+
+const (
+	sessionPrefix  = "gxa_"
+	sessionLife    = 8 * time.Hour
+	sessionIdle    = 30 * time.Minute
+	sessionsAtMost = 1000
+)
+
+// sessions are the signed-in accounts of this node. They live in memory: after a
+// restart people sign in again.
+type sessions struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	open map[string]*session // by token
+}
+
+type session struct {
+	account string
+	role    bus.Role
+	expires time.Time
+	used    time.Time
+}
+
+func newSessions(now func() time.Time) *sessions {
+	return &sessions{now: now, open: map[string]*session{}}
+}
+
+func (s *sessions) begin(account string, role bus.Role) (token string, expires time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for t, se := range s.open {
+		if !se.alive(now) {
+			delete(s.open, t)
+		}
+	}
+	if len(s.open) >= sessionsAtMost {
+		return "", time.Time{}, bus.E(bus.CodeRateLimited)
+	}
+	token = sessionPrefix + rand.Text() + rand.Text()
+	s.open[token] = &session{account, role, now.Add(sessionLife), now}
+	return token, now.Add(sessionLife), nil
+}
+
+func (s *session) alive(now time.Time) bool {
+	return now.Before(s.expires) && now.Sub(s.used) < sessionIdle
+}
+
+// find returns the principal of a token, and marks it used.
+func (s *sessions) find(token string) (bus.Principal, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	se, ok := s.open[token]
+	if !ok || !se.alive(s.now()) {
+		delete(s.open, token)
+		return bus.Principal{}, false
+	}
+	se.used = s.now()
+	return bus.Principal{Account: se.account, Role: se.role}, true
+}
+
+func (s *sessions) end(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, token)
+}
+
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// authenticate finds the principal of a request: zero where it carries no
+// credential, an error where it carries one that is not good.
+func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
+	if r.Header.Get("Authorization") == "" {
+		return bus.Principal{}, nil
+	}
+	refused := bus.E(bus.CodeUnauthenticated, bus.Defect{
+		Field: "Authorization", Problem: bus.Text{ZH: "凭证无效、已停用或已过期", EN: "unknown, disabled or expired credential"},
+	})
+	token := bearer(r)
+	if strings.HasPrefix(token, sessionPrefix) {
+		if p, ok := a.sessions.find(token); ok {
+			return p, nil
+		}
+		return bus.Principal{}, refused
+	}
+	credential, err := identity.ParseCredential(token)
+	if err != nil {
+		return bus.Principal{}, refused
+	}
+	var system bus.System
+	err = a.Directory.View(func(tx *state.Tx) error {
+		system, _ = tx.System(credential.System)
+		return nil
+	})
+	if err != nil {
+		return bus.Principal{}, err
+	}
+	if !credential.Secret.Matches(system.SecretHash) || system.Disabled {
+		return bus.Principal{}, refused
+	}
+	return bus.Principal{System: system.ID, Department: system.Department}, nil
+}
+
+// signIn opens a session for an account. A one-time password opens none until it
+// is replaced. Wrong name and wrong password look and take the same.
+func (a *API) signIn(ctx context.Context, in client.SignIn) (client.Session, error) {
+	var account bus.Account
+	err := a.Directory.View(func(tx *state.Tx) error {
+		account, _ = tx.Account(in.Account)
+		return nil
+	})
+	if err != nil {
+		return client.Session{}, err
+	}
+	stored := account.PasswordHash
+	if stored == "" {
+		stored = a.decoy
+	}
+	good, err := a.passwords.Verify(ctx, stored, in.Password)
+	if err != nil {
+		return client.Session{}, err
+	}
+	p := bus.Principal{Account: account.Name, Role: account.Role}
+	if !good || account.Name == "" {
+		refusal := bus.E(bus.CodeUnauthenticated, bus.Defect{Field: "password", Problem: bus.Text{ZH: "账号或口令错误", EN: "wrong account or password"}})
+		if account.Name != "" {
+			err = a.record(ctx, p, audit.KindRefused, bus.CodeUnauthenticated, "sign-in")
+		}
+		return client.Session{}, firstOf(err, refusal)
+	}
+	if in.NewPassword == "" && account.MustChange {
+		return client.Session{}, bus.E(bus.CodePasswordChange, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "必填", EN: "required"}, Allowed: "at least 12 characters, not the present one"})
+	}
+	if in.NewPassword != "" {
+		if err := a.changePassword(ctx, p, account, in); err != nil {
+			return client.Session{}, err
+		}
+	}
+	if err := a.record(ctx, p, audit.KindAdministered, "", "sign-in"); err != nil {
+		return client.Session{}, err
+	}
+	token, expires, err := a.sessions.begin(account.Name, account.Role)
+	return client.Session{Token: token, Account: account.Name, Role: account.Role, Expires: expires}, err
+}
+
+func firstOf(err error, refusal *bus.Error) error {
+	if err != nil {
+		return err
+	}
+	return refusal
+}
+
+func (a *API) changePassword(ctx context.Context, p bus.Principal, account bus.Account, in client.SignIn) error {
+	defects := identity.CheckPassword("new_password", in.NewPassword)
+	if in.NewPassword == in.Password {
+		defects = append(defects, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "不能与原口令相同", EN: "must differ from the present one"}})
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return err
+	}
+	hash, err := a.passwords.Hash(ctx, in.NewPassword)
+	if err != nil {
+		return err
+	}
+	expect := account.Revision
+	account.PasswordHash, account.MustChange = hash, false
+	_, err = a.write(ctx, p, command.AccountPut, expect, account, "change own password")
+	return err
+}

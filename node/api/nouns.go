@@ -1,0 +1,248 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// noun is one kind of directory entry as the API serves it.
+type noun[V any] struct {
+	path, tag string
+	list      func(*state.Tx) iter.Seq[V]
+	find      func(*state.Tx, string) (V, bool)
+	revision  func(V) bus.Revision
+	id        func(*V) *string                       // the field that the path names
+	visible   func(*state.Tx, bus.Principal, V) bool // nil: to every principal
+	shown     func(V) V                              // without what is nobody's business; nil: as it is
+
+	put    command.Type                                         // "": not through here
+	before func(context.Context, *API, bus.Principal, *V) error // completes and checks what is put
+	delete command.Type                                         // "": never deleted
+}
+
+func typeOf(v any) reflect.Type { return reflect.TypeOf(v) }
+
+type byID struct {
+	ID string `path:"id"`
+}
+
+type putOf[V any] struct {
+	byID
+	expected
+	body[V]
+}
+
+type deleteOf struct {
+	byID
+	expected
+}
+
+// addNoun registers list, show, put and delete of a noun.
+func addNoun[V any](a *API, h huma.API, n noun[V]) {
+	at := "/api/v1/" + n.path
+	op := func(id, method, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id + "-" + n.tag, Method: method, Path: path, Summary: summary + " " + n.tag, Tags: []string{n.path}}
+	}
+	handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
+		return n.listed(a, p)
+	})
+	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(_ context.Context, p bus.Principal, in *byID) (*answer[V], error) {
+		return n.showing(a, p, in.ID)
+	})
+	if n.put != "" {
+		handle(a, h, describes[V](h, op("put", http.MethodPut, at+"/{id}", "Create or change")), func(ctx context.Context, p bus.Principal, in *putOf[V]) (*answer[V], error) {
+			return n.putting(ctx, a, p, in)
+		})
+	}
+	if n.delete != "" {
+		handle(a, h, op("delete", http.MethodDelete, at+"/{id}", "Delete"), func(ctx context.Context, p bus.Principal, in *deleteOf) (*struct{}, error) {
+			expect, err := in.revision()
+			if err != nil {
+				return nil, err
+			}
+			_, err = a.write(ctx, p, n.delete, expect, command.Key{ID: in.ID}, in.ID)
+			return nil, err
+		})
+	}
+}
+
+func (n noun[V]) listed(a *API, p bus.Principal) (*answer[list[V]], error) {
+	out := &answer[list[V]]{Body: list[V]{Items: []V{}}}
+	var err error
+	out.stamp, err = a.read(func(tx *state.Tx) error {
+		for v := range n.list(tx) {
+			if n.visible == nil || n.visible(tx, p, v) {
+				out.Body.Items = append(out.Body.Items, n.cleaned(v))
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// showing answers what is not there and what is not to be seen alike.
+func (n noun[V]) showing(a *API, p bus.Principal, id string) (*answer[V], error) {
+	out := &answer[V]{}
+	var err error
+	out.stamp, err = a.read(func(tx *state.Tx) error {
+		v, ok := n.find(tx, id)
+		if !ok || n.visible != nil && !n.visible(tx, p, v) {
+			return bus.NotFound(n.tag, id)
+		}
+		out.Body = n.cleaned(v)
+		return nil
+	})
+	out.ETag = etag(n.revision(out.Body))
+	return out, err
+}
+
+func (n noun[V]) cleaned(v V) V {
+	if n.shown == nil {
+		return v
+	}
+	return n.shown(v)
+}
+
+func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf[V]) (*answer[V], error) {
+	expect, err := in.revision()
+	if err != nil {
+		return nil, err
+	}
+	v, err := in.decode()
+	if err != nil {
+		return nil, err
+	}
+	switch id := n.id(&v); *id {
+	case "", in.ID:
+		*id = in.ID
+	default:
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "id", Problem: bus.Text{ZH: "与路径不一致", EN: "differs from the path"}, Allowed: in.ID})
+	}
+	if n.before != nil {
+		if err := n.before(ctx, a, p, &v); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := a.write(ctx, p, n.put, expect, v, in.ID); err != nil {
+		return nil, err
+	}
+	return n.showing(a, p, in.ID)
+}
+
+// administrator reports whether p holds one of the separated roles: those see
+// the whole directory, secrets excepted.
+func administrator(p bus.Principal) bool { return p.Role != "" }
+
+func (a *API) addNouns(h huma.API) {
+	addNoun(a, h, noun[bus.Division]{
+		path: "divisions", tag: "division",
+		list:     (*state.Tx).Divisions,
+		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
+		revision: func(bus.Division) bus.Revision { return 1 },
+	})
+	addNoun(a, h, noun[bus.Node]{
+		path: "nodes", tag: "node",
+		list:     (*state.Tx).Nodes,
+		find:     func(tx *state.Tx, id string) (bus.Node, bool) { return tx.Node(bus.NodeID(id)) },
+		revision: func(v bus.Node) bus.Revision { return v.Revision },
+	})
+	addNoun(a, h, noun[bus.Department]{
+		path: "departments", tag: "department",
+		list:     (*state.Tx).Departments,
+		find:     func(tx *state.Tx, id string) (bus.Department, bool) { return tx.Department(bus.USCC(id)) },
+		revision: func(v bus.Department) bus.Revision { return v.Revision },
+		id:       func(v *bus.Department) *string { return (*string)(&v.ID) },
+		put:      command.DepartmentPut, delete: command.DepartmentDelete,
+	})
+	addNoun(a, h, noun[bus.Resource]{
+		path: "resources", tag: "resource",
+		list:     (*state.Tx).Resources,
+		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
+		revision: func(v bus.Resource) bus.Revision { return v.Revision },
+		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
+		put:      command.ResourcePut, delete: command.ResourceDelete,
+	})
+	addNoun(a, h, noun[bus.Account]{
+		path: "accounts", tag: "account",
+		list:     (*state.Tx).Accounts,
+		find:     func(tx *state.Tx, id string) (bus.Account, bool) { return tx.Account(id) },
+		revision: func(v bus.Account) bus.Revision { return v.Revision },
+		visible:  func(_ *state.Tx, p bus.Principal, v bus.Account) bool { return administrator(p) },
+		shown: func(v bus.Account) bus.Account {
+			v.PasswordHash = ""
+			return v
+		},
+	})
+	a.addGrants(h)
+	a.addSubscriptions(h)
+	a.addSystems(h)
+}
+
+func (a *API) addGrants(h huma.API) {
+	grants := noun[bus.Grant]{
+		path: "grants", tag: "grant",
+		list:     (*state.Tx).Grants,
+		find:     func(tx *state.Tx, id string) (bus.Grant, bool) { return tx.Grant(bus.GrantID(id)) },
+		revision: func(v bus.Grant) bus.Revision { return v.Revision },
+		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
+		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
+			r, _ := tx.Resource(v.Resource)
+			return administrator(p) || p.Department == v.Consumer || p.Department == r.Provider
+		},
+		put: command.GrantPut,
+	}
+	addNoun(a, h, grants)
+	type revoke struct {
+		byID
+		body[revocation]
+	}
+	op := huma.Operation{
+		OperationID: "revoke-grant", Method: http.MethodPost, Path: "/api/v1/grants/{id}/revoke", Tags: []string{"grants"},
+		Summary:     "Revoke grant",
+		Description: "Once this answers, no event of the grant leaves or is handed out at any node that has applied the answer's index.",
+	}
+	handle(a, h, describes[revocation](h, op), func(ctx context.Context, p bus.Principal, in *revoke) (*answer[bus.Grant], error) {
+		why, err := in.decode()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID); err != nil {
+			return nil, err
+		}
+		return grants.showing(a, p, in.ID)
+	})
+}
+
+func (a *API) addSubscriptions(h huma.API) {
+	addNoun(a, h, noun[bus.Subscription]{
+		path: "subscriptions", tag: "subscription",
+		list:     (*state.Tx).Subscriptions,
+		find:     func(tx *state.Tx, id string) (bus.Subscription, bool) { return tx.Subscription(bus.SubscriptionID(id)) },
+		revision: func(v bus.Subscription) bus.Revision { return v.Revision },
+		id:       func(v *bus.Subscription) *string { return (*string)(&v.ID) },
+		visible: func(_ *state.Tx, p bus.Principal, v bus.Subscription) bool {
+			return administrator(p) || p.Department == v.Consumer
+		},
+		put: command.SubscriptionPut, delete: command.SubscriptionDelete,
+		before: func(ctx context.Context, a *API, p bus.Principal, s *bus.Subscription) error {
+			if p.System == "" {
+				return a.refuse(ctx, p, "subscription "+string(s.ID), bus.E(bus.CodeForbidden))
+			}
+			if s.System == "" {
+				s.System = p.System
+			}
+			s.Consumer = p.Department
+			if err := bus.Invalid(s.Check()); err != nil {
+				return err
+			}
+			return a.Exchange.Subscribe(ctx, p, requestOf(ctx), *s)
+		},
+	})
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// addPolicies registers policy layers. They are named by kind and what they are
+// of: /policies/division/440100.
+func (a *API) addPolicies(h huma.API) {
+	type layerPath struct {
+		Kind string `path:"kind" enum:"division,department"`
+		Of   string `path:"of"`
+	}
+	type put struct {
+		layerPath
+		expected
+		body[bus.Layer]
+	}
+	type del struct {
+		layerPath
+		expected
+	}
+	id := func(p layerPath) bus.LayerID { return bus.LayerID(p.Kind + "/" + p.Of) }
+	op := func(name, method, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: name, Method: method, Path: "/api/v1/policies" + path, Summary: summary, Tags: []string{"policies"}}
+	}
+	handle(a, h, op("list-layers", http.MethodGet, "", "List policy layers"), func(_ context.Context, _ bus.Principal, _ *struct{}) (*answer[list[bus.Layer]], error) {
+		layers := noun[bus.Layer]{list: (*state.Tx).Layers}
+		return layers.listed(a, bus.Principal{})
+	})
+	handle(a, h, op("show-layer", http.MethodGet, "/{kind}/{of}", "Show a policy layer"), func(_ context.Context, _ bus.Principal, in *layerPath) (*answer[bus.Layer], error) {
+		return a.layer(id(*in))
+	})
+	check := describes[bus.Layer](h, op("check-layer", http.MethodPost, "/check", "Check and test a policy layer without storing it"))
+	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *body[bus.Layer]) (*answer[client.LayerReport], error) {
+		if err := a.only(ctx, p, "policy check", bus.RoleSecurityAdministrator); err != nil {
+			return nil, err
+		}
+		layer, err := in.decode()
+		if err != nil {
+			return nil, err
+		}
+		return &answer[client.LayerReport]{Body: reportOf(a.check(ctx, layer))}, nil
+	})
+	handle(a, h, describes[bus.Layer](h, op("put-layer", http.MethodPut, "/{kind}/{of}", "Put a policy layer in force")), func(ctx context.Context, p bus.Principal, in *put) (*answer[bus.Layer], error) {
+		layer, err := in.decode()
+		if err != nil {
+			return nil, err
+		}
+		layer.ID = id(in.layerPath)
+		return a.putLayer(ctx, p, in.expected, layer)
+	})
+	handle(a, h, op("delete-layer", http.MethodDelete, "/{kind}/{of}", "Withdraw a policy layer"), func(ctx context.Context, p bus.Principal, in *del) (*struct{}, error) {
+		expect, err := in.revision()
+		if err != nil {
+			return nil, err
+		}
+		key := string(id(in.layerPath))
+		_, err = a.write(ctx, p, command.LayerDelete, expect, command.Key{ID: key}, key)
+		return nil, err
+	})
+}
+
+func (a *API) layer(id bus.LayerID) (*answer[bus.Layer], error) {
+	out := &answer[bus.Layer]{}
+	var err error
+	out.stamp, err = a.read(func(tx *state.Tx) error {
+		var ok bool
+		if out.Body, ok = tx.Layer(id); !ok {
+			return bus.NotFound("layer", string(id))
+		}
+		return nil
+	})
+	out.ETag = etag(out.Body.Revision)
+	return out, err
+}
+
+func (a *API) putLayer(ctx context.Context, p bus.Principal, e expected, layer bus.Layer) (*answer[bus.Layer], error) {
+	if err := a.only(ctx, p, "policy put "+string(layer.ID), bus.RoleSecurityAdministrator); err != nil {
+		return nil, err
+	}
+	expect, err := e.revision()
+	if err != nil {
+		return nil, err
+	}
+	if report := a.check(ctx, layer); !report.OK {
+		refusal := bus.E(bus.CodePolicyRefused)
+		for _, problem := range report.Problems {
+			refusal.Defects = append(refusal.Defects, bus.Defect{Field: place(problem), Problem: problem.Message})
+		}
+		for _, t := range report.Tests {
+			if !t.Pass {
+				refusal.Defects = append(refusal.Defects, bus.Defect{Field: t.Name, Problem: bus.Text{ZH: "测试未通过", EN: "the test fails"}})
+			}
+		}
+		return nil, a.refuse(ctx, p, "policy put "+string(layer.ID), refusal)
+	}
+	if _, err := a.write(ctx, p, command.LayerPut, expect, layer, string(layer.ID)); err != nil {
+		return nil, err
+	}
+	return a.layer(layer.ID)
+}
+
+func (a *API) check(ctx context.Context, layer bus.Layer) policy.Report {
+	return policy.Check(ctx, layer)
+}

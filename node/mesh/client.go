@@ -1,0 +1,95 @@
+package mesh
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+)
+
+const callTimeout = 15 * time.Second
+
+// Client asks other nodes. An answer that is a refusal comes back as the
+// *bus.Error it was; a node that cannot be reached is bus.CodeUnavailable.
+type Client struct{ http *http.Client }
+
+// NewClient makes a client over a round tripper that dials by node id.
+func NewClient(rt http.RoundTripper) *Client {
+	return &Client{&http.Client{
+		Transport: rt, Timeout: callTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Forward takes a directory entry to the leader.
+func (c *Client) Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error) {
+	return call[state.Result](ctx, c, leader, http.MethodPost, pathEntries, json.RawMessage(entry))
+}
+
+// Deliver takes a batch to the consumer's node; nil once it is on the disk there.
+func (c *Client) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {
+	_, err := call[struct{}](ctx, c, to, http.MethodPost, pathDeliveries, batch)
+	return err
+}
+
+// Status asks a node for its state.
+func (c *Client) Status(ctx context.Context, of bus.NodeID) (Status, error) {
+	return call[Status](ctx, c, of, http.MethodGet, pathStatus, nil)
+}
+
+// Trace asks a node for what it recorded.
+func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceAnswer, error) {
+	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
+}
+
+// Join asks the node that holds the CA to take a new node in.
+func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinRequest) (client.JoinAnswer, error) {
+	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)
+}
+
+// Member asks the leader to change a node's place in the group.
+func (c *Client) Member(ctx context.Context, leader bus.NodeID, m Membership) error {
+	_, err := call[struct{}](ctx, c, leader, http.MethodPost, pathMembers, m)
+	return err
+}
+
+func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path string, body any) (answer A, err error) {
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return answer, fmt.Errorf("encode %s: %w", path, err)
+		}
+		reader = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+string(to)+path, reader)
+	if err != nil {
+		return answer, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer, bus.E(bus.CodeUnavailable, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "无法连接节点 " + string(to), EN: "node " + string(to) + " cannot be reached"},
+		}).Because(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return answer, decode(response.Body, &answer)
+	}
+	var f failure
+	if err := decode(response.Body, &f); err != nil || f.Code == "" {
+		return answer, bus.E(bus.CodeUnavailable).Because(errors.Join(fmt.Errorf("node %s answered %s", to, response.Status), err))
+	}
+	e := bus.E(f.Code, f.Defects...)
+	e.DecisionID = f.DecisionID
+	return answer, e
+}

@@ -1,0 +1,98 @@
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/peer"
+)
+
+// Node is what a node does for others.
+type Node interface {
+	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
+	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
+	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
+	Member(ctx context.Context, from bus.NodeID, m Membership) error
+	Describer
+}
+
+// Describer tells of a node.
+type Describer interface {
+	Describe() (Status, error)
+	TraceHere(q TraceQuery) (TraceAnswer, error)
+}
+
+// Handler answers other nodes.
+func Handler(n Node, logger *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+pathEntries, respond(logger, func(ctx context.Context, from bus.NodeID, body io.Reader) (state.Result, error) {
+		entry, err := io.ReadAll(io.LimitReader(body, command.MaxSize+1))
+		if err != nil {
+			return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
+		}
+		return n.Accept(ctx, from, entry)
+	}))
+	mux.HandleFunc("POST "+pathDeliveries, respond(logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
+		return struct{}{}, n.Receive(ctx, from, batch)
+	})))
+	mux.HandleFunc("GET "+pathStatus, respond(logger, func(context.Context, bus.NodeID, io.Reader) (Status, error) {
+		return n.Describe()
+	}))
+	mux.HandleFunc("POST "+pathTrace, respond(logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
+		return n.TraceHere(q)
+	})))
+	mux.HandleFunc("POST "+pathJoin, respond(logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
+		return n.Join(ctx, r)
+	})))
+	mux.HandleFunc("POST "+pathMembers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, m Membership) (struct{}, error) {
+		return struct{}{}, n.Member(ctx, from, m)
+	})))
+	return mux
+}
+
+// asking reads the body as a B.
+func asking[B, A any](do func(context.Context, bus.NodeID, B) (A, error)) func(context.Context, bus.NodeID, io.Reader) (A, error) {
+	return func(ctx context.Context, from bus.NodeID, body io.Reader) (answer A, err error) {
+		var b B
+		if err := decode(body, &b); err != nil {
+			return answer, err
+		}
+		return do(ctx, from, b)
+	}
+}
+
+// respond answers with what do returns: 200 and JSON, or a failure.
+func respond[A any](logger *slog.Logger, do func(context.Context, bus.NodeID, io.Reader) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, ok := peer.FromContext(r.Context())
+		if !ok { // never: the listener hands out peer connections only
+			http.Error(w, "not a peer connection", http.StatusForbidden)
+			return
+		}
+		answer, err := do(r.Context(), from, http.MaxBytesReader(w, r.Body, bodyCap))
+		if err == nil {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(answer) // a peer that went away asks again
+			return
+		}
+		e, known := errors.AsType[*bus.Error](err)
+		if !known {
+			e = bus.E(bus.CodeInternal)
+		}
+		if e.Code.Kind() == bus.KindInternal {
+			logger.Error("peer request failed", "from", from, "path", r.URL.Path, "error", err)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_ = json.NewEncoder(w).Encode(failure{e.Code, e.Defects, e.DecisionID}) // as above
+	}
+}

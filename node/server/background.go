@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	placePause    = time.Second     // between two looks at this node's own suffrage
+	freshEnough   = 2 * time.Second // age of the replica at which a node may vote
+	maxPlacePause = time.Minute
+)
+
+// follow keeps the policy engine at the layers that the directory holds.
+func (s *Server) follow(ctx context.Context) {
+	var loaded bus.Revision
+	for {
+		_, changed := s.directory.Applied()
+		if err := s.loadLayers(&loaded); err != nil {
+			s.logger.Error("load policy layers", "error", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) loadLayers(loaded *bus.Revision) error {
+	var layers []bus.Layer
+	fresh := false
+	err := s.state.View(func(tx *state.Tx) error {
+		now := tx.Revision(state.Layers)
+		if fresh = now != *loaded; !fresh {
+			return nil
+		}
+		*loaded = now
+		for l := range tx.Layers() {
+			layers = append(layers, l)
+		}
+		return nil
+	})
+	if err == nil && fresh {
+		s.policy.Load(layers)
+	}
+	return err
+}
+
+// takePlace has this node promoted once it has caught up, where the directory
+// means it to vote. A voter that is still behind would only weaken the quorum.
+func (s *Server) takePlace(ctx context.Context) {
+	pause := placePause
+	for {
+		done, err := s.placed(ctx)
+		if err != nil {
+			s.logger.Debug("take place in the group", "error", err)
+		}
+		if done {
+			pause = maxPlacePause
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+func (s *Server) placed(ctx context.Context) (done bool, err error) {
+	var self bus.Node
+	err = s.state.View(func(tx *state.Tx) error {
+		self, _ = tx.Node(s.self.Node)
+		return nil
+	})
+	if err != nil || self.ID == "" {
+		return false, err
+	}
+	if !self.Voter {
+		return true, nil
+	}
+	members, err := s.group.Members()
+	if err != nil {
+		return false, err
+	}
+	for _, m := range members {
+		if m.ID == self.ID && m.Voter {
+			return true, nil
+		}
+	}
+	if age, err := s.directory.Age(); err != nil || age > freshEnough {
+		return false, err
+	}
+	return false, s.askLeader(ctx, mesh.Membership{Node: self.ID, Promote: true})
+}
+
+// publishCheckpoints makes the head of the evidence log known to the whole bus:
+// every node then holds what this one can no longer take back.
+func (s *Server) publishCheckpoints(ctx context.Context) {
+	timer := time.NewTicker(s.config.CheckpointInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := s.publishCheckpoint(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Warn("publish evidence checkpoint", "error", err)
+		}
+	}
+}
+
+func (s *Server) publishCheckpoint(ctx context.Context) error {
+	var head bus.Checkpoint
+	err := s.store.Commit(ctx, func(tx *bbolt.Tx) (err error) {
+		size, err := s.log.Size(tx)
+		if err != nil || size == 0 {
+			return err
+		}
+		head, err = s.log.Checkpoint(tx, s.self.signer)
+		return err
+	})
+	if err != nil || head.Size == 0 {
+		return err
+	}
+	known := false
+	err = s.state.View(func(tx *state.Tx) error {
+		have, _ := tx.Checkpoint(s.self.Node)
+		known = have.Size == head.Size
+		return nil
+	})
+	if err != nil || known {
+		return err
+	}
+	entry, err := command.New(command.CheckpointPut, bus.Principal{Node: s.self.Node}, "", 0, head)
+	if err != nil {
+		return err
+	}
+	_, err = s.directory.Write(ctx, entry)
+	return err
+}

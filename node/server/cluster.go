@@ -1,0 +1,368 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/identity"
+)
+
+const askTimeout = 2 * time.Second // how long one node is waited for when all are asked
+
+// ID returns the cluster's id.
+func (s *Server) ID() string { return s.self.Cluster }
+
+// Fingerprint returns the SHA-256 of the cluster's root certificate.
+func (s *Server) Fingerprint() identity.Fingerprint { return identity.FingerprintOf(s.self.root) }
+
+// Address tells the peer plane where a node listens: as the directory says, or
+// as was known when this node joined.
+func (s *Server) Address(id bus.NodeID) (string, error) {
+	var address string
+	err := s.state.View(func(tx *state.Tx) error {
+		n, _ := tx.Node(id)
+		address = cmp.Or(n.PeerAddress, s.self.Peers[id])
+		return nil
+	})
+	if err == nil && address == "" {
+		err = bus.NotFound("node", string(id))
+	}
+	return address, err
+}
+
+// Admit lets every holder of a node certificate of this cluster connect: the CA
+// signs members only. Who may do what then is each protocol's to check.
+func (s *Server) Admit(bus.NodeID, *x509.Certificate) error { return nil }
+
+// Accept takes a directory entry that another node forwards.
+func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error) {
+	return s.directory.Accept(ctx, from, entry)
+}
+
+// Receive takes a batch of events from another node.
+func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error {
+	return s.exchange.Receive(ctx, from, batch)
+}
+
+// Describe tells of this node.
+func (s *Server) Describe() (mesh.Status, error) {
+	applied, _ := s.directory.Applied()
+	status := mesh.Status{AppliedIndex: applied, Version: s.version}
+	for _, l := range s.policy.Status() {
+		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Problem()})
+	}
+	return status, nil
+}
+
+// everyNode asks all nodes at once, this one by here, and returns the answers
+// of those that gave one in time.
+func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here func() (A, error), there func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	answers := map[bus.NodeID]A{}
+	for _, id := range nodes {
+		asked.Go(func() {
+			var a A
+			var err error
+			if id == s.self.Node {
+				a, err = here()
+			} else {
+				a, err = there(ctx, id)
+			}
+			if err != nil {
+				s.logger.Debug("node did not answer", "node", id, "error", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[id] = a
+		})
+	}
+	asked.Wait()
+	return answers
+}
+
+// Status shows the bus: who is a member, who leads, how far each has come.
+func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, error) {
+	out := client.Status{Cluster: s.self.Cluster, Node: s.self.Node, Leader: s.group.Leader()}
+	age, err := s.directory.Age()
+	if err != nil {
+		return out, err
+	}
+	out.AgeSeconds = age.Seconds()
+	members, err := s.members()
+	if err != nil {
+		return out, err
+	}
+	ids := make([]bus.NodeID, len(members))
+	for i, m := range members {
+		ids[i] = m.ID
+	}
+	answers := everyNode(ctx, s, ids, s.Describe, s.mesh.Status)
+	out.AppliedIndex = answers[s.self.Node].AppliedIndex
+	head := answers[out.Leader].AppliedIndex
+	for i := range members {
+		m := &members[i]
+		a, ok := answers[m.ID]
+		m.Leader, m.Reachable = m.ID == out.Leader, ok
+		m.AppliedIndex, m.Version, m.Layers = a.AppliedIndex, a.Version, a.Layers
+		if ok && head > a.AppliedIndex {
+			m.Lag = uint64(head - a.AppliedIndex)
+		}
+	}
+	out.Members = members
+	if !withHash {
+		return out, nil
+	}
+	out.StateHash, out.AppliedIndex, err = s.stateHash()
+	return out, err
+}
+
+func (s *Server) stateHash() (string, bus.Revision, error) {
+	snapshot, err := s.state.Snapshot()
+	if err != nil {
+		return "", 0, err
+	}
+	defer snapshot.Close()
+	hash, err := snapshot.Hash()
+	return hex.EncodeToString(hash), snapshot.Index(), err
+}
+
+// members joins the directory's nodes with the raft group's servers.
+func (s *Server) members() ([]client.Member, error) {
+	servers, err := s.group.Members()
+	if err != nil {
+		return nil, err
+	}
+	suffrage := map[bus.NodeID]string{}
+	for _, m := range servers {
+		suffrage[m.ID] = "non-voter"
+		if m.Voter {
+			suffrage[m.ID] = "voter"
+		}
+	}
+	var members []client.Member
+	err = s.state.View(func(tx *state.Tx) error {
+		for n := range tx.Nodes() {
+			d, _ := tx.Division(n.Division)
+			members = append(members, client.Member{
+				ID: n.ID, Division: n.Division, DivisionName: d.Name, Level: d.Level,
+				Suffrage: cmp.Or(suffrage[n.ID], "absent"), APIAddress: n.APIAddress,
+			})
+		}
+		return nil
+	})
+	slices.SortFunc(members, func(a, b client.Member) int {
+		return cmp.Or(cmp.Compare(a.Division, b.Division), cmp.Compare(a.ID, b.ID))
+	})
+	return members, err
+}
+
+// Join takes a new node in. It is done by the node that holds the CA's key;
+// others pass the request on.
+func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error) {
+	holder, peers, err := s.caHolder()
+	if err != nil {
+		return client.JoinAnswer{}, err
+	}
+	if holder != s.self.Node {
+		return s.mesh.Join(ctx, holder, request)
+	}
+	token, err := identity.ParseToken(request.Token)
+	if err != nil {
+		return client.JoinAnswer{}, err
+	}
+	if token.Cluster != s.self.Cluster {
+		return client.JoinAnswer{}, bus.E(bus.CodeForeignCluster)
+	}
+	ca, err := identity.LoadCA(s.dir.path("ca.crt"), s.dir.path("ca.key"))
+	if err != nil {
+		return client.JoinAnswer{}, err
+	}
+	f := Founding{Node: request.Node, APIAddress: request.APIAddress}
+	certificate, err := ca.Issue(request.CSR, request.Node, f.hosts(), s.now(), certificateLife)
+	if err != nil {
+		return client.JoinAnswer{}, err
+	}
+	if err := s.admit(ctx, token, request, certificate); err != nil {
+		return client.JoinAnswer{}, err
+	}
+	return client.JoinAnswer{
+		Cluster: s.self.Cluster, CA: string(identity.EncodeCertificate(s.self.root)),
+		Certificate: string(identity.EncodeCertificate(certificate)), Peers: peers,
+	}, nil
+}
+
+// admit redeems the token, which writes the node into the directory, and takes
+// the node into the raft group.
+func (s *Server) admit(ctx context.Context, token identity.JoinToken, request client.JoinRequest, certificate *x509.Certificate) error {
+	key := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	entry, err := command.New(command.NodeJoin, bus.Principal{Node: s.self.Node}, "", 0, command.Join{
+		Token: token.ID, SecretHash: token.Secret.Hash(), KeyHash: key[:],
+		Node: bus.Node{
+			ID: request.Node, Division: request.Division, PeerAddress: request.PeerAddress,
+			APIAddress: request.APIAddress, EvidenceKey: request.EvidenceKey,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.directory.Write(ctx, entry)
+	record := audit.Record{Kind: audit.KindAdministered, Principal: bus.Principal{Node: request.Node}, Detail: "join with token " + string(token.ID)}
+	if err != nil {
+		record.Kind, record.Code = audit.KindRefused, string(bus.CodeOf(err))
+	}
+	if recordErr := s.exchange.Record(ctx, record); recordErr != nil {
+		return recordErr
+	}
+	if err != nil {
+		return err
+	}
+	return s.askLeader(ctx, mesh.Membership{Node: request.Node})
+}
+
+// caHolder returns the node with the CA's key, and all peer addresses.
+func (s *Server) caHolder() (holder bus.NodeID, peers map[bus.NodeID]string, err error) {
+	peers = map[bus.NodeID]string{}
+	err = s.state.View(func(tx *state.Tx) error {
+		for n := range tx.Nodes() {
+			peers[n.ID] = n.PeerAddress
+			if n.CA {
+				holder = n.ID
+			}
+		}
+		return nil
+	})
+	if err == nil && holder == "" {
+		err = bus.E(bus.CodeUnavailable)
+	}
+	return holder, peers, err
+}
+
+// askLeader has the leader change a node's place in the group.
+func (s *Server) askLeader(ctx context.Context, m mesh.Membership) error {
+	switch leader := s.group.Leader(); leader {
+	case "":
+		return bus.E(bus.CodeNoLeader)
+	case s.self.Node:
+		return s.Member(ctx, s.self.Node, m)
+	default:
+		return s.mesh.Member(ctx, leader, m)
+	}
+}
+
+// Member changes a node's place in the group, on the leader. The directory says
+// what that place is: a node that is not in it is no member, and one that it
+// does not name a voter never votes, whoever asks.
+func (s *Server) Member(ctx context.Context, _ bus.NodeID, m mesh.Membership) error {
+	var node bus.Node
+	err := s.state.View(func(tx *state.Tx) error {
+		node, _ = tx.Node(m.Node)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case node.ID == "" || m.Promote && !node.Voter:
+		return bus.E(bus.CodeForbidden)
+	case m.Promote:
+		return s.group.Promote(ctx, node.ID)
+	default:
+		return s.group.AddNonvoter(ctx, node.ID)
+	}
+}
+
+// TraceHere gives the steps that this node recorded.
+func (s *Server) TraceHere(q mesh.TraceQuery) (mesh.TraceAnswer, error) {
+	own, err := s.exchange.Occurrences(q.Event)
+	if err != nil {
+		return mesh.TraceAnswer{}, err
+	}
+	answer := mesh.TraceAnswer{Occurrences: own}
+	for _, at := range append(own, q.Occurrences...) {
+		leaves, err := s.exchange.Steps(at)
+		if err != nil {
+			return answer, err
+		}
+		for _, leaf := range leaves {
+			record, err := json.Marshal(leaf.Record)
+			if err != nil {
+				return answer, err
+			}
+			answer.Steps = append(answer.Steps, client.TraceStep{Node: s.self.Node, Leaf: leaf.Index, Record: record})
+		}
+	}
+	return answer, nil
+}
+
+// Trace follows an event across all nodes: first to whoever took it in, then to
+// whoever recorded a step of it.
+func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
+	trace := client.Trace{Event: event}
+	var nodes []bus.NodeID
+	err := s.state.View(func(tx *state.Tx) error {
+		for n := range tx.Nodes() {
+			nodes = append(nodes, n.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return trace, err
+	}
+	ask := func(q mesh.TraceQuery) map[bus.NodeID]mesh.TraceAnswer {
+		return everyNode(ctx, s, nodes,
+			func() (mesh.TraceAnswer, error) { return s.TraceHere(q) },
+			func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) { return s.mesh.Trace(ctx, id, q) })
+	}
+	first := ask(mesh.TraceQuery{Event: event})
+	var where []exchange.Occurrence
+	for _, a := range first {
+		where = append(where, a.Occurrences...)
+	}
+	if len(where) == 0 && len(first) == len(nodes) {
+		return trace, bus.NotFound("event", event)
+	}
+	found := ask(mesh.TraceQuery{Occurrences: where})
+	for _, id := range nodes {
+		a, ok := found[id]
+		if !ok {
+			trace.Silent = append(trace.Silent, id)
+		}
+		trace.Steps = append(trace.Steps, a.Steps...)
+	}
+	return trace, inOrder(trace.Steps)
+}
+
+// inOrder sorts steps by time, then node, then place in its log.
+func inOrder(steps []client.TraceStep) error {
+	at := make(map[string]time.Time, len(steps))
+	key := func(s client.TraceStep) string { return fmt.Sprint(s.Node, s.Leaf) }
+	for _, step := range steps {
+		var r audit.Record
+		if err := json.Unmarshal(step.Record, &r); err != nil {
+			return fmt.Errorf("trace of node %s, leaf %d: %w", step.Node, step.Leaf, err)
+		}
+		at[key(step)] = r.At
+	}
+	slices.SortStableFunc(steps, func(a, b client.TraceStep) int {
+		return cmp.Or(at[key(a)].Compare(at[key(b)]), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Leaf, b.Leaf))
+	})
+	return nil
+}

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is a node's configuration: a YAML file, then GXBUS_* variables (the key
+// in capitals), then flags, the later over the earlier.
+type Config struct {
+	DataDir            string        `yaml:"data_dir"`            // all of the node's state
+	PeerListen         string        `yaml:"peer_listen"`         // host:port for other nodes
+	APIListen          string        `yaml:"api_listen"`          // host:port for agencies and administrators
+	LogLevel           string        `yaml:"log_level"`           // debug, info, warn, error
+	LogFormat          string        `yaml:"log_format"`          // text, json
+	CheckpointInterval time.Duration `yaml:"checkpoint_interval"` // how often the evidence log's head is published
+}
+
+// DefaultConfig is what holds where nothing is said.
+func DefaultConfig() Config {
+	return Config{
+		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
+		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute,
+	}
+}
+
+// LoadConfig reads the file at path, if one is named, and the environment. An
+// unknown key, in either, is refused.
+func LoadConfig(path string, environ []string) (Config, error) {
+	c := DefaultConfig()
+	if path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return c, bus.E(bus.CodeInvalid, bus.Defect{Field: "config", Problem: bus.Text{ZH: "无法读取配置文件", EN: "the configuration cannot be read"}}).Because(err)
+		}
+		if err := c.merge(data, path); err != nil {
+			return c, err
+		}
+	}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		key, ours := strings.CutPrefix(name, "GXBUS_")
+		if !ours || clientVariable(key) {
+			continue
+		}
+		line, err := yaml.Marshal(map[string]string{strings.ToLower(key): value})
+		if err != nil {
+			return c, err
+		}
+		if err := c.merge(line, name); err != nil {
+			return c, err
+		}
+	}
+	return c, c.Validate()
+}
+
+// clientVariable reports whether GXBUS_key is for the command line's client side.
+func clientVariable(key string) bool {
+	switch key {
+	case "SERVER", "CA", "TOKEN", "LANG", "CREDENTIALS", "OUTPUT", "TIMEOUT", "CONFIG":
+		return true
+	}
+	return false
+}
+
+func (c *Config) merge(data []byte, from string) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	err := decoder.Decode(c)
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return bus.E(bus.CodeInvalid, bus.Defect{
+		Field: from, Problem: bus.Text{ZH: "配置项无法识别", EN: yamlProblem(err)}, Allowed: strings.Join(configKeys(), ", "),
+	}).Because(err)
+}
+
+// yamlProblem is the decoder's message without the Go type in it.
+func yamlProblem(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.ReplaceAll(text, " in type server.Config", "")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// configKeys lists the keys of Config.
+func configKeys() []string {
+	t := reflect.TypeFor[Config]()
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i] = t.Field(i).Tag.Get("yaml")
+	}
+	return keys
+}
+
+// Validate returns every defect of c at once.
+func (c Config) Validate() error {
+	var defects []bus.Defect
+	if c.DataDir == "" {
+		defects = append(defects, bus.Defect{Field: "data_dir", Problem: bus.Text{ZH: "必填", EN: "required"}})
+	}
+	defects = append(defects, bus.CheckAddress("peer_listen", c.PeerListen)...)
+	defects = append(defects, bus.CheckAddress("api_listen", c.APIListen)...)
+	one := func(field, value string, allowed ...string) {
+		for _, a := range allowed {
+			if value == a {
+				return
+			}
+		}
+		defects = append(defects, bus.Defect{Field: field, Problem: bus.Text{ZH: "取值不允许：" + value, EN: "value not allowed: " + value}, Allowed: strings.Join(allowed, ", ")})
+	}
+	one("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	one("log_format", c.LogFormat, "text", "json")
+	if c.CheckpointInterval < time.Second || c.CheckpointInterval > 24*time.Hour {
+		defects = append(defects, bus.Defect{Field: "checkpoint_interval", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("%v–%v", time.Second, 24*time.Hour)})
+	}
+	return bus.Invalid(defects)
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/identity"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// DataDir is a node's data directory.
+//
+//	node.json        who this node is
+//	ca.crt           the cluster's root certificate; ca.key beside it on the node that signs
+//	node.crt .key    this node's certificate
+//	evidence.key     signs this node's evidence log
+//	first.json       until the first entry of a new cluster is in the log
+//	raft/            log and snapshots
+//	directory.db     the directory
+//	exchange.db      event logs, inboxes and evidence
+type DataDir string
+
+func (d DataDir) path(name string) string { return filepath.Join(string(d), name) }
+
+// ExchangeFile is where the evidence log is kept.
+func (d DataDir) ExchangeFile() string { return d.path("exchange.db") }
+
+// Self is what a node knows of itself before it can read the directory.
+type Self struct {
+	Cluster     string                `json:"cluster"`
+	Node        bus.NodeID            `json:"node"`
+	Division    bus.DivisionCode      `json:"division"`
+	PeerAddress string                `json:"peer_address"`
+	APIAddress  string                `json:"api_address"`
+	Peers       map[bus.NodeID]string `json:"peers,omitempty"` // known when it joined
+}
+
+// Exists reports whether the directory belongs to a node already.
+func (d DataDir) Exists() bool {
+	_, err := os.Stat(d.path("node.json"))
+	return err == nil
+}
+
+// keys are a node's own.
+type keys struct {
+	node     *ecdsa.PrivateKey
+	verifier string // public half of the evidence key
+}
+
+// keys makes the keys of a new node in an empty directory. A directory that has
+// keys and nothing else is one whose join was cut off: it goes on with the same
+// keys, which its join token is bound to by then.
+func (d DataDir) keys(cluster string, node bus.NodeID) (k keys, err error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return k, fmt.Errorf("create data directory: %w", err)
+	}
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return k, fmt.Errorf("read data directory: %w", err)
+	}
+	if len(entries) == 2 && entries[0].Name() == "evidence.key" && entries[1].Name() == "node.key" {
+		return d.savedKeys()
+	}
+	if len(entries) > 0 {
+		return k, bus.E(bus.CodeAlreadyInitialized, bus.Defect{
+			Field: "data_dir", Problem: bus.Text{ZH: "目录不为空：" + string(d), EN: "not empty: " + string(d)}, Allowed: "an empty or new directory",
+		})
+	}
+	if k.node, err = identity.NewKey(); err != nil {
+		return k, err
+	}
+	signer, verifier, err := audit.GenerateKey(audit.Origin(cluster, node))
+	if err != nil {
+		return k, err
+	}
+	k.verifier = verifier
+	if err := identity.WriteFile(d.path("evidence.key"), []byte(signer)); err != nil {
+		return k, err
+	}
+	return k, identity.SaveKey(d.path("node.key"), k.node)
+}
+
+func (d DataDir) savedKeys() (k keys, err error) {
+	if k.node, err = identity.LoadKey(d.path("node.key")); err != nil {
+		return k, err
+	}
+	secret, err := identity.ReadPrivate(d.path("evidence.key"))
+	if err != nil {
+		return k, err
+	}
+	_, k.verifier, err = audit.OpenKey(string(secret))
+	return k, err
+}
+
+// settle writes what the cluster gave the node. node.json comes last: with it,
+// the node exists. Certificate and root are PEM.
+func (d DataDir) settle(self Self, certificate, root string) error {
+	data, err := json.MarshalIndent(self, "", "  ")
+	if err != nil {
+		return err
+	}
+	for _, file := range []struct {
+		name string
+		data []byte
+	}{
+		{"ca.crt", []byte(root)}, {"node.crt", []byte(certificate)}, {"node.json", append(data, '\n')},
+	} {
+		if err := identity.WriteFile(d.path(file.name), file.data); err != nil {
+			return fmt.Errorf("write %s: %w", file.name, err)
+		}
+	}
+	return nil
+}
+
+// opened is a data directory read back.
+type opened struct {
+	Self
+	root        *x509.Certificate
+	certificate tls.Certificate
+	signer      note.Signer // of the evidence log
+}
+
+// open reads the node's identity, and refuses one that does not fit together.
+func (d DataDir) open(now time.Time) (o opened, err error) {
+	data, err := os.ReadFile(d.path("node.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return o, bus.E(bus.CodeNotInitialized, bus.Defect{
+			Field: "data_dir", Problem: bus.Text{ZH: "尚未初始化：" + string(d), EN: "no node here: " + string(d)}, Allowed: "gxbus init or gxbus join first",
+		})
+	}
+	if err != nil {
+		return o, fmt.Errorf("read node.json: %w", err)
+	}
+	if err := json.Unmarshal(data, &o.Self); err != nil {
+		return o, fmt.Errorf("node.json is damaged: %w", err)
+	}
+	if o.root, err = identity.LoadCertificate(d.path("ca.crt")); err != nil {
+		return o, err
+	}
+	leaf, err := identity.LoadCertificate(d.path("node.crt"))
+	if err != nil {
+		return o, err
+	}
+	key, err := identity.LoadKey(d.path("node.key"))
+	if err != nil {
+		return o, err
+	}
+	o.certificate = identity.NodeCertificate(leaf, o.root, key)
+	secret, err := identity.ReadPrivate(d.path("evidence.key"))
+	if err != nil {
+		return o, err
+	}
+	if o.signer, _, err = audit.OpenKey(string(secret)); err != nil {
+		return o, err
+	}
+	return o, o.verify(leaf, key, now)
+}
+
+// verify checks that certificate, key, cluster and node id belong together, so
+// that files of another cluster are noticed here and not as a strange handshake.
+func (o opened) verify(leaf *x509.Certificate, key *ecdsa.PrivateKey, now time.Time) error {
+	foreign := func(zh, en string, cause error) error {
+		return bus.E(bus.CodeForeignCluster, bus.Defect{Field: "data_dir", Problem: bus.Text{ZH: zh, EN: en}}).Because(cause)
+	}
+	id, err := identity.NodeFromCertificate(leaf, o.Cluster)
+	if err != nil || id != o.Node {
+		return foreign("节点证书与 node.json 不符", "the node's certificate does not match node.json", err)
+	}
+	if !key.PublicKey.Equal(leaf.PublicKey) {
+		return foreign("私钥与证书不符", "the private key does not match the certificate", nil)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(o.root)
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	if err != nil {
+		return foreign("节点证书不是本集群签发或已过期", "the node's certificate is not of this cluster, or has expired", err)
+	}
+	return nil
+}

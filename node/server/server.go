@@ -1,0 +1,334 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gxbus/gxbus/node/api"
+	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/consensus"
+	"github.com/gxbus/gxbus/pkg/directory"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/peer"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	passwordChecks  = 2 // at once; each takes 19 MiB
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	writeTimeout    = time.Minute
+	maxHeaderBytes  = 80 << 10 // 64 KiB of event attributes and the rest
+	shutdownTimeout = 5 * time.Second
+)
+
+// Server is a running node.
+type Server struct {
+	config  Config
+	dir     DataDir
+	self    opened
+	version string
+	logger  *slog.Logger
+	now     func() time.Time
+
+	state     *state.Store
+	store     *exchange.Store
+	log       *audit.Log
+	policy    *policy.Engine
+	peers     *peer.Plane
+	group     *consensus.Group
+	directory *directory.Directory
+	exchange  *exchange.Exchange
+	mesh      *mesh.Client
+	api       *http.Server
+	apiAddr   string
+
+	close   []func() error // in the order of opening; run in reverse
+	cancel  context.CancelFunc
+	workers sync.WaitGroup // end when cancel is called
+	serving sync.WaitGroup // end when their server is closed
+	failure chan error // first reason to stop
+}
+
+// Options are what a server takes beside its configuration.
+type Options struct {
+	Version string
+	Logger  *slog.Logger
+	Now     func() time.Time // nil: the system's clock
+}
+
+// Open starts the node whose data is in c.DataDir. It serves when it returns,
+// though a leader may yet have to be found: see Ready.
+func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, failure: make(chan error, 1)}
+	running, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if s.self, err = s.dir.open(s.now()); err != nil {
+		return s, err
+	}
+	for _, open := range []func(context.Context) error{
+		s.openStores, s.openPolicy, s.openPeers, s.openDirectory, s.openExchange, s.openMesh, s.openAPI,
+	} {
+		if err = open(running); err != nil {
+			return s, err
+		}
+	}
+	s.workers.Go(func() { s.directory.RunTicks(running) })
+	s.workers.Go(func() { s.follow(running) })
+	s.workers.Go(func() { s.takePlace(running) })
+	s.workers.Go(func() { s.publishCheckpoints(running) })
+	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.apiAddr, "peer", s.peers.Address())
+	return s, nil
+}
+
+// Failed gives the first failure that the node cannot go on after: its data can
+// no longer be written, or its log cannot be applied.
+func (s *Server) Failed() <-chan error { return s.failure }
+
+// halt is called by a part that cannot go on.
+func (s *Server) halt(err error) {
+	select {
+	case s.failure <- err:
+	default: // the first reason is the one that matters
+	}
+}
+
+// Close stops the node: no new requests, then workers, then the parts in reverse
+// order of opening.
+func (s *Server) Close() error {
+	var errs []error
+	if s.api != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if err := s.api.Shutdown(ctx); err != nil {
+			errs = append(errs, s.api.Close())
+		}
+	}
+	s.cancel()
+	s.workers.Wait()
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i]())
+	}
+	s.close = nil
+	s.serving.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *Server) onClose(fn func() error) { s.close = append(s.close, fn) }
+
+func (s *Server) openStores(context.Context) (err error) {
+	if s.state, err = state.Open(s.dir.path("directory.db")); err != nil {
+		return s.busy(err)
+	}
+	s.onClose(s.state.Close)
+	if err := s.sameCluster(); err != nil {
+		return err
+	}
+	if s.store, err = exchange.OpenStore(s.dir.ExchangeFile(), s.halt); err != nil {
+		return s.busy(err)
+	}
+	s.onClose(s.store.Close)
+	return s.store.Commit(context.Background(), func(tx *bbolt.Tx) error {
+		s.log, err = audit.Open(tx, audit.Origin(s.self.Cluster, s.self.Node))
+		return err
+	})
+}
+
+// sameCluster refuses a directory file of another cluster.
+func (s *Server) sameCluster() error {
+	return s.state.View(func(tx *state.Tx) error {
+		if id, _ := tx.Cluster(); id != "" && id != s.self.Cluster {
+			return bus.E(bus.CodeForeignCluster, bus.Defect{
+				Field: "data_dir", Problem: bus.Text{ZH: "目录副本属于集群 " + id, EN: "the directory file is of cluster " + id}, Allowed: s.self.Cluster,
+			})
+		}
+		return nil
+	})
+}
+
+// busy explains a file lock that somebody else holds.
+func (s *Server) busy(err error) error {
+	if !errors.Is(err, bbolt.ErrTimeout) {
+		return err
+	}
+	return bus.E(bus.CodeInUse, bus.Defect{
+		Field: "data_dir", Problem: bus.Text{ZH: "数据目录正被另一个进程使用", EN: "another process uses this data directory"}, Allowed: "one process a data directory",
+	}).Because(err)
+}
+
+func (s *Server) openPolicy(context.Context) (err error) {
+	s.policy, err = policy.New(policy.Options{})
+	return err
+}
+
+func (s *Server) openPeers(context.Context) (err error) {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.self.root)
+	s.peers, err = peer.Open(peer.Config{
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
+		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
+	})
+	if err != nil {
+		return portInUse("peer_listen", s.config.PeerListen, err)
+	}
+	s.onClose(s.peers.Close)
+	s.mesh = mesh.NewClient(s.peers.RoundTripper())
+	return nil
+}
+
+func portInUse(field, address string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return bus.E(bus.CodeInUse, bus.Defect{
+		Field: field, Problem: bus.Text{ZH: "端口已被占用：" + address, EN: "the port is in use: " + address}, Allowed: "a free port",
+	}).Because(err)
+}
+
+func (s *Server) openDirectory(context.Context) error {
+	streams, err := s.peers.StreamLayer()
+	if err != nil {
+		return err
+	}
+	applied, _ := s.state.Applied()
+	s.group, err = consensus.Open(consensus.Config{
+		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: directory.NewFSM(s.state, s.halt),
+		Applied: applied, Logger: s.logger, Halt: s.halt,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.group.Close)
+	s.directory = directory.New(s.self.Node, s.state, s.group, s.mesh, s.now)
+	return s.found()
+}
+
+// found begins a new cluster: this node is its only voter, and the first entry
+// of the log is what Init prepared.
+func (s *Server) found() error {
+	data, err := os.ReadFile(s.dir.path("first.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read first.json: %w", err)
+	}
+	var first command.Init
+	if err := json.Unmarshal(data, &first); err != nil {
+		return fmt.Errorf("first.json is damaged: %w", err)
+	}
+	if err := s.group.Bootstrap(); err != nil {
+		return fmt.Errorf("bootstrap raft: %w", err)
+	}
+	entry, err := command.New(command.ClusterInit, bus.Principal{Node: s.self.Node}, "cluster.init", 0, first)
+	if err != nil {
+		return err
+	}
+	if _, err := s.directory.Write(context.Background(), entry); err != nil {
+		return fmt.Errorf("write the first entry: %w", err)
+	}
+	return os.Remove(s.dir.path("first.json"))
+}
+
+func (s *Server) openExchange(context.Context) (err error) {
+	s.exchange, err = exchange.Open(exchange.Config{
+		Self: s.self.Node, Store: s.store, Log: s.log, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
+		Now: s.now, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { s.exchange.Close(); return nil })
+	return nil
+}
+
+func (s *Server) openMesh(context.Context) error {
+	listener, err := s.peers.Listen(peer.HTTP)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: mesh.Handler(s, s.logger), ConnContext: peer.ConnContext,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	s.serve(server, listener)
+	s.onClose(server.Close)
+	return nil
+}
+
+func (s *Server) openAPI(context.Context) error {
+	handler, err := api.New(api.Config{
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
+		Cluster: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.config.APIListen)
+	if err != nil {
+		return portInUse("api_listen", s.config.APIListen, err)
+	}
+	s.apiAddr = listener.Addr().String()
+	s.api = &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	s.serve(s.api, tls.NewListener(listener, &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
+	}))
+	return nil
+}
+
+func (s *Server) serve(server *http.Server, listener net.Listener) {
+	s.serving.Go(func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.halt(fmt.Errorf("serve %s: %w", listener.Addr(), err))
+		}
+	})
+}
+
+// APIAddress is where the API listens, PeerAddress where other nodes connect.
+func (s *Server) APIAddress() string { return s.apiAddr }
+
+// PeerAddress is where other nodes connect.
+func (s *Server) PeerAddress() string { return s.peers.Address() }
+
+// Ready returns nil once the node knows a leader and its policies are loaded.
+func (s *Server) Ready() error {
+	if s.group.Leader() == "" {
+		return bus.E(bus.CodeNoLeader)
+	}
+	if applied, _ := s.directory.Applied(); applied == 0 {
+		return bus.E(bus.CodeUnavailable, bus.Defect{Problem: bus.Text{ZH: "目录副本尚为空", EN: "the directory replica is still empty"}})
+	}
+	return nil
+}

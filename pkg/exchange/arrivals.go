@@ -1,0 +1,132 @@
+package exchange
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/bits-and-blooms/bloom/v3"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"go.etcd.io/bbolt"
+)
+
+// An arrival says that an event was accepted: its key, its resource and its
+// sequence number there. Arrivals are written in the order of arrival, so a
+// commit touches the last page only, however long the log. They are looked up
+// through a Bloom filter over each block of them, in memory: an event that no
+// filter knows is new without a look at the disk; a block whose filter speaks
+// up is read once for the whole publication.
+type arrivals struct {
+	blocks []*bloom.BloomFilter // a filter for each blockSize arrivals; owned by the committer
+}
+
+const (
+	blockSize     = 1 << 16
+	falsePositive = 1e-4
+)
+
+// arrivalKey identifies an event: half of it the event's id, so that an event
+// can be found by id alone, half its source and resource.
+type arrivalKey [24]byte
+
+func keyOf(resource bus.ResourceID, source, id string) (key arrivalKey) {
+	byID := sha256.Sum256([]byte(id))
+	bySource := sha256.Sum256([]byte(string(resource) + "\x00" + source))
+	copy(key[:12], byID[:])
+	copy(key[12:], bySource[:])
+	return key
+}
+
+func idPart(id string) []byte {
+	h := sha256.Sum256([]byte(id))
+	return h[:12]
+}
+
+// Occurrence is where an event is kept: the resource and its number there.
+type Occurrence struct {
+	Resource bus.ResourceID `json:"resource"`
+	Sequence uint64         `json:"sequence"`
+}
+
+// openArrivals builds the filters from the file.
+func openArrivals(tx *bbolt.Tx) *arrivals {
+	a := &arrivals{}
+	cursor := tx.Bucket(bucketArrivals).Cursor()
+	for number, value := cursor.First(); number != nil; number, value = cursor.Next() {
+		a.note(binary.BigEndian.Uint64(number), value[:12])
+	}
+	return a
+}
+
+func (a *arrivals) note(number uint64, id []byte) {
+	for uint64(len(a.blocks)) <= number/blockSize {
+		a.blocks = append(a.blocks, bloom.NewWithEstimates(blockSize, falsePositive))
+	}
+	a.blocks[number/blockSize].Add(id)
+}
+
+// add writes an arrival. The filter learns it before the commit; should that
+// fail, the filter has one false positive more and nothing else.
+func (a *arrivals) add(tx *bbolt.Tx, key arrivalKey, at Occurrence) error {
+	bucket := tx.Bucket(bucketArrivals)
+	bucket.FillPercent = 1 // numbers only grow
+	number, err := bucket.NextSequence()
+	if err != nil {
+		return err
+	}
+	value := append(key[:], sequenceKey(at.Sequence)...)
+	a.note(number, key[:12])
+	return bucket.Put(sequenceKey(number), append(value, at.Resource...))
+}
+
+// find looks up many keys at once and returns those that arrived before.
+func (a *arrivals) find(tx *bbolt.Tx, keys []arrivalKey) map[arrivalKey]Occurrence {
+	found := map[arrivalKey]Occurrence{}
+	for block, filter := range a.blocks {
+		wanted := map[arrivalKey]bool{}
+		for _, key := range keys {
+			if filter.Test(key[:12]) {
+				wanted[key] = true
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		eachArrival(tx, uint64(block), func(key arrivalKey, at func() Occurrence) {
+			if wanted[key] {
+				found[key] = at()
+			}
+		})
+	}
+	return found
+}
+
+// findID returns every event with this CloudEvents id. It runs beside the
+// committer and so reads without the filters.
+func findID(tx *bbolt.Tx, id string) []Occurrence {
+	var found []Occurrence
+	want := idPart(id)
+	blocks := tx.Bucket(bucketArrivals).Sequence()/blockSize + 1
+	for block := range blocks {
+		eachArrival(tx, block, func(key arrivalKey, at func() Occurrence) {
+			if bytes.Equal(key[:12], want) {
+				found = append(found, at())
+			}
+		})
+	}
+	return found
+}
+
+func eachArrival(tx *bbolt.Tx, block uint64, visit func(arrivalKey, func() Occurrence)) {
+	cursor := tx.Bucket(bucketArrivals).Cursor()
+	end := sequenceKey((block + 1) * blockSize)
+	for number, value := cursor.Seek(sequenceKey(block * blockSize)); number != nil && bytes.Compare(number, end) < 0; number, value = cursor.Next() {
+		visit(arrivalKey(value[:24]), func() Occurrence {
+			return Occurrence{Sequence: binary.BigEndian.Uint64(value[24:32]), Resource: bus.ResourceID(value[32:])}
+		})
+	}
+}
+
+// describe names an event for people.
+func describe(source, id string) string { return fmt.Sprintf("%s %s", source, id) }

@@ -1,0 +1,105 @@
+package exchange
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"go.etcd.io/bbolt"
+)
+
+// Directory is what the exchange reads of the local replica.
+type Directory interface {
+	View(func(*state.Tx) error) error
+	Applied() (bus.Revision, <-chan struct{})
+	Age() (time.Duration, error)
+}
+
+// Decider is the policy decision point. It never fails: what it cannot decide,
+// it denies.
+type Decider interface {
+	Decide(ctx context.Context, input policy.Input) bus.Decision
+}
+
+// Peers takes a batch to another node, which answers once it has it on disk.
+type Peers interface {
+	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
+}
+
+// Config joins the exchange to its surroundings.
+type Config struct {
+	Self      bus.NodeID
+	Store     *Store
+	Log       *audit.Log
+	Directory Directory
+	Decider   Decider
+	Peers     Peers
+	Now       func() time.Time
+	Logger    *slog.Logger
+}
+
+// Exchange is this node's part of the exchange plane.
+type Exchange struct {
+	Config
+	arrivals *arrivals
+
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+
+	mu         sync.Mutex
+	forwarders map[bus.SubscriptionID]*forwarder
+}
+
+// Open starts the exchange over an open store.
+func Open(c Config) (*Exchange, error) {
+	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}}
+	err := c.Store.View(func(tx *bbolt.Tx) error {
+		x.arrivals = openArrivals(tx)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel = cancel
+	x.workers.Go(func() { x.supervise(ctx) })
+	return x, nil
+}
+
+// Close stops forwarding and waits for what is under way. The store stays open.
+func (x *Exchange) Close() {
+	x.cancel()
+	x.workers.Wait()
+}
+
+// Record writes evidence that goes with no other step.
+func (x *Exchange) Record(ctx context.Context, records ...audit.Record) error {
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return x.append(tx, records...) })
+}
+
+// append stamps records and adds them to the evidence log.
+func (x *Exchange) append(tx *bbolt.Tx, records ...audit.Record) error {
+	now := x.Now().UTC()
+	for i := range records {
+		records[i].At, records[i].Node = now, x.Self
+	}
+	_, err := x.Log.Append(tx, records...)
+	return err
+}
+
+// rangeDigest is the hex SHA-256 over the digests of a range of events, which
+// binds a leaf to what the step touched.
+func rangeDigest(digests ...[32]byte) string {
+	h := sha256.New()
+	for _, d := range digests {
+		h.Write(d[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,361 @@
+package exchange
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	batchEvents = 256
+	batchBytes  = 1 << 20
+	pauseMin    = 200 * time.Millisecond // before a failed or held batch is tried again
+	pauseMax    = 10 * time.Second
+)
+
+// forwarder carries one subscription from its resource's log to the consumer's
+// node: read, decide, record the decision, send, and on the durable answer move
+// the cursor with the record of it. A dead destination delays nobody else.
+type forwarder struct {
+	x    *Exchange
+	id   bus.SubscriptionID
+	wake chan struct{} // there may be something new to do
+
+	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
+}
+
+// supervise keeps one forwarder running for each subscription to a resource
+// whose provider is served here.
+func (x *Exchange) supervise(ctx context.Context) {
+	stops := map[bus.SubscriptionID]context.CancelFunc{}
+	var seen basis
+	for {
+		_, changed := x.Directory.Applied()
+		wanted, now, err := x.subscriptionsFrom(seen)
+		switch {
+		case err != nil:
+			x.Logger.Error("read subscriptions", "error", err)
+		case now != seen:
+			seen = now
+			x.adjust(ctx, stops, wanted)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// subscriptionsFrom lists the subscriptions to forward from here, where anything
+// changed since before.
+func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionID]bool, now basis, err error) {
+	err = x.Directory.View(func(tx *state.Tx) error {
+		if now = basisOf(tx); now == before {
+			return nil
+		}
+		wanted = map[bus.SubscriptionID]bool{}
+		for s := range tx.Subscriptions() {
+			resource, _ := tx.Resource(s.Resource)
+			provider, ok := tx.Department(resource.Provider)
+			if home, _ := tx.Home(provider); ok && home == x.Self {
+				wanted[s.ID] = true
+			}
+		}
+		return nil
+	})
+	return wanted, now, err
+}
+
+// adjust starts and stops forwarders, and wakes those that go on: a held batch
+// may now be allowed.
+func (x *Exchange) adjust(ctx context.Context, stops map[bus.SubscriptionID]context.CancelFunc, wanted map[bus.SubscriptionID]bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for id, stop := range stops {
+		if !wanted[id] {
+			stop()
+			delete(stops, id)
+			delete(x.forwarders, id)
+		}
+	}
+	for id := range wanted {
+		f, running := x.forwarders[id]
+		if running {
+			f.poke()
+			continue
+		}
+		f = &forwarder{x: x, id: id, wake: make(chan struct{}, 1)}
+		own, stop := context.WithCancel(ctx)
+		x.forwarders[id], stops[id] = f, stop
+		x.workers.Go(func() { f.run(own) })
+	}
+}
+
+// wake tells the forwarders of a resource that it has new events. It wakes all
+// forwarders: one with nothing to do finds that out by one read.
+func (x *Exchange) wake(bus.ResourceID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range x.forwarders {
+		f.poke()
+	}
+}
+
+func (f *forwarder) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *forwarder) run(ctx context.Context) {
+	pause := pauseMin
+	for {
+		more, err := f.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			f.x.Logger.Warn("forward", "subscription", f.id, "error", err, "retry_in", pause)
+		case more:
+			pause = pauseMin
+			continue
+		default:
+			pause = pauseMin
+		}
+		if !f.rest(ctx, err != nil, pause) {
+			return
+		}
+		pause = min(2*pause, pauseMax)
+	}
+}
+
+// rest waits for news or, after a failure, for the pause to be over: new events
+// do not hurry a destination that is down. Jitter keeps the forwarders of a dead
+// node from calling in step.
+func (f *forwarder) rest(ctx context.Context, failed bool, pause time.Duration) bool {
+	if !failed {
+		select {
+		case <-f.wake:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	timer := time.NewTimer(pause/2 + rand.N(pause))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// heldError is the error of a batch that waits because the decision may soon differ.
+type heldError struct{ decision bus.Decision }
+
+func (e heldError) Error() string { return "held: " + e.decision.Reasons[0].Code }
+
+// step forwards one batch; more says that there may be another right away.
+func (f *forwarder) step(ctx context.Context) (more bool, err error) {
+	x := f.x
+	flow, ok, err := x.flowOf(f.id)
+	if err != nil || !ok {
+		return false, err
+	}
+	events, err := f.next(ctx, flow)
+	if err != nil || len(events) == 0 {
+		return false, err
+	}
+	flow.input.Action, flow.input.Stage = policy.ActionForward, policy.StageProvider
+	if err := x.aged(&flow.input); err != nil {
+		return false, err
+	}
+	decision := x.Decider.Decide(ctx, flow.input)
+	record := flow.record(events)
+	if !decision.Allow && !passing(decision) {
+		return true, f.drop(ctx, record, decision)
+	}
+	if err := f.settle(ctx, record, &decision); err != nil {
+		return false, err // what cannot be recorded does not leave
+	}
+	if !decision.Allow {
+		return false, heldError{decision}
+	}
+	batch, withheld, err := f.oblige(flow, decision, events)
+	if err != nil {
+		return false, err
+	}
+	// The decision took a commit to record; nothing may leave on one that no
+	// longer stands. The consumer's node decides again before it hands out.
+	if same, err := x.unchanged(flow.basis); err != nil || !same {
+		return true, err
+	}
+	if err := f.send(ctx, flow.consumer, batch); err != nil {
+		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer, err)
+	}
+	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		return f.advance(tx, record.Last, append(withheld, forwarded(record, decision, batch)...))
+	})
+}
+
+// record begins the evidence about a batch of a flow.
+func (f flow) record(events []numbered) audit.Record {
+	digests := make([][32]byte, len(events))
+	for i, e := range events {
+		digests[i] = e.Digest
+	}
+	return audit.Record{
+		Resource: f.resource.ID, Subscription: f.subscription.ID, Grant: f.subscription.Grant,
+		Principal: bus.Principal{System: f.subscription.System, Department: f.subscription.Consumer},
+		Provider:  f.resource.Provider, Consumer: f.subscription.Consumer,
+		Purpose: f.subscription.Purpose, Matter: f.subscription.Matter,
+		First: events[0].Sequence, Last: events[len(events)-1].Sequence,
+		Events: len(events), Digest: rangeDigest(digests...),
+	}
+}
+
+func decided(record audit.Record, d bus.Decision) audit.Record {
+	record.Kind, record.Decision, record.DecisionID = audit.Decided, &d, d.ID
+	return record
+}
+
+func forwarded(record audit.Record, d bus.Decision, batch Batch) []audit.Record {
+	if len(batch.Events) == 0 {
+		return nil
+	}
+	record.Kind, record.DecisionID = audit.Forwarded, d.ID
+	record.Events, record.Digest = len(batch.Events), batch.digest()
+	return []audit.Record{record}
+}
+
+// drop passes over a batch that may never leave, with the decision and the drop
+// on record.
+func (f *forwarder) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
+	withheld := record
+	withheld.Kind, withheld.DecisionID, withheld.Code = audit.Withheld, d.ID, bus.CodeDenied
+	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		return f.advance(tx, record.Last, []audit.Record{decided(record, d), withheld})
+	})
+}
+
+// settle records a decision before anything rests on it. While a batch is tried
+// again, the decision is made afresh each time, but recorded once as long as it
+// says the same; it then goes under the id it was recorded by.
+func (f *forwarder) settle(ctx context.Context, record audit.Record, d *bus.Decision) error {
+	about := fmt.Sprint(record.First, record.Last, d.Allow, d.Reasons, d.Obligations, d.Layers)
+	if about == f.standing.about {
+		d.ID = f.standing.id
+		return nil
+	}
+	if err := f.x.Record(ctx, decided(record, *d)); err != nil {
+		return err
+	}
+	f.standing.about, f.standing.id = about, d.ID
+	return nil
+}
+
+// passing reports whether a denial says nothing about the request itself, only
+// that this node could not decide it now.
+func passing(d bus.Decision) bool {
+	for _, r := range d.Reasons {
+		if !policy.Passing(r.Code) {
+			return false
+		}
+	}
+	return len(d.Reasons) > 0
+}
+
+// next reads the batch at the cursor. A new subscription begins with what
+// arrived since it was made.
+func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
+	var events []numbered
+	fresh := false
+	err := f.x.Store.View(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket(bucketCursors).Get([]byte(f.id))
+		if fresh = cursor == nil; fresh {
+			return nil
+		}
+		var err error
+		events, err = eventsFrom(tx, flow.resource.ID, binary.BigEndian.Uint64(cursor), batchEvents, batchBytes)
+		return err
+	})
+	if err != nil || !fresh {
+		return events, err
+	}
+	err = f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		first, err := sequenceSince(tx, flow.resource.ID, flow.subscription.Created)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketCursors).Put([]byte(f.id), sequenceKey(first))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.next(ctx, flow)
+}
+
+// oblige applies the decision's obligations to each event. One that they cannot
+// be applied to is withheld alone.
+func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch, []audit.Record, error) {
+	batch := Batch{Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID}
+	var withheld []audit.Record
+	for _, n := range events {
+		e, err := event.Unmarshal(n.Event)
+		if err != nil {
+			return Batch{}, nil, fmt.Errorf("resource %s, event %d: %w", flow.resource.ID, n.Sequence, err)
+		}
+		e, err = obliged(flow, d, e)
+		if err != nil {
+			record := flow.record([]numbered{n})
+			record.Kind, record.DecisionID, record.Code, record.Detail = audit.Withheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
+			withheld = append(withheld, record)
+			continue
+		}
+		data, err := event.Marshal(e)
+		if err != nil {
+			return Batch{}, nil, err
+		}
+		batch.Events = append(batch.Events, Delivery{n.Sequence, data})
+	}
+	return batch, withheld, nil
+}
+
+// obliged applies a decision's obligations, except within one department.
+func obliged(f flow, d bus.Decision, e cloudevent.Event) (cloudevent.Event, error) {
+	if f.resource.Provider == f.subscription.Consumer && len(d.Obligations.Masks) == 0 && len(d.Obligations.Items) == len(f.resource.Items) {
+		return e, nil
+	}
+	return Apply(e, d.Obligations)
+}
+
+func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
+	if len(batch.Events) == 0 {
+		return nil
+	}
+	if to == f.x.Self {
+		return f.x.Receive(ctx, f.x.Self, batch)
+	}
+	return f.x.Peers.Deliver(ctx, to, batch)
+}
+
+// advance moves the cursor past last, with the records of why.
+func (f *forwarder) advance(tx *bbolt.Tx, last uint64, records []audit.Record) error {
+	if err := tx.Bucket(bucketCursors).Put([]byte(f.id), sequenceKey(last+1)); err != nil {
+		return err
+	}
+	return f.x.append(tx, records...)
+}

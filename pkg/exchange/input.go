@@ -1,0 +1,97 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// flow is one subscription with all that its decisions depend on, read at one
+// directory index.
+type flow struct {
+	subscription bus.Subscription
+	resource     bus.Resource
+	input        policy.Input
+	provider     bus.NodeID // node that serves the provider
+	consumer     bus.NodeID // node that serves the consumer
+	basis        basis
+}
+
+// basis is what a decision rested on: the revisions of the tables it read.
+type basis [7]bus.Revision
+
+func basisOf(tx *state.Tx) (b basis) {
+	for i, t := range [len(b)]state.Table{
+		state.Departments, state.Systems, state.Resources, state.Grants, state.Subscriptions, state.Layers, state.Nodes,
+	} {
+		b[i] = tx.Revision(t)
+	}
+	return b
+}
+
+// flowOf reads the flow of a subscription; ok is false where it, its resource
+// or one of its departments is not in the directory.
+func (x *Exchange) flowOf(id bus.SubscriptionID) (f flow, ok bool, err error) {
+	err = x.Directory.View(func(tx *state.Tx) error {
+		if f.subscription, ok = tx.Subscription(id); ok {
+			f, ok = x.flow(tx, f.subscription)
+		}
+		return nil
+	})
+	return f, ok, err
+}
+
+func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
+	f = flow{subscription: s, basis: basisOf(tx)}
+	if f.resource, ok = tx.Resource(s.Resource); !ok {
+		return f, false
+	}
+	provider, ok := tx.Department(f.resource.Provider)
+	if !ok {
+		return f, false
+	}
+	consumer, ok := tx.Department(s.Consumer)
+	if !ok {
+		return f, false
+	}
+	f.provider, _ = tx.Home(provider)
+	f.consumer, _ = tx.Home(consumer)
+	f.input = x.input(tx, f.resource)
+	f.input.Consumer = party(tx, consumer, s.System)
+	f.input.Provider = party(tx, provider, "")
+	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
+	if grant, ok := tx.Grant(s.Grant); ok {
+		f.input.Grant = policy.GrantOf(grant)
+	}
+	return f, true
+}
+
+// input begins the policy input of a request for a resource.
+func (x *Exchange) input(tx *state.Tx, r bus.Resource) policy.Input {
+	return policy.Input{
+		Version: policy.InputVersion, Time: x.Now().UTC(),
+		Resource: policy.ResourceOf(r), Directory: policy.Replica{Index: tx.Index()},
+	}
+}
+
+func party(tx *state.Tx, d bus.Department, system bus.SystemID) policy.Party {
+	return policy.Party{Department: d.ID, Division: d.Division, Divisions: tx.Chain(d.Division), System: system}
+}
+
+// aged sets how old the replica is that the input was read from.
+func (x *Exchange) aged(in *policy.Input) error {
+	age, err := x.Directory.Age()
+	in.Directory.AgeSeconds = int64((age + time.Second - 1) / time.Second)
+	return err
+}
+
+// unchanged reports whether what a decision rested on still stands.
+func (x *Exchange) unchanged(b basis) (same bool, err error) {
+	err = x.Directory.View(func(tx *state.Tx) error {
+		same = basisOf(tx) == b
+		return nil
+	})
+	return same, err
+}

@@ -1,0 +1,240 @@
+package exchange
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"go.etcd.io/bbolt"
+)
+
+// Receipt acknowledges an event that is on the disk of its provider's node.
+type Receipt struct {
+	Source, ID string
+	Sequence   uint64
+	Digest     [32]byte
+	Duplicate  bool // accepted before; this is the receipt of then
+}
+
+// Publish accepts events of a resource from one of its provider's systems, all
+// or none, and returns a receipt an event, in order. An event that was accepted
+// before with the same content is answered as then; with another content the
+// publication is refused (bus.CodeEventConflict). Every refusal is recorded.
+func (x *Exchange) Publish(ctx context.Context, by bus.Principal, request string, id bus.ResourceID, events []cloudevent.Event) ([]Receipt, error) {
+	record := audit.Record{Principal: by, Request: request, Resource: id}
+	receipts, err := x.publish(ctx, by, record, id, events)
+	if err == nil {
+		x.wake(id)
+		return receipts, nil
+	}
+	if refusal := refused(record, err); refusal != nil {
+		if err := x.Record(ctx, *refusal); err != nil {
+			return nil, err // the refusal could not be recorded: fail as that
+		}
+	}
+	return nil, err
+}
+
+// refused makes the record of a refusal, or nil where err is a fault of ours or
+// the denial stands in the log already as a decision.
+func refused(record audit.Record, err error) *audit.Record {
+	code := bus.CodeOf(err)
+	switch code.Kind() {
+	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull:
+		return nil
+	}
+	if code == bus.CodeDenied {
+		return nil
+	}
+	record.Kind, record.Code = audit.Refused, code
+	return &record
+}
+
+func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.Record, id bus.ResourceID, events []cloudevent.Event) ([]Receipt, error) {
+	input, err := x.publishInput(by, id, events)
+	if err != nil {
+		return nil, err
+	}
+	decision := x.Decider.Decide(ctx, input)
+	record.Provider, record.Consumer = input.Provider.Department, input.Consumer.Department
+	if !decision.Allow {
+		return nil, x.deny(ctx, record, decision)
+	}
+	candidates, err := prepare(id, events)
+	if err != nil {
+		return nil, err
+	}
+	var receipts []Receipt
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		receipts, err = x.accept(tx, record, decision, id, candidates)
+		return err
+	})
+	return receipts, err
+}
+
+// deny records a denial and returns it as an error.
+func (x *Exchange) deny(ctx context.Context, record audit.Record, d bus.Decision) error {
+	record.Kind, record.Decision, record.DecisionID = audit.Decided, &d, d.ID
+	if err := x.Record(ctx, record); err != nil {
+		return err
+	}
+	return denied(d)
+}
+
+// denied is the error that tells why a decision denies.
+func denied(d bus.Decision) *bus.Error {
+	e := bus.E(bus.CodeDenied)
+	e.DecisionID = d.ID
+	for _, r := range d.Reasons {
+		e.Defects = append(e.Defects, bus.Defect{Field: string(r.Layer) + ":" + r.Code, Problem: r.Message})
+	}
+	return e
+}
+
+// publishInput checks what does not need a policy: that the resource exists, is
+// served here, and that the events are the system's own.
+func (x *Exchange) publishInput(by bus.Principal, id bus.ResourceID, events []cloudevent.Event) (policy.Input, error) {
+	var input policy.Input
+	err := x.Directory.View(func(tx *state.Tx) error {
+		r, ok := tx.Resource(id)
+		if !ok {
+			return bus.NotFound("resource", string(id))
+		}
+		provider, ok := tx.Department(r.Provider)
+		if !ok {
+			return bus.NotFound("department", string(r.Provider))
+		}
+		if home, _ := tx.Home(provider); home != x.Self {
+			node, _ := tx.Node(home)
+			return bus.E(bus.CodeWrongNode, bus.Defect{
+				Field: "resource", Problem: bus.Text{ZH: "该资源由其他节点受理", EN: "events of this resource are taken by another node"},
+				Allowed: fmt.Sprintf("node %s at %s", home, node.APIAddress),
+			})
+		}
+		own, ok := tx.Department(by.Department)
+		if !ok {
+			return bus.E(bus.CodeForbidden)
+		}
+		if defects := foreignSources(tx, by, events); len(defects) > 0 {
+			return bus.E(bus.CodeSourceMismatch, defects...)
+		}
+		input = x.input(tx, r)
+		input.Action, input.Stage = policy.ActionPublish, policy.StageProvider
+		input.Provider, input.Consumer = party(tx, provider, ""), party(tx, own, by.System)
+		return nil
+	})
+	if err != nil {
+		return input, err
+	}
+	return input, x.aged(&input)
+}
+
+func foreignSources(tx *state.Tx, by bus.Principal, events []cloudevent.Event) []bus.Defect {
+	system, _ := tx.System(by.System)
+	var defects []bus.Defect
+	for i, e := range events {
+		if system.ID == "" || !system.OwnsSource(e.Source()) {
+			defects = append(defects, bus.Defect{
+				Field:   fmt.Sprintf("[%d].source", i),
+				Problem: bus.Text{ZH: "来源不属于当前系统：" + e.Source(), EN: "not a source of this system: " + e.Source()},
+				Allowed: system.Source() + ", " + system.Source() + "/…",
+			})
+		}
+	}
+	return defects
+}
+
+// candidate is an event ready to be stored.
+type candidate struct {
+	Receipt
+	key  arrivalKey
+	data []byte
+}
+
+func prepare(id bus.ResourceID, events []cloudevent.Event) ([]candidate, error) {
+	candidates := make([]candidate, len(events))
+	for i, e := range events {
+		data, err := event.Marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		candidates[i] = candidate{
+			Receipt: Receipt{Source: e.Source(), ID: e.ID(), Digest: event.DigestOf(data)},
+			key:     keyOf(id, e.Source(), e.ID()),
+			data:    data,
+		}
+	}
+	return candidates, nil
+}
+
+// accept stores the new ones of the candidates with the records of the decision
+// and of the acceptance, in the committer's transaction.
+func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, id bus.ResourceID, candidates []candidate) ([]Receipt, error) {
+	log, err := tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(id))
+	if err != nil {
+		return nil, err
+	}
+	log.FillPercent = 1 // sequence numbers only grow
+	keys := make([]arrivalKey, len(candidates))
+	for i, c := range candidates {
+		keys[i] = c.key
+	}
+	before := x.arrivals.find(tx, keys)
+	receipts := make([]Receipt, len(candidates))
+	var digests [][32]byte
+	next := tail(tx, id) + 1
+	first := next
+	for i, c := range candidates {
+		if at, ok := before[c.key]; ok {
+			if receipts[i], err = repeat(tx, c, at); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		at := Occurrence{id, next}
+		if err := log.Put(sequenceKey(next), stored{x.Now(), c.Digest, c.data}.encode()); err != nil {
+			return nil, err
+		}
+		if err := x.arrivals.add(tx, c.key, at); err != nil {
+			return nil, err
+		}
+		before[c.key] = at // the same event may stand twice in one publication
+		receipts[i] = c.Receipt
+		receipts[i].Sequence = next
+		digests = append(digests, c.Digest)
+		next++
+	}
+	if len(digests) == 0 {
+		return receipts, nil // nothing new, nothing to record
+	}
+	decided, accepted := record, record
+	decided.Kind, decided.Decision, decided.DecisionID = audit.Decided, &d, d.ID
+	accepted.Kind, accepted.DecisionID = audit.Accepted, d.ID
+	accepted.First, accepted.Last = first, next-1
+	accepted.Events, accepted.Digest = len(digests), rangeDigest(digests...)
+	return receipts, x.append(tx, decided, accepted)
+}
+
+// repeat answers an event that arrived before.
+func repeat(tx *bbolt.Tx, c candidate, at Occurrence) (Receipt, error) {
+	have, ok, err := eventAt(tx, at.Resource, at.Sequence)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if !ok || have.Digest != c.Digest {
+		return Receipt{}, bus.E(bus.CodeEventConflict, bus.Defect{
+			Field:   "id",
+			Problem: bus.Text{ZH: "已接收过内容不同的同号事件：" + describe(c.Source, c.ID), EN: "accepted before with another content: " + describe(c.Source, c.ID)},
+			Allowed: "the same content again, or a new id",
+		})
+	}
+	receipt := c.Receipt
+	receipt.Sequence, receipt.Duplicate = at.Sequence, true
+	return receipt, nil
+}

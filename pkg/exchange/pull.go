@@ -1,0 +1,201 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
+	"github.com/gxbus/gxbus/pkg/policy"
+	"go.etcd.io/bbolt"
+)
+
+// MaxPull is how many events one pull hands out at most.
+const MaxPull = 1000
+
+// Subscribe decides whether a subscription may be made, and records that. It
+// writes nothing to the directory. The decision is taken at the consumer's node
+// and stands in its log; each batch is decided on again.
+func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request string, s bus.Subscription) error {
+	var f flow
+	err := x.Directory.View(func(tx *state.Tx) error {
+		if _, ok := tx.Resource(s.Resource); !ok {
+			return bus.NotFound("resource", string(s.Resource))
+		}
+		var ok bool
+		if f, ok = x.flow(tx, s); !ok {
+			return bus.E(bus.CodeForbidden)
+		}
+		if f.consumer != x.Self {
+			node, _ := tx.Node(f.consumer)
+			return bus.E(bus.CodeWrongNode, bus.Defect{
+				Field: "consumer", Problem: bus.Text{ZH: "请向本部门所在节点订阅", EN: "subscribe at the node that serves the department"},
+				Allowed: fmt.Sprintf("node %s at %s", f.consumer, node.APIAddress),
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.input.Action, f.input.Stage = policy.ActionSubscribe, policy.StageConsumer
+	if err := x.aged(&f.input); err != nil {
+		return err
+	}
+	record := audit.Record{
+		Principal: by, Request: request, Resource: s.Resource, Subscription: s.ID, Grant: s.Grant,
+		Provider: f.resource.Provider, Consumer: s.Consumer, Purpose: s.Purpose, Matter: s.Matter,
+	}
+	d := x.Decider.Decide(ctx, f.input)
+	if !d.Allow {
+		return x.deny(ctx, record, d)
+	}
+	return x.Record(ctx, decided(record, d))
+}
+
+// own reads the flow of a subscription that the caller's system pulls from here.
+// To anybody else it does not exist.
+func (x *Exchange) own(by bus.Principal, id bus.SubscriptionID) (flow, error) {
+	f, ok, err := x.flowOf(id)
+	if err != nil {
+		return f, err
+	}
+	if !ok || by.System == "" || f.subscription.System != by.System || f.subscription.Consumer != by.Department {
+		return f, bus.NotFound("subscription", string(id))
+	}
+	if f.consumer != x.Self {
+		return f, bus.E(bus.CodeWrongNode)
+	}
+	return f, nil
+}
+
+// Pull hands out the oldest events of a subscription that are not acknowledged,
+// up to limit, and the sequence number that acknowledges them; the same again
+// until then. A decision is taken, and the handing-out recorded, before it
+// returns. After a final denial (a revoked grant, say) what waits is dropped.
+func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.SubscriptionID, limit int) ([]cloudevent.Event, uint64, error) {
+	limit = min(max(limit, 1), MaxPull)
+	for {
+		f, err := x.own(by, id)
+		if err != nil {
+			return nil, 0, err
+		}
+		var events []numbered
+		err = x.Store.View(func(tx *bbolt.Tx) error {
+			events = waiting(tx, id, limit)
+			return nil
+		})
+		if err != nil || len(events) == 0 {
+			return nil, 0, err
+		}
+		out, err := x.handOut(ctx, by, f, events)
+		if err != nil {
+			return nil, 0, err
+		}
+		// As in forwarding: nothing goes out on a decision that no longer stands.
+		same, err := x.unchanged(f.basis)
+		if err != nil {
+			return nil, 0, err
+		}
+		if same {
+			return out, events[len(events)-1].Sequence, nil
+		}
+	}
+}
+
+// handOut decides on a batch that waits, applies the obligations and records it
+// as delivered, or drops it.
+func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) ([]cloudevent.Event, error) {
+	f.input.Action, f.input.Stage = policy.ActionDeliver, policy.StageConsumer
+	if err := x.aged(&f.input); err != nil {
+		return nil, err
+	}
+	d := x.Decider.Decide(ctx, f.input)
+	record := f.record(events)
+	record.Principal = by
+	if !d.Allow {
+		if passing(d) {
+			return nil, x.deny(ctx, record, d)
+		}
+		return nil, x.drop(ctx, record, d)
+	}
+	out := make([]cloudevent.Event, 0, len(events))
+	for _, n := range events {
+		e, err := event.Unmarshal(n.Event)
+		if err != nil {
+			return nil, fmt.Errorf("inbox %s, event %d: %w", f.subscription.ID, n.Sequence, err)
+		}
+		if e, err = obliged(f, d, e); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	delivered := record
+	delivered.Kind, delivered.DecisionID = audit.Delivered, d.ID
+	return out, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		m, err := markOf(tx, f.subscription.ID)
+		if err != nil {
+			return err
+		}
+		m.Delivered = max(m.Delivered, record.Last)
+		if err := m.put(tx, f.subscription.ID); err != nil {
+			return err
+		}
+		return x.append(tx, decided(record, d), delivered)
+	})
+}
+
+// drop removes what waits in an inbox, denied for good, and returns the denial.
+func (x *Exchange) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
+	withheld := record
+	withheld.Kind, withheld.DecisionID, withheld.Code = audit.Withheld, d.ID, bus.CodeDenied
+	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := clearInbox(tx, record.Subscription, record.Last); err != nil {
+			return err
+		}
+		return x.append(tx, decided(record, d), withheld)
+	})
+	if err != nil {
+		return err
+	}
+	return denied(d)
+}
+
+// Acknowledge removes all events up to last from a subscription's inbox. last
+// may not be beyond what was handed out; one acknowledged before is no error.
+func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.SubscriptionID, last uint64) error {
+	f, err := x.own(by, id)
+	if err != nil {
+		return err
+	}
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		m, err := markOf(tx, id)
+		if err != nil {
+			return err
+		}
+		if last > m.Delivered {
+			return bus.E(bus.CodeInvalid, bus.Defect{
+				Field: "last", Problem: bus.Text{ZH: "尚未取走该序号的事件", EN: "no event up to that number was handed out"},
+				Allowed: fmt.Sprintf("at most %d", m.Delivered),
+			})
+		}
+		if last <= m.Acknowledged {
+			return nil
+		}
+		record := audit.Record{
+			Kind: audit.Acknowledged, Principal: by, Resource: f.resource.ID, Subscription: id, Grant: f.subscription.Grant,
+			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, First: m.Acknowledged + 1, Last: last,
+		}
+		m.Acknowledged = last
+		if err := m.put(tx, id); err != nil {
+			return err
+		}
+		if err := clearInbox(tx, id, last); err != nil {
+			return err
+		}
+		return x.append(tx, record)
+	})
+}

@@ -1,0 +1,164 @@
+package exchange
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
+	"go.etcd.io/bbolt"
+)
+
+// Batch is what one node forwards to another for one subscription: events with
+// their sequence numbers, ascending, obligations applied.
+type Batch struct {
+	Subscription bus.SubscriptionID `json:"subscription"`
+	From         bus.NodeID         `json:"from"`
+	Last         uint64             `json:"last"` // the provider's cursor will pass this
+	DecisionID   string             `json:"decision"`
+	Events       []Delivery         `json:"events"`
+}
+
+// Delivery is one event of a batch.
+type Delivery struct {
+	Sequence uint64          `json:"sequence"`
+	Event    json.RawMessage `json:"event"` // structured CloudEvent
+}
+
+func (b Batch) digest() string {
+	digests := make([][32]byte, len(b.Events))
+	for i, d := range b.Events {
+		digests[i] = event.DigestOf(d.Event)
+	}
+	return rangeDigest(digests...)
+}
+
+// mark says how far a subscription has come on the consumer's node, in sequence
+// numbers of the resource's log.
+type mark struct {
+	Received     uint64 `json:"received"`
+	Delivered    uint64 `json:"delivered"`
+	Acknowledged uint64 `json:"acknowledged"`
+}
+
+func markOf(tx *bbolt.Tx, id bus.SubscriptionID) (m mark, err error) {
+	if data := tx.Bucket(bucketMarks).Get([]byte(id)); data != nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+func (m mark) put(tx *bbolt.Tx, id bus.SubscriptionID) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketMarks).Put([]byte(id), data)
+}
+
+// Receive takes a batch from the node from into the subscription's inbox, and
+// returns once it is on the disk. What was received before is passed over, so
+// that a batch may be sent again. A batch from a node that does not serve the
+// provider, or for a consumer that is not served here, is refused and recorded.
+func (x *Exchange) Receive(ctx context.Context, from bus.NodeID, batch Batch) error {
+	flow, ok, err := x.flowOf(batch.Subscription)
+	if err != nil {
+		return err
+	}
+	if !ok { // this replica may be behind the sender's
+		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
+	}
+	record := audit.Record{Principal: bus.Principal{Node: from}, Resource: flow.resource.ID, Subscription: batch.Subscription}
+	if from != flow.provider || x.Self != flow.consumer {
+		record.Kind, record.Code = audit.Refused, bus.CodeWrongNode
+		if err := x.Record(ctx, record); err != nil {
+			return err
+		}
+		return bus.E(bus.CodeWrongNode)
+	}
+	if err := batch.check(); err != nil {
+		return err
+	}
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return x.take(tx, flow, batch) })
+}
+
+// check refuses a batch that is not in order or holds what is not an event.
+func (b Batch) check() error {
+	last := uint64(0)
+	for _, d := range b.Events {
+		if d.Sequence <= last || d.Sequence > b.Last {
+			return bus.E(bus.CodeInvalid, bus.Defect{Field: "events.sequence", Problem: bus.Text{ZH: "序号不是递增的", EN: "sequence numbers do not ascend"}})
+		}
+		last = d.Sequence
+		if _, err := event.Unmarshal(d.Event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
+	m, err := markOf(tx, batch.Subscription)
+	if err != nil {
+		return err
+	}
+	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
+	if err != nil {
+		return err
+	}
+	inbox.FillPercent = 1
+	var fresh []numbered
+	for _, d := range batch.Events {
+		if d.Sequence <= m.Received {
+			continue
+		}
+		if err := inbox.Put(sequenceKey(d.Sequence), d.Event); err != nil {
+			return err
+		}
+		fresh = append(fresh, numbered{d.Sequence, stored{Digest: event.DigestOf(d.Event)}})
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	m.Received = fresh[len(fresh)-1].Sequence
+	if err := m.put(tx, batch.Subscription); err != nil {
+		return err
+	}
+	record := flow.record(fresh)
+	record.Kind, record.DecisionID, record.Principal = audit.Received, batch.DecisionID, bus.Principal{Node: batch.From}
+	return x.append(tx, record)
+}
+
+// waiting copies the events in an inbox, oldest first, up to count of them.
+func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count int) []numbered {
+	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
+	if inbox == nil {
+		return nil
+	}
+	var events []numbered
+	cursor := inbox.Cursor()
+	for key, data := cursor.First(); key != nil && len(events) < count; key, data = cursor.Next() {
+		events = append(events, numbered{
+			binary.BigEndian.Uint64(key),
+			stored{Digest: event.DigestOf(data), Event: append([]byte(nil), data...)},
+		})
+	}
+	return events
+}
+
+// clear removes the events up to last from an inbox.
+func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, last uint64) error {
+	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
+	if inbox == nil {
+		return nil
+	}
+	cursor := inbox.Cursor()
+	for key, _ := cursor.First(); key != nil && binary.BigEndian.Uint64(key) <= last; key, _ = cursor.First() {
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
