@@ -16,7 +16,7 @@ TOOLS := build/tools
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static program build/gxbus
@@ -54,7 +54,7 @@ test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
 
 .PHONY: test-policies
 test-policies: ## run the tests of the base policy
-	go test -count=1 $(patsubst %,./%/...,$(wildcard policies pkg/policy))
+	go test -count=1 ./policies/... ./pkg/policy/...
 
 .PHONY: bench
 bench: build tools ## run the benchmarks of docs/performance.md into build/bench.json
