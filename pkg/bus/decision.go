@@ -135,10 +135,10 @@ type Decision struct {
 func Combine(requested []ItemID, verdicts []Verdict) (allow bool, reasons []Reason, ob Obligations) {
 	items := slices.Clone(requested)
 	masks := map[ItemID]Mask{}
-	granted, refused := false, false
+	asked, refused := false, false // the base layer
 	for _, v := range verdicts {
 		if v.Layer == BaseLayer {
-			granted, refused = granted || v.Allow, refused || !v.Allow
+			asked, refused = true, refused || !v.Allow
 		}
 		reasons = append(reasons, v.Reasons...)
 		if v.Items != nil {
@@ -155,7 +155,7 @@ func Combine(requested []ItemID, verdicts []Verdict) (allow bool, reasons []Reas
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Code, b.Code),
 			cmp.Compare(a.Message.EN, b.Message.EN), cmp.Compare(a.Message.ZH, b.Message.ZH))
 	})
-	if len(reasons) > 0 || refused || !granted {
+	if len(reasons) > 0 || refused || !asked {
 		return false, reasons, Obligations{}
 	}
 	for id := range masks {

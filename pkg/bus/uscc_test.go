@@ -66,6 +66,8 @@ func TestCodeDefectsSayWhatIsWrong(t *testing.T) {
 		{"11440000006939561h", "the check digit is wrong"},
 		{"114400000069401675", "the check digit is wrong"},
 		{"114400000069401687", "organisation code"}, // GB 32100 agrees, GB 11714 does not
+		{"11440000000000001A", "organisation code"}, // where it should be 0
+		{"1144000000000006AC", "organisation code"}, // where it should be X
 	} {
 		defect := tc.code.Check()
 		if defect == nil {
@@ -99,6 +101,16 @@ func TestIDNumbers(t *testing.T) {
 				mutant := good[:at] + string(digit) + good[at+1:]
 				if mutant != good && bus.ValidIDNumber(mutant) {
 					t.Errorf("%s, from %s, is accepted", mutant, good)
+				}
+			}
+		}
+	}
+	// Characters next to the digits, which would count as −1 and 10.
+	for _, foreign := range []string{"/", ":"} {
+		for at := range 17 {
+			for _, check := range "0123456789X" {
+				if s := "11010519491231002"[:at] + foreign + "11010519491231002"[at+1:] + string(check); bus.ValidIDNumber(s) {
+					t.Errorf("%s is accepted", s)
 				}
 			}
 		}
