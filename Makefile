@@ -50,6 +50,7 @@ check: lint race ## what the CI runs: lint, all tests with -race, a short kill t
 
 .PHONY: test-kill
 test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
+	@go test ./node -list '^TestKill' | grep -q '^TestKill' || { echo "there is no TestKill in ./node"; exit 1; }
 	GXBUS_KILL_ROUNDS=$(KILL_ROUNDS) go test ./node -run TestKill -count=1 -timeout 300s
 
 .PHONY: test-policies
