@@ -43,7 +43,7 @@ type Reason struct {
 // MaskMethod says what a mask leaves of a value.
 type MaskMethod string
 
-// The mask methods, from the one that leaves least.
+// The mask methods.
 const (
 	MaskDrop    MaskMethod = "drop"    // the item is left out
 	MaskNull    MaskMethod = "null"    // the value becomes null
@@ -52,7 +52,21 @@ const (
 	MaskKeep    MaskMethod = "keep"    // head and tail characters, the rest starred
 )
 
-var maskOrder = []MaskMethod{MaskDrop, MaskNull, MaskSurname, MaskCounty, MaskKeep}
+// rank orders the methods by what they leave: nothing, a null, a part of the
+// value. An unknown method comes before all, so that it shows rather than being
+// covered by one that can be applied.
+func (m MaskMethod) rank() int {
+	switch m {
+	case MaskDrop:
+		return 1
+	case MaskNull:
+		return 2
+	case MaskSurname, MaskCounty, MaskKeep:
+		return 3
+	default:
+		return 0
+	}
+}
 
 // Mask says how the value of one item is masked.
 type Mask struct {
@@ -63,19 +77,26 @@ type Mask struct {
 
 // Valid reports whether m is a mask that the bus can apply.
 func (m Mask) Valid() bool {
-	return slices.Contains(maskOrder, m.Method) && m.Head >= 0 && m.Tail >= 0
+	return m.Method.rank() > 0 && m.Head >= 0 && m.Tail >= 0
 }
 
-// Stricter returns the mask that leaves less; of two MaskKeep the shorter head
-// and the shorter tail.
+// Stricter returns a mask that hides whatever m or other hides: of two MaskKeep
+// the shorter head and the shorter tail, of two different methods that leave
+// different parts of a value MaskNull, else the one that leaves less.
 func (m Mask) Stricter(other Mask) Mask {
-	if m.Method == MaskKeep && other.Method == MaskKeep {
+	mine, theirs := m.Method.rank(), other.Method.rank()
+	switch {
+	case m.Method == MaskKeep && other.Method == MaskKeep:
 		return Mask{MaskKeep, min(m.Head, other.Head), min(m.Tail, other.Tail)}
+	case m.Method == other.Method || mine < theirs:
+		return Mask{Method: m.Method}
+	case theirs < mine:
+		return Mask{Method: other.Method}
+	case mine == MaskKeep.rank():
+		return Mask{Method: MaskNull}
+	default: // both unknown
+		return Mask{Method: min(m.Method, other.Method)}
 	}
-	if slices.Index(maskOrder, other.Method) < slices.Index(maskOrder, m.Method) {
-		return other
-	}
-	return m
 }
 
 // Obligations are what must be done to data before it goes on. The zero value
@@ -107,16 +128,17 @@ type Decision struct {
 	Index       Revision             `json:"index"` // directory index it was made at
 }
 
-// Combine unites the verdicts of the layers over the requested items: allowed
-// only if the base layer grants and no layer denies; an item passes only if
+// Combine unites the verdicts of the layers over the requested items, in any
+// order: allowed only if the base layer grants and no layer denies; an item passes only if
 // every layer lets it; of two masks the stricter holds. Reasons come sorted by
 // layer and code, so that equal verdicts give equal decisions.
 func Combine(requested []ItemID, verdicts []Verdict) (allow bool, reasons []Reason, ob Obligations) {
 	items := slices.Clone(requested)
 	masks := map[ItemID]Mask{}
+	asked, refused := false, false // the base layer
 	for _, v := range verdicts {
 		if v.Layer == BaseLayer {
-			allow = v.Allow
+			asked, refused = true, refused || !v.Allow
 		}
 		reasons = append(reasons, v.Reasons...)
 		if v.Items != nil {
@@ -130,9 +152,10 @@ func Combine(requested []ItemID, verdicts []Verdict) (allow bool, reasons []Reas
 		}
 	}
 	slices.SortFunc(reasons, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message.EN, b.Message.EN))
+		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Code, b.Code),
+			cmp.Compare(a.Message.EN, b.Message.EN), cmp.Compare(a.Message.ZH, b.Message.ZH))
 	})
-	if len(reasons) > 0 || !allow {
+	if len(reasons) > 0 || refused || !asked {
 		return false, reasons, Obligations{}
 	}
 	for id := range masks {

@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"net"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,29 +37,36 @@ func (n Node) Check() []Defect {
 	return defects
 }
 
-// CheckAddress returns the defect of a host:port address, if it has one.
+// CheckAddress returns the defect of a host:port address, if it has one. IPv6
+// zones are refused: they mean nothing on another machine.
 func CheckAddress(field, address string) []Defect {
-	defect := Defect{field, Text{"地址格式不正确", "not an address"}, "host:port, port 1–65535"}
-	host, portText, ok := cutLast(address, ":")
-	port, err := strconv.Atoi(portText)
-	if !ok || host == "" || err != nil || port < 1 || port > 65535 {
-		return []Defect{defect}
-	}
-	if _, err := netip.ParseAddrPort(address); err == nil {
+	host, port, err := net.SplitHostPort(address)
+	number, portErr := strconv.ParseUint(port, 10, 16)
+	plain := err == nil && portErr == nil && address == net.JoinHostPort(host, strconv.FormatUint(number, 10))
+	if plain && number > 0 && validHost(host) {
 		return nil
 	}
-	if strings.ContainsAny(host, ":/ []@") {
-		return []Defect{defect}
-	}
-	return nil
+	return []Defect{{field, Text{"地址格式不正确", "not an address"}, "host:port, port 1–65535"}}
 }
 
-func cutLast(s, sep string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
+var (
+	hostLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
+	digits    = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// validHost accepts an IP address or a DNS name. A name that ends in a number
+// is refused: resolvers read "127.1" and "2130706433" as IPv4 addresses.
+func validHost(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Zone() == ""
 	}
-	return s[:i], s[i+len(sep):], true
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		if !hostLabel.MatchString(label) {
+			return false
+		}
+	}
+	return len(host) <= 253 && !digits.MatchString(labels[len(labels)-1])
 }
 
 // Token admits one node once (入网令牌). Only its hash is stored.
@@ -83,11 +92,7 @@ type Department struct {
 
 // Check returns every defect of d that shows without looking anything up.
 func (d Department) Check() []Defect {
-	var defects []Defect
-	if defect := d.ID.Check(); defect != nil {
-		defect.Field = "id"
-		defects = append(defects, *defect)
-	}
+	defects := checkUSCC("id", d.ID)
 	if strings.TrimSpace(d.Name) == "" {
 		defects = append(defects, missing("name"))
 	}
@@ -113,19 +118,23 @@ func (s System) Check() []Defect {
 	if strings.TrimSpace(s.Name) == "" {
 		defects = append(defects, missing("name"))
 	}
-	if s.Department == "" {
-		defects = append(defects, missing("department"))
-	}
-	return defects
+	return append(defects, checkUSCC("department", s.Department)...)
 }
 
 // Source is the CloudEvents source that s publishes under; deeper paths below
 // it are its own too.
 func (s System) Source() string { return "/systems/" + string(s.ID) }
 
-// OwnsSource reports whether a CloudEvents source belongs to s.
+// below is what may follow a system's own source. Dot segments, escapes and
+// anything but ASCII are refused: a consumer that resolves them would read
+// another system's name.
+var below = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// OwnsSource reports whether a CloudEvents source belongs to s: its own source,
+// or that and segments of A–Z, a–z, 0–9, "." (not first), "_", "~" and "-".
 func (s System) OwnsSource(source string) bool {
-	return source == s.Source() || strings.HasPrefix(source, s.Source()+"/")
+	rest, ok := strings.CutPrefix(source, s.Source())
+	return ok && below.MatchString(rest)
 }
 
 // Role is a separated administrator role (三员分立, 等级保护第三级).

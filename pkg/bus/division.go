@@ -3,6 +3,7 @@ package bus
 import (
 	_ "embed"
 	"encoding/csv"
+	"slices"
 	"strings"
 )
 
@@ -51,10 +52,11 @@ func Guangdong() []Division {
 // Divisions finds divisions by code.
 type Divisions map[DivisionCode]Division
 
-// Chain returns code and its ancestors, nearest first; empty for an unknown code.
+// Chain returns code and its ancestors, nearest first; empty for an unknown
+// code. It ends where parents would form a circle.
 func (ds Divisions) Chain(code DivisionCode) []DivisionCode {
 	var chain []DivisionCode
-	for d, ok := ds[code]; ok; d, ok = ds[d.Parent] {
+	for d, ok := ds[code]; ok && !slices.Contains(chain, d.Code); d, ok = ds[d.Parent] {
 		chain = append(chain, d.Code)
 	}
 	return chain
@@ -62,10 +64,5 @@ func (ds Divisions) Chain(code DivisionCode) []DivisionCode {
 
 // Within reports whether code is root or lies below it.
 func (ds Divisions) Within(code, root DivisionCode) bool {
-	for _, c := range ds.Chain(code) {
-		if c == root {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(ds.Chain(code), root)
 }

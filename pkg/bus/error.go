@@ -3,6 +3,8 @@ package bus
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -93,20 +95,21 @@ var codes = map[Code]codeInfo{
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }
 
-// Codes lists every stable code, for documentation and exhaustive tests.
-func Codes() []Code {
-	all := make([]Code, 0, len(codes))
-	for c := range codes {
-		all = append(all, c)
-	}
-	return all
-}
+// Codes lists every stable code in alphabetical order, for documentation and
+// exhaustive tests.
+func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
 // Kind returns the kind of c; an unknown code is internal.
 func (c Code) Kind() Kind { return codes[c].kind }
 
-// Text returns the sentence that goes with c.
-func (c Code) Text() Text { return codes[c].text }
+// Text returns the sentence that goes with c; that of CodeInternal for an
+// unknown code.
+func (c Code) Text() Text {
+	if info, ok := codes[c]; ok {
+		return info.text
+	}
+	return codes[CodeInternal].text
+}
 
 // Defect is one thing wrong with one field of a request.
 type Defect struct {

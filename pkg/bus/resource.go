@@ -125,9 +125,7 @@ func (r Resource) Check() []Defect {
 	if strings.TrimSpace(r.Name) == "" {
 		defects = append(defects, missing("name"))
 	}
-	if r.Provider == "" {
-		defects = append(defects, missing("provider"))
-	}
+	defects = append(defects, checkUSCC("provider", r.Provider)...)
 	defects = append(defects, oneOf("format", r.Format, formats)...)
 	defects = append(defects, oneOf("open", r.Open, opens)...)
 	defects = append(defects, oneOf("update_cycle", r.UpdateCycle, cycles)...)
@@ -181,16 +179,17 @@ func checkItems(items []Item) []Defect {
 		return []Defect{missing("items")}
 	}
 	var defects []Defect
-	seen := map[ItemID]bool{}
+	seen := map[string]bool{} // in lower case: no event may carry keys that differ in case only
 	for i, item := range items {
 		at := fmt.Sprintf("items[%d]", i)
 		if !item.ID.Valid() {
 			defects = append(defects, Defect{at + ".id", Text{"信息项标识不正确", "not an item identifier"}, itemID.String()})
 		}
-		if seen[item.ID] {
-			defects = append(defects, Defect{at + ".id", Text{"信息项重复", "this item is listed twice"}, "each item once"})
+		key := strings.ToLower(string(item.ID))
+		if seen[key] {
+			defects = append(defects, Defect{at + ".id", Text{"信息项重复", "this item is listed twice"}, "each item once, whatever its case"})
 		}
-		seen[item.ID] = true
+		seen[key] = true
 		if strings.TrimSpace(item.Name) == "" {
 			defects = append(defects, missing(at+".name"))
 		}

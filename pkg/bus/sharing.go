@@ -26,9 +26,7 @@ func (g Grant) Check() []Defect {
 	if g.Resource == "" {
 		defects = append(defects, missing("resource"))
 	}
-	if g.Consumer == "" {
-		defects = append(defects, missing("consumer"))
-	}
+	defects = append(defects, checkUSCC("consumer", g.Consumer)...)
 	if len(g.Purposes) == 0 {
 		defects = append(defects, missing("purposes"))
 	}

@@ -37,6 +37,19 @@ func (c USCC) Check() *Defect {
 	return nil
 }
 
+// checkUSCC returns the defect of a department's code in field, if it has one.
+func checkUSCC(field string, c USCC) []Defect {
+	if c == "" {
+		return []Defect{missing(field)}
+	}
+	defect := c.Check()
+	if defect == nil {
+		return nil
+	}
+	defect.Field = field
+	return []Defect{*defect}
+}
+
 // validOrganisationCode checks the nine characters of a GB 11714 code.
 func validOrganisationCode(s string) bool {
 	weights := [8]int{3, 7, 9, 10, 5, 8, 4, 2}

@@ -1,0 +1,80 @@
+# gxbus: everything a contributor or the CI runs. `make` lists the targets.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BENCHTIME   ?= 2s
+FUZZTIME    ?= 10s
+KILL_ROUNDS ?= 50
+
+# Builds never ask git for anything, so that they also work in an export and in
+# a checkout that belongs to somebody else.
+export GOFLAGS := $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false
+
+TOOLS := build/tools
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static program build/gxbus
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/gxbus ./node
+
+.PHONY: demo
+demo: build ## run five nodes of three levels on this machine and tell their story
+	build/gxbus demo
+
+.PHONY: test
+test: ## run all tests; needs only Go and make
+	go test ./...
+
+.PHONY: race
+race: ## run all tests under the race detector; needs gcc
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: lint
+lint: tools ## check format, vet, staticcheck and the project's own rules
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	$(TOOLS)/staticcheck -checks all ./...
+	$(TOOLS)/gxlint .
+	go -C .ci/tools vet ./...
+	go -C .ci/tools test ./...
+
+.PHONY: check
+check: lint race ## what the CI runs: lint, all tests with -race, a short kill test, policy tests
+	$(MAKE) --no-print-directory test-kill KILL_ROUNDS=5
+	$(MAKE) --no-print-directory test-policies
+
+.PHONY: test-kill
+test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
+	@go test ./node -list '^TestKill' | grep -q '^TestKill' || { echo "there is no TestKill in ./node"; exit 1; }
+	GXBUS_KILL_ROUNDS=$(KILL_ROUNDS) go test ./node -run TestKill -count=1 -timeout 300s
+
+.PHONY: test-policies
+test-policies: ## run the tests of the base policy
+	go test -count=1 ./policies/... ./pkg/policy/...
+
+.PHONY: bench
+bench: build tools ## run the benchmarks of docs/performance.md into build/bench.json
+	$(TOOLS)/benchjson -names docs/performance.md -benchtime $(BENCHTIME) -o build/bench.json
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME=10s
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: tools
+tools:
+	@mkdir -p $(TOOLS)
+	@go -C .ci/tools build -o $(CURDIR)/$(TOOLS)/ ./gxlint ./benchjson honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build

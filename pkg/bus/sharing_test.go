@@ -1,0 +1,44 @@
+package bus_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+func TestGrantDefects(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	complete := bus.Grant{
+		ID: "g-1", Resource: "sz-firms", Consumer: realUSCCs[1], Purposes: []bus.Purpose{bus.PurposeVerification},
+		Items: []bus.ItemID{"name"}, NotBefore: start, NotAfter: start.Add(time.Nanosecond),
+	}
+	for _, tc := range []struct {
+		name  string
+		spoil func(*bus.Grant)
+		want  string
+	}{
+		{"complete", func(*bus.Grant) {}, ""},
+		{"empty", func(g *bus.Grant) { *g = bus.Grant{} }, "id resource consumer purposes items not_after"},
+		{"mistyped consumer", func(g *bus.Grant) { g.Consumer = "114400000069401675" }, "consumer"},
+		{"unknown purpose", func(g *bus.Grant) { g.Purposes = append(g.Purposes, "marketing") }, "purposes[1]"},
+		{"no time", func(g *bus.Grant) { g.NotAfter = start }, "not_after"},
+		{"time that runs backwards", func(g *bus.Grant) { g.NotAfter = start.Add(-time.Hour) }, "not_after"},
+	} {
+		grant := complete
+		tc.spoil(&grant)
+		if got := fields(grant.Check()); got != tc.want {
+			t.Errorf("%s: defects in %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestSubscriptionDefects(t *testing.T) {
+	complete := bus.Subscription{ID: "s-1", Resource: "sz-firms", System: "th-approval", Purpose: bus.PurposeReference}
+	if defects := complete.Check(); defects != nil {
+		t.Errorf("%+v", defects)
+	}
+	if got := fields(bus.Subscription{}.Check()); got != "id resource system purpose" {
+		t.Errorf("defects in %q", got)
+	}
+}
