@@ -285,8 +285,11 @@ func TestSilentPeerIsGivenUp(t *testing.T) {
 
 func TestChildKeepsConnectedAcrossARestartOfItsParent(t *testing.T) {
 	w := newWorld(t)
-	log := newJournal()
-	parent, err := peer.Open(w.config(city))
+	log, parentLog := newJournal(), newJournal()
+	logged := func(c *peer.Config) { c.Logger = parentLog.logger() }
+	config := w.config(city)
+	logged(&config)
+	parent, err := peer.Open(config)
 	ok(t, err)
 	w.setAddress(city, parent.Address())
 	child := w.open(county, dialOnly, func(c *peer.Config) { c.Logger = log.logger() })
@@ -297,18 +300,14 @@ func TestChildKeepsConnectedAcrossARestartOfItsParent(t *testing.T) {
 		defer close(done)
 		child.KeepConnected(ctx, city)
 	}()
-	log.wait(t, "peer: connected")
+	parentLog.wait(t, "peer: connected", string(county))
 	ok(t, say(dial(t, parent, county, peer.HTTP), "before"))
 	ok(t, parent.Close())
-	log.wait(t, "peer: disconnected")
+	log.wait(t, "cannot connect", "again_in")
 
-	parent = w.open(city)
-	log.wait(t, "peer: connected")
-	conn, err := parent.Dial(t.Context(), county, peer.HTTP)
-	for err != nil { // the child was admitted before the parent listed it
-		conn, err = parent.Dial(t.Context(), county, peer.HTTP)
-	}
-	ok(t, say(conn, "after"))
+	parent = w.open(city, logged)
+	parentLog.wait(t, "peer: connected", string(county))
+	ok(t, say(dial(t, parent, county, peer.HTTP), "after"))
 	cancel()
 	receive(t, done)
 }
