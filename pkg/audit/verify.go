@@ -1,0 +1,273 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Report is what a verification found. It stops at the first fault.
+type Report struct {
+	Origin      string    `json:"origin"`
+	Leaves      int64     `json:"leaves"`      // examined; all of them where Verified
+	Root        tlog.Hash `json:"root"`        // recomputed over those; base64
+	Checkpoints int       `json:"checkpoints"` // signed heads that agreed, the known ones too
+	Signed      int64     `json:"signed"`      // leaves below the largest of them
+	Verified    bool      `json:"verified"`
+	BadLeaf     int64     `json:"bad_leaf"` // the first bad or missing leaf; -1 if none can be named
+	From        int64     `json:"from"`     // where not Verified: the fault lies in
+	To          int64     `json:"to"`       // leaves From up to, not including, To
+	Problem     bus.Text  `json:"problem,omitzero"`
+}
+
+// Verify recomputes the log in tx from its leaves: each leaf's hash, each hash
+// of the tree, the root at each signed checkpoint, and that the index finds each
+// leaf. Known are checkpoints of this log that others hold; they prove what the
+// node itself could hide by signing again. Keys are the verifier keys that its
+// checkpoints may be signed with, at least one. Memory does not grow with the
+// log.
+//
+// What is wrong with the log is in the report. An error means that it could not
+// be examined: no log, a key or known checkpoint that is not of this log
+// (CodeInvalid).
+func (l *Log) Verify(tx *bbolt.Tx, known []bus.Checkpoint, keys ...string) (Report, error) {
+	t, err := open(tx)
+	if err != nil {
+		return Report{}, err
+	}
+	x, err := newExaminer(l.origin, known, keys)
+	if err != nil {
+		return Report{}, err
+	}
+	x.index = &t
+	for e := range t.entries() {
+		if !x.examine(e) {
+			return x.finish(), nil
+		}
+	}
+	end := x.report.Leaves
+	if key, _ := t.hashes.Cursor().Seek(leafKey(end)); key != nil {
+		x.missing(end+1, bus.Text{ZH: "其后存有哈希", EN: "hashes are kept beyond the last leaf"})
+	}
+	return x.finish(), nil
+}
+
+// entry is one thing in a log as it is examined and exported: a leaf with the
+// hashes kept with it, or a signed checkpoint, which stands before the first
+// leaf that it does not cover.
+type entry struct {
+	checkpoint *string // signed; nil: a leaf
+	leaf       int64   // claimed index; -1 where the key names none
+	data       []byte
+	hashes     []byte // end to end, the leaf's own first
+}
+
+// entries gives what the buckets hold, sound or not, in the order of the log.
+func (t tables) entries() iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		checkpoints := t.checkpoints.Cursor()
+		at, signed := checkpoints.First()
+		signedUpTo := func(leaf int64) bool {
+			for ; at != nil; at, signed = checkpoints.Next() {
+				if size, ok := leafIndex(at); ok && leaf >= 0 && size > leaf {
+					return true
+				}
+				if !yield(entry{checkpoint: new(string(signed))}) {
+					return false
+				}
+			}
+			return true
+		}
+		leaves := t.leaves.Cursor()
+		for key, data := leaves.First(); key != nil; key, data = leaves.Next() {
+			e := entry{leaf: -1, data: data, hashes: t.hashes.Get(key)}
+			if n, ok := leafIndex(key); ok {
+				if e.leaf = n; !signedUpTo(n) {
+					return
+				}
+			}
+			if !yield(e) {
+				return
+			}
+		}
+		signedUpTo(-1)
+	}
+}
+
+// examiner rebuilds a tree from its entries and compares.
+type examiner struct {
+	report Report
+	keys   note.Verifiers
+	known  []head // those still to be met, by size
+	tree   edge
+	index  *tables // nil: an export, which carries no index
+}
+
+func newExaminer(origin string, known []bus.Checkpoint, keys []string) (*examiner, error) {
+	v, err := verifiers(origin, keys)
+	if err != nil {
+		return nil, err
+	}
+	x := &examiner{report: Report{Origin: origin, BadLeaf: -1}, keys: v}
+	for i, c := range known {
+		h, err := openHead(c.Note, origin, v)
+		if err == nil && (h.size != c.Size || string(h.root[:]) != string(c.Root)) {
+			err = fmt.Errorf("the note says size %d, root %s", h.size, h.root)
+		}
+		if err != nil {
+			return nil, badCheckpoint(fmt.Sprintf("known[%d]", i)).Because(err)
+		}
+		x.known = append(x.known, h)
+	}
+	slices.SortFunc(x.known, func(a, b head) int { return cmp.Compare(a.size, b.size) })
+	return x, nil
+}
+
+// examine takes the next entry and reports whether all is well so far.
+func (x *examiner) examine(e entry) bool {
+	if !x.meetKnown() {
+		return false
+	}
+	if e.checkpoint == nil {
+		return x.leaf(e)
+	}
+	h, err := openHead(*e.checkpoint, x.report.Origin, x.keys)
+	if err != nil {
+		return x.fault(x.report.Signed, x.report.Leaves, bus.Text{
+			ZH: fmt.Sprintf("第 %d 片叶子前的检查点无法验证", x.report.Leaves),
+			EN: fmt.Sprintf("the checkpoint kept before leaf %d does not verify", x.report.Leaves),
+		})
+	}
+	return x.agrees(h, bus.Text{ZH: "本节点签署的", EN: "that this node signed"})
+}
+
+// meetKnown compares with the known checkpoints of the present size.
+func (x *examiner) meetKnown() bool {
+	for len(x.known) > 0 && x.known[0].size <= x.report.Leaves {
+		h := x.known[0]
+		x.known = x.known[1:]
+		if !x.agrees(h, bus.Text{ZH: "由他方保存的", EN: "that others hold"}) {
+			return false
+		}
+	}
+	return true
+}
+
+// agrees compares the tree so far with a signed head; which says whose copy.
+func (x *examiner) agrees(h head, which bus.Text) bool {
+	at := x.report.Leaves
+	switch {
+	case h.size > at:
+		return x.missing(h.size, bus.Text{
+			ZH: fmt.Sprintf("%s检查点覆盖 %d 片叶子", which.ZH, h.size),
+			EN: fmt.Sprintf("a checkpoint %s covers %d leaves", which.EN, h.size),
+		})
+	case h.size < at:
+		return x.fault(h.size, at, bus.Text{
+			ZH: fmt.Sprintf("大小为 %d 的检查点位置不正确", h.size),
+			EN: fmt.Sprintf("the checkpoint of size %d is not in its place", h.size),
+		})
+	}
+	if root := x.root(); root != h.root {
+		return x.fault(x.report.Signed, at, bus.Text{
+			ZH: fmt.Sprintf("第 %d 至 %d 片叶子中有改动：根哈希与%s大小为 %d 的检查点不符", x.report.Signed, at-1, which.ZH, at),
+			EN: fmt.Sprintf("a leaf from %d to %d was changed: the root differs from the checkpoint of size %d %s", x.report.Signed, at-1, at, which.EN),
+		})
+	}
+	x.report.Signed = at
+	x.report.Checkpoints++
+	return true
+}
+
+// leaf takes the next leaf into the tree.
+func (x *examiner) leaf(e entry) bool {
+	n := x.report.Leaves
+	if e.leaf > n {
+		return x.missing(n+1, bus.Text{ZH: fmt.Sprintf("其后是第 %d 片", e.leaf), EN: fmt.Sprintf("leaf %d follows", e.leaf)})
+	}
+	if e.leaf != n {
+		return x.bad(n, "位置上是多余的条目", "was due where a foreign entry stands")
+	}
+	x.report.Leaves++
+	hash := tlog.RecordHash(e.data)
+	hashes, err := x.tree.add(n, hash)
+	if err != nil {
+		return x.bad(n, "无法加入哈希树", "cannot be taken into the tree")
+	}
+	if len(e.hashes) < tlog.HashSize || hash != tlog.Hash(e.hashes[:tlog.HashSize]) {
+		return x.bad(n, "与其哈希不符", "does not match its hash")
+	}
+	record, err := decode(e.data)
+	if err != nil {
+		return x.bad(n, "无法读取", "cannot be read as a record")
+	}
+	if x.index == nil {
+		return true
+	}
+	if !x.index.indexed(n, &record) {
+		return x.bad(n, "在索引中找不到", "is not where the index says")
+	}
+	return x.compare(n, hashes, e.hashes)
+}
+
+// compare holds the stored hashes of leaf n, and of the subtrees that it
+// completes, against the recomputed ones.
+func (x *examiner) compare(n int64, hashes []tlog.Hash, stored []byte) bool {
+	if len(stored) != len(hashes)*tlog.HashSize {
+		return x.bad(n, "所存哈希的数量不正确", "is kept with the wrong number of hashes")
+	}
+	for level, h := range hashes {
+		if h != tlog.Hash(stored[level*tlog.HashSize:(level+1)*tlog.HashSize]) {
+			from := n + 1 - 1<<level
+			return x.fault(from, n+1, bus.Text{
+				ZH: fmt.Sprintf("第 %d 至 %d 片叶子与其上层哈希不符", from, n),
+				EN: fmt.Sprintf("leaves %d to %d do not match the hash kept above them", from, n),
+			})
+		}
+	}
+	return true
+}
+
+func (x *examiner) root() tlog.Hash {
+	root, err := tlog.TreeHash(x.report.Leaves, &x.tree)
+	if err != nil {
+		return tlog.Hash{} // no tree has it: SHA-256 gives no zeros that anyone knows
+	}
+	return root
+}
+
+// finish settles what the end of the log must show.
+func (x *examiner) finish() Report {
+	if x.report.Problem == (bus.Text{}) && x.meetKnown() && len(x.known) > 0 {
+		x.agrees(x.known[len(x.known)-1], bus.Text{ZH: "由他方保存的", EN: "that others hold"})
+	}
+	x.report.Verified = x.report.Problem == (bus.Text{})
+	x.report.Root = x.root()
+	return x.report
+}
+
+// fault records that the leaves in [from, to) are not as they were.
+func (x *examiner) fault(from, to int64, problem bus.Text) bool {
+	x.report.From, x.report.To, x.report.Problem = from, to, problem
+	return false
+}
+
+// bad records that leaf n is.
+func (x *examiner) bad(n int64, zh, en string) bool {
+	x.report.BadLeaf = n
+	return x.fault(n, n+1, bus.Text{ZH: fmt.Sprintf("第 %d 片叶子%s", n, zh), EN: fmt.Sprintf("leaf %d %s", n, en)})
+}
+
+// missing records that the leaves from the present end up to to are gone.
+func (x *examiner) missing(to int64, how bus.Text) bool {
+	n := x.report.Leaves
+	x.report.BadLeaf = n
+	return x.fault(n, to, bus.Text{ZH: fmt.Sprintf("第 %d 片叶子缺失：%s", n, how.ZH), EN: fmt.Sprintf("leaf %d is missing: %s", n, how.EN)})
+}
