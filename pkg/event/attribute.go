@@ -54,14 +54,14 @@ func setAttribute(ctx *ce.EventContextV1, name string, value any) *bus.Defect {
 	case "source":
 		return setSource(ctx, text)
 	case "subject":
-		ctx.Subject = &text
+		ctx.Subject = new(text)
 		return checkFilled(text)
 	case "time":
 		return setTime(ctx, text)
 	case "dataschema":
 		return setSchema(ctx, text)
 	case "datacontenttype":
-		ctx.DataContentType = &text
+		ctx.DataContentType = new(text)
 		return checkContentType(text)
 	}
 	return setExtension(ctx, name, value)

@@ -61,7 +61,10 @@ type frame struct {
 }
 
 func newScanner(data []byte, lim Limits) *scanner {
-	return &scanner{data: data, lim: lim.withDefaults(), seed: maphash.MakeSeed()}
+	return &scanner{
+		data: data, lim: lim.withDefaults(), seed: maphash.MakeSeed(),
+		frames: make([]frame, 0, 8), keys: make([]key, 0, 2*few),
+	}
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
