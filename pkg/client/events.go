@@ -1,0 +1,110 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// The caps of one publication request.
+const (
+	MaxBatchEvents = 1000
+	MaxBatchBytes  = 8 << 20
+)
+
+const batchMedia = "application/cloudevents-batch+json"
+
+// Publish sends events of a resource in order, in as many requests as the caps
+// need, and returns a receipt for each that the node has made durable. On an
+// error the receipts of the requests before it are returned with it. Publishing
+// the same events again is safe: a second receipt says Duplicate.
+func (c *Client) Publish(ctx context.Context, resource bus.ResourceID, events ...event.Event) ([]Receipt, error) {
+	encoded := make([][]byte, len(events))
+	for i, e := range events {
+		var err error
+		if encoded[i], err = json.Marshal(e); err != nil {
+			return nil, bus.E(bus.CodeMalformedEvent, bus.Defect{Field: fmt.Sprintf("events[%d]", i),
+				Problem: bus.Text{ZH: "事件无法编码", EN: "the event cannot be encoded"}}).Because(err)
+		}
+		if len(encoded[i])+2 > MaxBatchBytes {
+			return nil, bus.E(bus.CodeTooLarge, bus.Defect{Field: fmt.Sprintf("events[%d]", i),
+				Problem: bus.Text{ZH: "事件过大", EN: "the event is too large"}, Allowed: "1 MiB"})
+		}
+	}
+	receipts := make([]Receipt, 0, len(events))
+	for len(encoded) > 0 {
+		n := fitting(encoded)
+		answer, err := do[Receipts](ctx, c, call{
+			method: http.MethodPost, path: []string{"resources", string(resource), "events"},
+			media: batchMedia, body: batch(encoded[:n]),
+		})
+		if err != nil {
+			return receipts, err
+		}
+		if len(answer.Receipts) != n {
+			return receipts, fmt.Errorf("the node answered %d receipts for %d events", len(answer.Receipts), n)
+		}
+		receipts = append(receipts, answer.Receipts...)
+		encoded = encoded[n:]
+	}
+	return receipts, nil
+}
+
+// fitting counts how many of the first events one request can carry.
+func fitting(encoded [][]byte) int {
+	size := 1 // "[", and a comma or "]" after each
+	for n, e := range encoded {
+		size += len(e) + 1
+		if n == MaxBatchEvents || size > MaxBatchBytes {
+			return n
+		}
+	}
+	return len(encoded)
+}
+
+func batch(encoded [][]byte) []byte {
+	body := append([]byte{'['}, bytes.Join(encoded, []byte{','})...)
+	return append(body, ']')
+}
+
+// Pull returns up to limit events that wait in a subscription, 0 for the node's
+// default, and the sequence number to acknowledge when they are processed. The
+// same events come again until then. With no event last is 0.
+func (c *Client) Pull(ctx context.Context, subscription bus.SubscriptionID, limit int) (events []event.Event, last uint64, err error) {
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	resp, err := c.send(ctx, call{
+		method: http.MethodGet, path: []string{"subscriptions", string(subscription), "events"},
+		query: query, header: http.Header{"Accept": {batchMedia}},
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	if err := decode(resp, &events); err != nil {
+		return nil, 0, err
+	}
+	if len(events) == 0 {
+		return nil, 0, nil
+	}
+	if last, err = strconv.ParseUint(resp.Header.Get(HeaderLast), 10, 64); err != nil {
+		return nil, 0, fmt.Errorf("the node's answer has no usable %s: %w", HeaderLast, err)
+	}
+	return events, last, nil
+}
+
+// Ack tells the node that all events of the subscription up to last are processed.
+func (c *Client) Ack(ctx context.Context, subscription bus.SubscriptionID, last uint64) error {
+	_, err := post[nothing](ctx, c, call{path: []string{"subscriptions", string(subscription), "ack"}}, Ack{Last: last})
+	return err
+}
