@@ -228,7 +228,7 @@ func (a *API) write(ctx context.Context, by bus.Principal, t command.Type, expec
 
 // record writes one line of evidence about an administrative act.
 func (a *API) record(ctx context.Context, by bus.Principal, kind audit.Kind, code bus.Code, detail string) error {
-	return a.Exchange.Record(ctx, audit.Record{Kind: kind, Principal: by, Request: requestOf(ctx), Code: string(code), Detail: detail})
+	return a.Exchange.Record(ctx, audit.Record{Kind: kind, Principal: by, Request: requestOf(ctx), Code: code, Detail: detail})
 }
 
 // refuse records a refusal and returns it.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -48,7 +49,7 @@ func (a *API) addPolicies(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return &answer[client.LayerReport]{Body: reportOf(a.check(ctx, layer))}, nil
+		return &answer[client.LayerReport]{Body: reportOf(layer.ID, a.Policy.Check(ctx, layer))}, nil
 	})
 	handle(a, h, describes[bus.Layer](h, op("put-layer", http.MethodPut, "/{kind}/{of}", "Put a policy layer in force")), func(ctx context.Context, p bus.Principal, in *put) (*answer[bus.Layer], error) {
 		layer, err := in.decode()
@@ -91,7 +92,7 @@ func (a *API) putLayer(ctx context.Context, p bus.Principal, e expected, layer b
 	if err != nil {
 		return nil, err
 	}
-	if report := a.check(ctx, layer); !report.OK {
+	if report := a.Policy.Check(ctx, layer); !report.OK {
 		refusal := bus.E(bus.CodePolicyRefused)
 		for _, problem := range report.Problems {
 			refusal.Defects = append(refusal.Defects, bus.Defect{Field: place(problem), Problem: problem.Message})
@@ -109,6 +110,22 @@ func (a *API) putLayer(ctx context.Context, p bus.Principal, e expected, layer b
 	return a.layer(layer.ID)
 }
 
-func (a *API) check(ctx context.Context, layer bus.Layer) policy.Report {
-	return policy.Check(ctx, layer)
+// reportOf puts a check's outcome in the API's words.
+func reportOf(layer bus.LayerID, r policy.Report) client.LayerReport {
+	out := client.LayerReport{Layer: layer, OK: r.OK}
+	for _, p := range r.Problems {
+		out.Problems = append(out.Problems, client.LayerProblem{File: p.File, Row: p.Row, Column: p.Col, Code: p.Code, Message: p.Message})
+	}
+	for _, t := range r.Tests {
+		out.Tests = append(out.Tests, client.LayerTest{Name: t.Name, Pass: t.Pass, Output: t.Output})
+	}
+	return out
+}
+
+// place says where in a layer's source a problem is.
+func place(p policy.Problem) string {
+	if p.File == "" {
+		return "modules"
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Row, p.Col)
 }

@@ -64,7 +64,7 @@ func (s *Server) Describe() (mesh.Status, error) {
 	applied, _ := s.directory.Applied()
 	status := mesh.Status{AppliedIndex: applied, Version: s.version}
 	for _, l := range s.policy.Status() {
-		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Problem()})
+		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
 	}
 	return status, nil
 }
@@ -227,7 +227,7 @@ func (s *Server) admit(ctx context.Context, token identity.JoinToken, request cl
 	_, err = s.directory.Write(ctx, entry)
 	record := audit.Record{Kind: audit.KindAdministered, Principal: bus.Principal{Node: request.Node}, Detail: "join with token " + string(token.ID)}
 	if err != nil {
-		record.Kind, record.Code = audit.KindRefused, string(bus.CodeOf(err))
+		record.Kind, record.Code = audit.KindRefused, bus.CodeOf(err)
 	}
 	if recordErr := s.exchange.Record(ctx, record); recordErr != nil {
 		return recordErr

@@ -127,6 +127,7 @@ type opened struct {
 	root        *x509.Certificate
 	certificate tls.Certificate
 	signer      note.Signer // of the evidence log
+	verifier    string      // its public half
 }
 
 // open reads the node's identity, and refuses one that does not fit together.
@@ -159,7 +160,7 @@ func (d DataDir) open(now time.Time) (o opened, err error) {
 	if err != nil {
 		return o, err
 	}
-	if o.signer, _, err = audit.OpenKey(string(secret)); err != nil {
+	if o.signer, o.verifier, err = audit.OpenKey(string(secret)); err != nil {
 		return o, err
 	}
 	return o, o.verify(leaf, key, now)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -103,6 +105,15 @@ func Init(ctx context.Context, f Founding) ([]OneTime, error) {
 	return passwords, f.Dir.settle(self, string(identity.EncodeCertificate(certificate)), string(identity.EncodeCertificate(ca.Certificate())))
 }
 
+// hostOf gives the host of an API address, with or without https://.
+func hostOf(server string) string {
+	address := strings.TrimSuffix(strings.TrimPrefix(server, "https://"), "/")
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
 // administrators makes one account for each separated role.
 func administrators() (passwords []OneTime, accounts []bus.Account, err error) {
 	for _, a := range []struct {
@@ -143,7 +154,9 @@ func Join(ctx context.Context, f Founding, server, text string) error {
 	if err != nil {
 		return err
 	}
-	api, err := client.New(client.Config{Server: server, CAFingerprint: token.CA, Now: func() time.Time { return f.Now }})
+	api, err := client.New(client.Config{Server: server, Transport: &http.Transport{
+		TLSClientConfig: identity.PinnedClientConfig(token.CA, hostOf(server), func() time.Time { return f.Now }),
+	}})
 	if err != nil {
 		return err
 	}

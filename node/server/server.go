@@ -31,12 +31,13 @@ import (
 )
 
 const (
-	passwordChecks  = 2 // at once; each takes 19 MiB
-	headerTimeout   = 10 * time.Second
-	idleTimeout     = 2 * time.Minute
-	writeTimeout    = time.Minute
-	maxHeaderBytes  = 80 << 10 // 64 KiB of event attributes and the rest
-	shutdownTimeout = 5 * time.Second
+	decisionDeadline = 200 * time.Millisecond // a decision takes well under one; this is for a machine out of breath
+	passwordChecks   = 2                      // at once; each takes 19 MiB
+	headerTimeout    = 10 * time.Second
+	idleTimeout      = 2 * time.Minute
+	writeTimeout     = time.Minute
+	maxHeaderBytes   = 80 << 10 // 64 KiB of event attributes and the rest
+	shutdownTimeout  = 5 * time.Second
 )
 
 // Server is a running node.
@@ -64,7 +65,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup // end when cancel is called
 	serving sync.WaitGroup // end when their server is closed
-	failure chan error // first reason to stop
+	failure chan error     // first reason to stop
 }
 
 // Options are what a server takes beside its configuration.
@@ -186,7 +187,7 @@ func (s *Server) busy(err error) error {
 }
 
 func (s *Server) openPolicy(context.Context) (err error) {
-	s.policy, err = policy.New(policy.Options{})
+	s.policy, err = policy.New(policy.Options{Deadline: decisionDeadline})
 	return err
 }
 
@@ -261,7 +262,7 @@ func (s *Server) found() error {
 
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
-		Self: s.self.Node, Store: s.store, Log: s.log, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
+		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
 		Now: s.now, Logger: s.logger,
 	})
 	if err != nil {

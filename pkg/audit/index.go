@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -78,6 +79,38 @@ func (l *Log) Covering(tx *bbolt.Tx, resource bus.ResourceID, subscription bus.S
 		leaves[i] = Leaf{n, r}
 	}
 	return leaves, nil
+}
+
+// About returns the leaves of a resource, of every subscription and of none,
+// whose range covers seq, in the order of the log.
+func (l *Log) About(tx *bbolt.Tx, resource bus.ResourceID, seq uint64) ([]Leaf, error) {
+	t, err := open(tx)
+	if err != nil {
+		return nil, err
+	}
+	var leaves []Leaf
+	for _, subscription := range t.subscriptions(resource) {
+		some, err := l.Covering(tx, resource, subscription, seq)
+		if err != nil {
+			return nil, err
+		}
+		leaves = append(leaves, some...)
+	}
+	slices.SortFunc(leaves, func(a, b Leaf) int { return cmp.Compare(a.Index, b.Index) })
+	return leaves, nil
+}
+
+// subscriptions lists those that the index knows of a resource, by one seek each.
+func (t tables) subscriptions(resource bus.ResourceID) []bus.SubscriptionID {
+	var found []bus.SubscriptionID
+	prefix := append([]byte(resource), 0)
+	cursor := t.ranges.Cursor()
+	for key, _ := cursor.Seek(prefix); bytes.HasPrefix(key, prefix); {
+		id, _, _ := bytes.Cut(key[len(prefix):], []byte{0})
+		found = append(found, bus.SubscriptionID(id))
+		key, _ = cursor.Seek(append(append(slices.Clip(prefix), id...), 1)) // past all keys of this one
+	}
+	return found
 }
 
 func (t tables) covering(prefix []byte, seq uint64) ([]int64, error) {

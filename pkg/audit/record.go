@@ -66,7 +66,7 @@ type Record struct {
 	Digest       string             `json:"digest,omitempty"` // over those events, see Digest
 	Decision     *bus.Decision      `json:"decision,omitempty"`
 	DecisionID   string             `json:"decision_id,omitempty"` // the decision that the step rests on
-	Code         string             `json:"code,omitempty"`        // refusals: the stable code
+	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
 	Detail       string             `json:"detail,omitempty"`      // administered: what was done, one line, no secrets
 }
 

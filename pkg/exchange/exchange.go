@@ -2,8 +2,6 @@ package exchange
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 	"sync"
 	"time"
@@ -35,14 +33,15 @@ type Peers interface {
 
 // Config joins the exchange to its surroundings.
 type Config struct {
-	Self      bus.NodeID
-	Store     *Store
-	Log       *audit.Log
-	Directory Directory
-	Decider   Decider
-	Peers     Peers
-	Now       func() time.Time
-	Logger    *slog.Logger
+	Self        bus.NodeID
+	Store       *Store
+	Log         *audit.Log
+	EvidenceKey string // verifier key of Log
+	Directory   Directory
+	Decider     Decider
+	Peers       Peers
+	Now         func() time.Time
+	Logger      *slog.Logger
 }
 
 // Exchange is this node's part of the exchange plane.
@@ -92,14 +91,4 @@ func (x *Exchange) append(tx *bbolt.Tx, records ...audit.Record) error {
 	}
 	_, err := x.Log.Append(tx, records...)
 	return err
-}
-
-// rangeDigest is the hex SHA-256 over the digests of a range of events, which
-// binds a leaf to what the step touched.
-func rangeDigest(digests ...[32]byte) string {
-	h := sha256.New()
-	for _, d := range digests {
-		h.Write(d[:])
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

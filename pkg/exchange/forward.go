@@ -223,20 +223,15 @@ func (f flow) record(events []numbered) audit.Record {
 		Provider:  f.resource.Provider, Consumer: f.subscription.Consumer,
 		Purpose: f.subscription.Purpose, Matter: f.subscription.Matter,
 		First: events[0].Sequence, Last: events[len(events)-1].Sequence,
-		Events: len(events), Digest: rangeDigest(digests...),
+		Events: len(events), Digest: audit.Digest(digests...),
 	}
-}
-
-func decided(record audit.Record, d bus.Decision) audit.Record {
-	record.Kind, record.Decision, record.DecisionID = audit.Decided, &d, d.ID
-	return record
 }
 
 func forwarded(record audit.Record, d bus.Decision, batch Batch) []audit.Record {
 	if len(batch.Events) == 0 {
 		return nil
 	}
-	record.Kind, record.DecisionID = audit.Forwarded, d.ID
+	record.Kind, record.DecisionID = audit.KindForwarded, d.ID
 	record.Events, record.Digest = len(batch.Events), batch.digest()
 	return []audit.Record{record}
 }
@@ -245,7 +240,7 @@ func forwarded(record audit.Record, d bus.Decision, batch Batch) []audit.Record 
 // on record.
 func (f *forwarder) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
 	withheld := record
-	withheld.Kind, withheld.DecisionID, withheld.Code = audit.Withheld, d.ID, bus.CodeDenied
+	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		return f.advance(tx, record.Last, []audit.Record{decided(record, d), withheld})
 	})
@@ -265,17 +260,6 @@ func (f *forwarder) settle(ctx context.Context, record audit.Record, d *bus.Deci
 	}
 	f.standing.about, f.standing.id = about, d.ID
 	return nil
-}
-
-// passing reports whether a denial says nothing about the request itself, only
-// that this node could not decide it now.
-func passing(d bus.Decision) bool {
-	for _, r := range d.Reasons {
-		if !policy.Passing(r.Code) {
-			return false
-		}
-	}
-	return len(d.Reasons) > 0
 }
 
 // next reads the batch at the cursor. A new subscription begins with what
@@ -321,7 +305,7 @@ func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch,
 		e, err = obliged(flow, d, e)
 		if err != nil {
 			record := flow.record([]numbered{n})
-			record.Kind, record.DecisionID, record.Code, record.Detail = audit.Withheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
+			record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindWithheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
 			withheld = append(withheld, record)
 			continue
 		}

@@ -71,8 +71,8 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 // input begins the policy input of a request for a resource.
 func (x *Exchange) input(tx *state.Tx, r bus.Resource) policy.Input {
 	return policy.Input{
-		Version: policy.InputVersion, Time: x.Now().UTC(),
-		Resource: policy.ResourceOf(r), Directory: policy.Replica{Index: tx.Index()},
+		Version: policy.InputVersion, Time: policy.Instant{Time: x.Now()},
+		Resource: policy.ResourceOf(r), Directory: policy.DirectoryState{Index: tx.Index()},
 	}
 }
 
@@ -83,7 +83,7 @@ func party(tx *state.Tx, d bus.Department, system bus.SystemID) policy.Party {
 // aged sets how old the replica is that the input was read from.
 func (x *Exchange) aged(in *policy.Input) error {
 	age, err := x.Directory.Age()
-	in.Directory.AgeSeconds = int64((age + time.Second - 1) / time.Second)
+	in.Directory.AgeSeconds = int((age + time.Second - 1) / time.Second)
 	return err
 }
 

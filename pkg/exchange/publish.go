@@ -2,7 +2,7 @@ package exchange
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/sha256"
 	"fmt"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
@@ -52,7 +52,7 @@ func refused(record audit.Record, err error) *audit.Record {
 	if code == bus.CodeDenied {
 		return nil
 	}
-	record.Kind, record.Code = audit.Refused, code
+	record.Kind, record.Code = audit.KindRefused, code
 	return &record
 }
 
@@ -62,7 +62,7 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 		return nil, err
 	}
 	decision := x.Decider.Decide(ctx, input)
-	record.Provider, record.Consumer = input.Provider.Department, input.Consumer.Department
+	record.Provider = input.Resource.Provider
 	if !decision.Allow {
 		return nil, x.deny(ctx, record, decision)
 	}
@@ -76,25 +76,6 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 		return err
 	})
 	return receipts, err
-}
-
-// deny records a denial and returns it as an error.
-func (x *Exchange) deny(ctx context.Context, record audit.Record, d bus.Decision) error {
-	record.Kind, record.Decision, record.DecisionID = audit.Decided, &d, d.ID
-	if err := x.Record(ctx, record); err != nil {
-		return err
-	}
-	return denied(d)
-}
-
-// denied is the error that tells why a decision denies.
-func denied(d bus.Decision) *bus.Error {
-	e := bus.E(bus.CodeDenied)
-	e.DecisionID = d.ID
-	for _, r := range d.Reasons {
-		e.Defects = append(e.Defects, bus.Defect{Field: string(r.Layer) + ":" + r.Code, Problem: r.Message})
-	}
-	return e
 }
 
 // publishInput checks what does not need a policy: that the resource exists, is
@@ -126,7 +107,7 @@ func (x *Exchange) publishInput(by bus.Principal, id bus.ResourceID, events []cl
 		}
 		input = x.input(tx, r)
 		input.Action, input.Stage = policy.ActionPublish, policy.StageProvider
-		input.Provider, input.Consumer = party(tx, provider, ""), party(tx, own, by.System)
+		input.Provider = party(tx, own, by.System)
 		return nil
 	})
 	if err != nil {
@@ -165,7 +146,7 @@ func prepare(id bus.ResourceID, events []cloudevent.Event) ([]candidate, error) 
 			return nil, err
 		}
 		candidates[i] = candidate{
-			Receipt: Receipt{Source: e.Source(), ID: e.ID(), Digest: event.DigestOf(data)},
+			Receipt: Receipt{Source: e.Source(), ID: e.ID(), Digest: sha256.Sum256(data)},
 			key:     keyOf(id, e.Source(), e.ID()),
 			data:    data,
 		}
@@ -213,12 +194,11 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, id 
 	if len(digests) == 0 {
 		return receipts, nil // nothing new, nothing to record
 	}
-	decided, accepted := record, record
-	decided.Kind, decided.Decision, decided.DecisionID = audit.Decided, &d, d.ID
-	accepted.Kind, accepted.DecisionID = audit.Accepted, d.ID
+	accepted := record
+	accepted.Kind, accepted.DecisionID = audit.KindAccepted, d.ID
 	accepted.First, accepted.Last = first, next-1
-	accepted.Events, accepted.Digest = len(digests), rangeDigest(digests...)
-	return receipts, x.append(tx, decided, accepted)
+	accepted.Events, accepted.Digest = len(digests), audit.Digest(digests...)
+	return receipts, x.append(tx, decided(record, d), accepted)
 }
 
 // repeat answers an event that arrived before.

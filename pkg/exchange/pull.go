@@ -134,7 +134,7 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 		out = append(out, e)
 	}
 	delivered := record
-	delivered.Kind, delivered.DecisionID = audit.Delivered, d.ID
+	delivered.Kind, delivered.DecisionID = audit.KindDelivered, d.ID
 	return out, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		m, err := markOf(tx, f.subscription.ID)
 		if err != nil {
@@ -151,7 +151,7 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 // drop removes what waits in an inbox, denied for good, and returns the denial.
 func (x *Exchange) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
 	withheld := record
-	withheld.Kind, withheld.DecisionID, withheld.Code = audit.Withheld, d.ID, bus.CodeDenied
+	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := clearInbox(tx, record.Subscription, record.Last); err != nil {
 			return err
@@ -186,7 +186,7 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 			return nil
 		}
 		record := audit.Record{
-			Kind: audit.Acknowledged, Principal: by, Resource: f.resource.ID, Subscription: id, Grant: f.subscription.Grant,
+			Kind: audit.KindAcknowledged, Principal: by, Resource: f.resource.ID, Subscription: id, Grant: f.subscription.Grant,
 			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, First: m.Acknowledged + 1, Last: last,
 		}
 		m.Acknowledged = last

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 
@@ -30,9 +31,9 @@ type Delivery struct {
 func (b Batch) digest() string {
 	digests := make([][32]byte, len(b.Events))
 	for i, d := range b.Events {
-		digests[i] = event.DigestOf(d.Event)
+		digests[i] = sha256.Sum256(d.Event)
 	}
-	return rangeDigest(digests...)
+	return audit.Digest(digests...)
 }
 
 // mark says how far a subscription has come on the consumer's node, in sequence
@@ -72,7 +73,7 @@ func (x *Exchange) Receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	}
 	record := audit.Record{Principal: bus.Principal{Node: from}, Resource: flow.resource.ID, Subscription: batch.Subscription}
 	if from != flow.provider || x.Self != flow.consumer {
-		record.Kind, record.Code = audit.Refused, bus.CodeWrongNode
+		record.Kind, record.Code = audit.KindRefused, bus.CodeWrongNode
 		if err := x.Record(ctx, record); err != nil {
 			return err
 		}
@@ -117,7 +118,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 		if err := inbox.Put(sequenceKey(d.Sequence), d.Event); err != nil {
 			return err
 		}
-		fresh = append(fresh, numbered{d.Sequence, stored{Digest: event.DigestOf(d.Event)}})
+		fresh = append(fresh, numbered{d.Sequence, stored{Digest: sha256.Sum256(d.Event)}})
 	}
 	if len(fresh) == 0 {
 		return nil
@@ -127,7 +128,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 		return err
 	}
 	record := flow.record(fresh)
-	record.Kind, record.DecisionID, record.Principal = audit.Received, batch.DecisionID, bus.Principal{Node: batch.From}
+	record.Kind, record.DecisionID, record.Principal = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}
 	return x.append(tx, record)
 }
 
@@ -142,7 +143,7 @@ func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count int) []numbered {
 	for key, data := cursor.First(); key != nil && len(events) < count; key, data = cursor.Next() {
 		events = append(events, numbered{
 			binary.BigEndian.Uint64(key),
-			stored{Digest: event.DigestOf(data), Event: append([]byte(nil), data...)},
+			stored{Digest: sha256.Sum256(data), Event: append([]byte(nil), data...)},
 		})
 	}
 	return events

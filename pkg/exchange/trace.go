@@ -30,5 +30,5 @@ func (x *Exchange) Steps(at Occurrence) (steps []audit.Leaf, err error) {
 
 // Export writes the evidence log as it stands, for verification elsewhere.
 func (x *Exchange) Export(w io.Writer) error {
-	return x.Store.View(func(tx *bbolt.Tx) error { return x.Log.Export(tx, w) })
+	return x.Store.View(func(tx *bbolt.Tx) error { return x.Log.Export(w, tx, x.EvidenceKey) })
 }

@@ -144,3 +144,21 @@ func readPEM(path, kind string, check func(string, os.FileInfo) error) ([]byte, 
 func badFile(path, zh, en string, cause error) error {
 	return bus.E(bus.CodeInvalid, defect(path, zh, en, "")).Because(cause)
 }
+
+// ReadPrivate returns the content of a file that its owner alone may use; wider
+// permissions are refused.
+func ReadPrivate(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPrivate(path, info); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(file, maxFile))
+}
