@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+// connect makes the client of a command: flags before the environment before
+// what the last login left. A stored session goes only to the node it is of.
+func (a *app) connect(more ...func(*client.Config)) (*client.Client, error) {
+	saved, err := a.loadCredentials()
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{
+		Server:    cmp.Or(a.server, a.Env("GXBUS_SERVER"), saved.Current),
+		CAFile:    cmp.Or(a.ca, a.Env("GXBUS_CA")),
+		Token:     cmp.Or(a.token, a.Env("GXBUS_TOKEN")),
+		Language:  a.lang,
+		Timeout:   a.timeout,
+		UserAgent: "gxbus/" + a.build.Version,
+	}
+	if cfg.Server == "" {
+		return nil, errNoServer
+	}
+	for _, change := range more {
+		change(&cfg)
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	login, ok := saved.Servers[c.Server()]
+	if !ok {
+		return c, nil
+	}
+	if cfg.CAFile == "" && login.CA != "" {
+		cfg.CAPEM = []byte(login.CA)
+		if c, err = client.New(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Token == "" && a.Now().Before(login.Expires) {
+		c = c.WithToken(login.Token)
+	}
+	return c, nil
+}
+
+// remote makes a command's body that speaks to a node.
+func (a *app) remote(do func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.connect()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return do(cmd.Context(), c, cmd, args)
+	}
+}
+
+// errNoServer asks for a node.
+var errNoServer = bus.E(bus.CodeInvalid, bus.Defect{
+	Field:   "server",
+	Problem: bus.Text{ZH: "未指定节点", EN: "no node was named"},
+	Allowed: "--server, GXBUS_SERVER, gxbus login",
+})

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Exit codes.
+const (
+	ExitOK      = 0
+	ExitFailure = 1 // the command was understood and did not succeed
+	ExitUsage   = 2 // the command was not understood; nothing was done
+)
+
+// Extra makes a command that the program adds to the tree.
+type Extra func(lang bus.Lang) *cobra.Command
+
+// Run carries out one command line, without the program's name, and returns the
+// exit code. Errors are told on p.Err.
+func Run(ctx context.Context, p Process, build Build, args []string, extra ...Extra) int {
+	a := &app{Process: p, build: build, lang: Language(args, p.Env)}
+	root := a.root(extra)
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return a.tell(err)
+	}
+	return ExitOK
+}
+
+// New returns the command tree, for generated documentation.
+func New(p Process, build Build, lang bus.Lang, extra ...Extra) *cobra.Command {
+	return (&app{Process: p, build: build, lang: lang}).root(extra)
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var hash bool
+	cmd := &cobra.Command{
+		Use: "status", Short: a.say("显示节点和成员状态", "Show the nodes and their state"), Args: a.exactly(),
+		Example: "  gxbus status\n  gxbus status --hash -o json",
+	}
+	cmd.Flags().BoolVar(&hash, "hash", false, a.say("计算目录状态摘要", "compute the digest of the directory state"))
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+		status, err := c.Status(ctx, hash)
+		if err != nil {
+			return err
+		}
+		if a.output == "table" {
+			a.statusLine(status)
+		}
+		return a.print(status, gridOf(a, memberColumns, status.Members))
+	})
+	return cmd
+}
+
+func (a *app) statusLine(s client.Status) {
+	leader := string(s.Leader)
+	if leader == "" {
+		leader = a.say("无", "none")
+	}
+	fmt.Fprintf(a.Out, a.say("集群 %s  本节点 %s  主节点 %s  目录序号 %d  副本时延 %.1f 秒\n",
+		"cluster %s  node %s  leader %s  index %d  age %.1f s\n"),
+		printable(s.Cluster), printable(string(s.Node)), printable(leader), s.AppliedIndex, s.AgeSeconds)
+	if s.StateHash != "" {
+		fmt.Fprintf(a.Out, a.say("目录状态摘要 %s\n", "state hash %s\n"), printable(s.StateHash))
+	}
+	fmt.Fprintln(a.Out)
+}
+
+var memberColumns = []column[client.Member]{
+	{"id", "节点", func(m client.Member) string { return string(m.ID) }},
+	{"division", "行政区划", func(m client.Member) string { return string(m.Division) + " " + m.DivisionName }},
+	{"level", "层级", func(m client.Member) string { return string(m.Level) }},
+	{"suffrage", "表决权", func(m client.Member) string { return m.Suffrage }},
+	{"leader", "主节点", func(m client.Member) string { return sprint(m.Leader) }},
+	{"reachable", "可达", func(m client.Member) string { return sprint(m.Reachable) }},
+	{"applied_index", "目录序号", func(m client.Member) string { return sprint(m.AppliedIndex) }},
+	{"lag", "落后", func(m client.Member) string { return sprint(m.Lag) }},
+	{"api_address", "接口地址", func(m client.Member) string { return m.APIAddress }},
+	{"layers", "策略层", layerStates},
+}
+
+// layerStates names the layers a node runs, and marks those that only deny.
+func layerStates(m client.Member) string {
+	names := make([]string, len(m.Layers))
+	for i, l := range m.Layers {
+		names[i] = sprint(l.ID, "@", l.Revision)
+		if l.Problem != "" {
+			names[i] += "!"
+		}
+	}
+	return listed(names)
+}

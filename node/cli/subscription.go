@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+func (a *app) subscriptionCommand() *cobra.Command {
+	w := subscriptions()
+	return a.group("subscription", "订阅", "Standing requests for events",
+		w.list(a), w.show(a), a.createSubscription(w), remove(a, w, (*client.Client).Subscriptions))
+}
+
+func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
+	return writer[bus.SubscriptionID, bus.Subscription]{
+		noun: noun[bus.SubscriptionID, bus.Subscription]{
+			zh: "订阅", en: "subscription", example: "tianhe-registration",
+			columns: []column[bus.Subscription]{
+				{"id", "标识", func(s bus.Subscription) string { return string(s.ID) }},
+				{"resource", "数据资源", func(s bus.Subscription) string { return string(s.Resource) }},
+				{"consumer", "使用部门", func(s bus.Subscription) string { return string(s.Consumer) }},
+				{"system", "业务系统", func(s bus.Subscription) string { return string(s.System) }},
+				{"grant", "授权", func(s bus.Subscription) string { return string(s.Grant) }},
+				{"purpose", "使用用途", func(s bus.Subscription) string { return string(s.Purpose) }},
+				{"revision", "修订号", func(s bus.Subscription) string { return sprint(s.Revision) }},
+			},
+			details: []column[bus.Subscription]{
+				{"matter", "事项", func(s bus.Subscription) string { return s.Matter }},
+				{"items", "信息项", func(s bus.Subscription) string { return listed(s.Items) }},
+			},
+			entries: func(c *client.Client) client.Readable[bus.SubscriptionID, bus.Subscription] {
+				return c.Subscriptions().Readable
+			},
+		},
+		check: bus.Subscription.Check,
+		name:  func(s *bus.Subscription) (bus.SubscriptionID, *bus.Revision) { return s.ID, &s.Revision },
+		put: func(ctx context.Context, c *client.Client, s bus.Subscription) (bus.Subscription, error) {
+			return c.Subscriptions().Put(ctx, s)
+		},
+	}
+}
+
+func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription]) *cobra.Command {
+	var s bus.Subscription
+	var items []string
+	create := creation[bus.SubscriptionID, bus.Subscription]{
+		writer: w,
+		example: "  gxbus subscription create tianhe-registration --resource enterprise-registration \\\n" +
+			"      --system tianhe-permits --grant tianhe-registration --purpose verification\n  gxbus subscription create -f subscription.yaml",
+		needed: []string{"resource", "system", "purpose"},
+	}
+	cmd := create.command(a, func(_ *cobra.Command, id string) (bus.Subscription, error) {
+		s.ID, s.Items = bus.SubscriptionID(id), typed[bus.ItemID](items)
+		return s, nil
+	})
+	flags := cmd.Flags()
+	flags.StringVar((*string)(&s.Resource), "resource", "", a.say("数据资源 `标识`", "`id` of the resource"))
+	flags.StringVar((*string)(&s.System), "system", "", a.say("接收数据的业务系统 `标识`", "`id` of the system that pulls"))
+	flags.StringVar((*string)(&s.Consumer), "consumer", "", a.say("使用部门 `代码`，缺省为业务系统所属部门", "consumer's `code`; the system's department where left out"))
+	flags.StringVar((*string)(&s.Grant), "grant", "", a.say("所依据的授权 `标识`", "`id` of the grant it rests on"))
+	flags.StringVar((*string)(&s.Purpose), "purpose", "", a.say("使用 `用途`", "`purpose`"))
+	flags.StringVar(&s.Matter, "matter", "", a.say("事项 `编码`", "matter `code`"))
+	flags.StringSliceVar(&items, "item", nil, a.say("所需信息项，可多个；缺省为全部获准项", "item wanted, repeatable; all that is allowed where left out"))
+	return cmd
+}

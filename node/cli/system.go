@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+func (a *app) systemCommand() *cobra.Command {
+	n := systems()
+	return a.group("system", "业务系统及其访问凭证", "Agencies' systems and their credentials",
+		n.list(a), a.createSystem(), a.rotateSystem(n))
+}
+
+func systems() noun[bus.SystemID, bus.System] {
+	return noun[bus.SystemID, bus.System]{
+		zh: "业务系统", en: "system", example: "tianhe-permits",
+		columns: []column[bus.System]{
+			{"id", "标识", func(s bus.System) string { return string(s.ID) }},
+			{"name", "名称", func(s bus.System) string { return s.Name }},
+			{"department", "部门", func(s bus.System) string { return string(s.Department) }},
+			{"source", "事件来源", bus.System.Source},
+			{"disabled", "停用", func(s bus.System) string { return sprint(s.Disabled) }},
+			{"revision", "修订号", func(s bus.System) string { return sprint(s.Revision) }},
+		},
+		entries: func(c *client.Client) client.Readable[bus.SystemID, bus.System] { return c.Systems().Readable },
+	}
+}
+
+func (a *app) createSystem() *cobra.Command {
+	var s bus.System
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "create ID --name NAME --department CODE", Short: a.say("新建业务系统并发给访问凭证", "Create a system and its credential"), Args: a.exactly("ID"),
+		Example: "  GXBUS_TOKEN=$(gxbus system create tianhe-permits --name '天河区审批系统（示例）' --department 11440000006939561H)",
+	}
+	cmd.Flags().StringVar(&s.Name, "name", "", a.say("`名称`", "`name`"))
+	cmd.Flags().StringVar((*string)(&s.Department), "department", "", a.say("所属部门的统一社会信用 `代码`", "its department's unified social credit `code`"))
+	a.dryRunFlag(cmd, &dry)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.need(cmd, "name", "department"); err != nil {
+			return err
+		}
+		s.ID = bus.SystemID(args[0])
+		defects := s.Check()
+		if defect := s.Department.Check(); defect != nil {
+			defect.Field = "department"
+			defects = append(defects, *defect)
+		}
+		if err := bus.Invalid(defects); err != nil {
+			return err
+		}
+		if dry {
+			a.notice("仅检查，未提交", "checked only; nothing was sent")
+			return a.preview(s)
+		}
+		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+			credential, err := c.Systems().Put(ctx, s)
+			if err != nil {
+				return err
+			}
+			return a.secret(credential.Bearer, credential)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func (a *app) rotateSystem(n noun[bus.SystemID, bus.System]) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate ID", Short: a.say("更换访问凭证，旧凭证即停用", "Give a new credential; the old one stops"), Args: a.exactly("ID"),
+		Example:           "  gxbus system rotate tianhe-permits > credential",
+		ValidArgsFunction: n.complete(a),
+		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
+			credential, err := c.Systems().Rotate(ctx, bus.SystemID(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.secret(credential.Bearer, credential)
+		}),
+	}
+}
