@@ -29,6 +29,7 @@ type Cluster interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Fingerprint() identity.Fingerprint // of the cluster's root certificate
 	Trace(ctx context.Context, event string) (client.Trace, error)
+	CatchUp(ctx context.Context) // brings the local replica to where the leader is, if it can be asked
 }
 
 // Config joins the API to the packages that do the work.
@@ -128,12 +129,12 @@ func public[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Con
 	})
 }
 
-// body is a request body that is read strictly: see package strictjson.
-type body[T any] struct {
+// Body is a request body that is read strictly: see package strictjson.
+type Body[T any] struct {
 	RawBody []byte
 }
 
-func (b body[T]) decode() (v T, err error) {
+func (b Body[T]) decode() (v T, err error) {
 	return v, strictjson.Decode(b.RawBody, strictjson.Limits{}, &v)
 }
 
@@ -146,14 +147,14 @@ func describes[T any](h huma.API, op huma.Operation) huma.Operation {
 	return op
 }
 
-// expected is the revision that a write names in If-Match, or 0 with
+// Expected is the revision that a write names in If-Match, or 0 with
 // If-None-Match: *.
-type expected struct {
+type Expected struct {
 	IfMatch     string `header:"If-Match" doc:"revision that is changed, quoted"`
 	IfNoneMatch string `header:"If-None-Match" doc:"* to create"`
 }
 
-func (e expected) revision() (bus.Revision, error) {
+func (e Expected) revision() (bus.Revision, error) {
 	if e.IfNoneMatch == "*" && e.IfMatch == "" {
 		return 0, nil
 	}
@@ -168,9 +169,9 @@ func (e expected) revision() (bus.Revision, error) {
 	return bus.Revision(n), nil
 }
 
-// stamp is the header of an answer: the index it was read at, how old that may
+// Stamp is the header of an answer: the index it was read at, how old that may
 // be, and the revision of what it shows.
-type stamp struct {
+type Stamp struct {
 	Index bus.Revision `header:"Gxbus-Index"`
 	Age   int64        `header:"Gxbus-Age"`
 	ETag  string       `header:"ETag"`
@@ -180,7 +181,7 @@ func etag(r bus.Revision) string { return `"` + strconv.FormatUint(uint64(r), 10
 
 // answer is a body with its stamp.
 type answer[T any] struct {
-	stamp
+	Stamp
 	Body T
 }
 
@@ -190,8 +191,8 @@ type list[T any] struct {
 }
 
 // read reads the directory and stamps what was read.
-func (a *API) read(fn func(tx *state.Tx) error) (stamp, error) {
-	var s stamp
+func (a *API) read(fn func(tx *state.Tx) error) (Stamp, error) {
+	var s Stamp
 	err := a.Directory.View(func(tx *state.Tx) error {
 		s.Index = tx.Index()
 		return fn(tx)

@@ -35,7 +35,7 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 	public(a, h, op("version", http.MethodGet, "/version", "Show the release"), func(context.Context, *struct{}) (*answer[version], error) {
 		return &answer[version]{Body: version{a.Version}}, nil
 	})
-	public(a, h, describes[client.SignIn](h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *body[client.SignIn]) (*answer[client.Session], error) {
+	public(a, h, describes[client.SignIn](h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *Body[client.SignIn]) (*answer[client.Session], error) {
 		credentials, err := in.decode()
 		if err != nil {
 			return nil, err
@@ -58,14 +58,14 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 		s, err := a.Cluster.Status(ctx, in.Hash)
 		return &answer[client.Status]{Body: s}, err
 	})
-	handle(a, h, describes[client.TokenRequest](h, op("create-token", http.MethodPost, "/tokens", "Create a join token")), func(ctx context.Context, p bus.Principal, in *body[client.TokenRequest]) (*answer[client.JoinToken], error) {
+	handle(a, h, describes[client.TokenRequest](h, op("create-token", http.MethodPost, "/tokens", "Create a join token")), func(ctx context.Context, p bus.Principal, in *Body[client.TokenRequest]) (*answer[client.JoinToken], error) {
 		request, err := in.decode()
 		if err != nil {
 			return nil, err
 		}
 		return a.createToken(ctx, p, request)
 	})
-	public(a, h, describes[client.JoinRequest](h, op("join", http.MethodPost, "/join", "Redeem a join token")), func(ctx context.Context, in *body[client.JoinRequest]) (*answer[client.JoinAnswer], error) {
+	public(a, h, describes[client.JoinRequest](h, op("join", http.MethodPost, "/join", "Redeem a join token")), func(ctx context.Context, in *Body[client.JoinRequest]) (*answer[client.JoinAnswer], error) {
 		request, err := in.decode()
 		if err != nil {
 			return nil, err

@@ -15,7 +15,7 @@ const publicationCap = 8 << 20 // bytes of a publication
 
 // publication is a request of the CloudEvents HTTP binding, headers and all.
 type publication struct {
-	byID
+	ByID
 	RawBody []byte
 	header  http.Header
 }
@@ -28,7 +28,7 @@ func (p *publication) Resolve(ctx huma.Context) []error {
 }
 
 type pull struct {
-	byID
+	ByID
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"events at most"`
 }
 
@@ -64,8 +64,8 @@ func (a *API) addEvents(h huma.API) {
 		return &pulled{event.ContentTypeBatch, last, batch}, err
 	})
 	type acknowledgement struct {
-		byID
-		body[client.Ack]
+		ByID
+		Body[client.Ack]
 	}
 	ack := huma.Operation{
 		OperationID: "acknowledge-events", Method: http.MethodPost, Path: "/api/v1/subscriptions/{id}/ack", Tags: []string{"exchange"},

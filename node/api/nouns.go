@@ -29,19 +29,19 @@ type noun[V any] struct {
 
 func typeOf(v any) reflect.Type { return reflect.TypeOf(v) }
 
-type byID struct {
+type ByID struct {
 	ID string `path:"id"`
 }
 
 type putOf[V any] struct {
-	byID
-	expected
-	body[V]
+	ByID
+	Expected
+	Body[V]
 }
 
 type deleteOf struct {
-	byID
-	expected
+	ByID
+	Expected
 }
 
 // addNoun registers list, show, put and delete of a noun.
@@ -53,7 +53,7 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 	handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
 		return n.listed(a, p)
 	})
-	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(_ context.Context, p bus.Principal, in *byID) (*answer[V], error) {
+	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(_ context.Context, p bus.Principal, in *ByID) (*answer[V], error) {
 		return n.showing(a, p, in.ID)
 	})
 	if n.put != "" {
@@ -76,7 +76,7 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 func (n noun[V]) listed(a *API, p bus.Principal) (*answer[list[V]], error) {
 	out := &answer[list[V]]{Body: list[V]{Items: []V{}}}
 	var err error
-	out.stamp, err = a.read(func(tx *state.Tx) error {
+	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		for v := range n.list(tx) {
 			if n.visible == nil || n.visible(tx, p, v) {
 				out.Body.Items = append(out.Body.Items, n.cleaned(v))
@@ -91,7 +91,7 @@ func (n noun[V]) listed(a *API, p bus.Principal) (*answer[list[V]], error) {
 func (n noun[V]) showing(a *API, p bus.Principal, id string) (*answer[V], error) {
 	out := &answer[V]{}
 	var err error
-	out.stamp, err = a.read(func(tx *state.Tx) error {
+	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		v, ok := n.find(tx, id)
 		if !ok || n.visible != nil && !n.visible(tx, p, v) {
 			return bus.NotFound(n.tag, id)
@@ -200,8 +200,8 @@ func (a *API) addGrants(h huma.API) {
 	}
 	addNoun(a, h, grants)
 	type revoke struct {
-		byID
-		body[revocation]
+		ByID
+		Body[revocation]
 	}
 	op := huma.Operation{
 		OperationID: "revoke-grant", Method: http.MethodPost, Path: "/api/v1/grants/{id}/revoke", Tags: []string{"grants"},
@@ -242,6 +242,7 @@ func (a *API) addSubscriptions(h huma.API) {
 			if err := bus.Invalid(s.Check()); err != nil {
 				return err
 			}
+			a.Cluster.CatchUp(ctx) // the grant may be a moment old, and made elsewhere
 			return a.Exchange.Subscribe(ctx, p, requestOf(ctx), *s)
 		},
 	})

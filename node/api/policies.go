@@ -16,20 +16,20 @@ import (
 // addPolicies registers policy layers. They are named by kind and what they are
 // of: /policies/division/440100.
 func (a *API) addPolicies(h huma.API) {
-	type layerPath struct {
+	type LayerPath struct {
 		Kind string `path:"kind" enum:"division,department"`
 		Of   string `path:"of"`
 	}
 	type put struct {
-		layerPath
-		expected
-		body[bus.Layer]
+		LayerPath
+		Expected
+		Body[bus.Layer]
 	}
 	type del struct {
-		layerPath
-		expected
+		LayerPath
+		Expected
 	}
-	id := func(p layerPath) bus.LayerID { return bus.LayerID(p.Kind + "/" + p.Of) }
+	id := func(p LayerPath) bus.LayerID { return bus.LayerID(p.Kind + "/" + p.Of) }
 	op := func(name, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: name, Method: method, Path: "/api/v1/policies" + path, Summary: summary, Tags: []string{"policies"}}
 	}
@@ -37,11 +37,11 @@ func (a *API) addPolicies(h huma.API) {
 		layers := noun[bus.Layer]{list: (*state.Tx).Layers}
 		return layers.listed(a, bus.Principal{})
 	})
-	handle(a, h, op("show-layer", http.MethodGet, "/{kind}/{of}", "Show a policy layer"), func(_ context.Context, _ bus.Principal, in *layerPath) (*answer[bus.Layer], error) {
+	handle(a, h, op("show-layer", http.MethodGet, "/{kind}/{of}", "Show a policy layer"), func(_ context.Context, _ bus.Principal, in *LayerPath) (*answer[bus.Layer], error) {
 		return a.layer(id(*in))
 	})
 	check := describes[bus.Layer](h, op("check-layer", http.MethodPost, "/check", "Check and test a policy layer without storing it"))
-	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *body[bus.Layer]) (*answer[client.LayerReport], error) {
+	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *Body[bus.Layer]) (*answer[client.LayerReport], error) {
 		if err := a.only(ctx, p, "policy check", bus.RoleSecurityAdministrator); err != nil {
 			return nil, err
 		}
@@ -56,15 +56,15 @@ func (a *API) addPolicies(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		layer.ID = id(in.layerPath)
-		return a.putLayer(ctx, p, in.expected, layer)
+		layer.ID = id(in.LayerPath)
+		return a.putLayer(ctx, p, in.Expected, layer)
 	})
 	handle(a, h, op("delete-layer", http.MethodDelete, "/{kind}/{of}", "Withdraw a policy layer"), func(ctx context.Context, p bus.Principal, in *del) (*struct{}, error) {
 		expect, err := in.revision()
 		if err != nil {
 			return nil, err
 		}
-		key := string(id(in.layerPath))
+		key := string(id(in.LayerPath))
 		_, err = a.write(ctx, p, command.LayerDelete, expect, command.Key{ID: key}, key)
 		return nil, err
 	})
@@ -73,7 +73,7 @@ func (a *API) addPolicies(h huma.API) {
 func (a *API) layer(id bus.LayerID) (*answer[bus.Layer], error) {
 	out := &answer[bus.Layer]{}
 	var err error
-	out.stamp, err = a.read(func(tx *state.Tx) error {
+	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		var ok bool
 		if out.Body, ok = tx.Layer(id); !ok {
 			return bus.NotFound("layer", string(id))
@@ -84,7 +84,7 @@ func (a *API) layer(id bus.LayerID) (*answer[bus.Layer], error) {
 	return out, err
 }
 
-func (a *API) putLayer(ctx context.Context, p bus.Principal, e expected, layer bus.Layer) (*answer[bus.Layer], error) {
+func (a *API) putLayer(ctx context.Context, p bus.Principal, e Expected, layer bus.Layer) (*answer[bus.Layer], error) {
 	if err := a.only(ctx, p, "policy put "+string(layer.ID), bus.RoleSecurityAdministrator); err != nil {
 		return nil, err
 	}

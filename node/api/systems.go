@@ -46,7 +46,7 @@ func (a *API) addSystems(h huma.API) {
 		OperationID: "rotate-system", Method: http.MethodPost, Path: "/api/v1/systems/{id}/credential", Tags: []string{"systems"},
 		Summary: "Replace a system's credential", Description: "The old one stops at once; the answer holds the new one, this once.",
 	}
-	handle(a, h, rotate, func(ctx context.Context, p bus.Principal, in *byID) (*answer[credential], error) {
+	handle(a, h, rotate, func(ctx context.Context, p bus.Principal, in *ByID) (*answer[credential], error) {
 		have, err := a.system(in.ID)
 		if err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (a *API) issue(ctx context.Context, p bus.Principal, expect bus.Revision, s
 func (a *API) credential(id, bearer string) (*answer[credential], error) {
 	out := &answer[credential]{}
 	var err error
-	out.stamp, err = a.read(func(tx *state.Tx) error {
+	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		s, _ := tx.System(bus.SystemID(id))
 		s.SecretHash = nil
 		out.ETag = etag(s.Revision)

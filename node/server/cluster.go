@@ -69,6 +69,25 @@ func (s *Server) Describe() (mesh.Status, error) {
 	return status, nil
 }
 
+// CatchUp waits until this node's replica shows what the leader shows now. Where
+// the leader cannot be asked in time it returns all the same: what follows is
+// then decided on the replica as it is, and policy knows its age.
+func (s *Server) CatchUp(ctx context.Context) {
+	leader := s.group.Leader()
+	if leader == "" || leader == s.self.Node {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	head, err := s.mesh.Status(ctx, leader)
+	if err == nil {
+		err = s.directory.Wait(ctx, head.AppliedIndex)
+	}
+	if err != nil {
+		s.logger.Debug("catch up with the leader", "leader", leader, "error", err)
+	}
+}
+
 // everyNode asks all nodes at once, this one by here, and returns the answers
 // of those that gave one in time.
 func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here func() (A, error), there func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {

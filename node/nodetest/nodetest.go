@@ -1,0 +1,219 @@
+// Package nodetest runs whole nodes inside a test: real sockets on loopback,
+// real raft, real bbolt files in the test's directory, real policies.
+//
+// It is for tests of how nodes work together. A test of one package needs that
+// package's parts only.
+package nodetest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/node/server"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+// Spec is a node to start.
+type Spec struct {
+	ID       bus.NodeID
+	Division bus.DivisionCode
+	Voter    bool
+}
+
+// Province is the five nodes of the demo.
+func Province() []Spec {
+	return []Spec{
+		{"guangdong", "440000", true}, {"guangzhou", "440100", true}, {"shenzhen", "440300", true},
+		{"tianhe", "440106", false}, {"nanshan", "440305", false},
+	}
+}
+
+// Cluster is a set of running nodes.
+type Cluster struct {
+	Nodes    map[bus.NodeID]*Node
+	First    *Node
+	sessions map[string]string // account → password
+	tb       testing.TB
+}
+
+// Node is one node of a cluster.
+type Node struct {
+	Spec   Spec
+	Config server.Config
+	Server *server.Server // nil while it is stopped
+	tb     testing.TB
+}
+
+const patience = 60 * time.Second
+
+// Start starts a cluster of the given nodes, the first one founding it, and
+// stops it when the test ends. It returns when every node is ready and votes as
+// it is meant to.
+func Start(tb testing.TB, specs ...Spec) *Cluster {
+	tb.Helper()
+	c := &Cluster{Nodes: map[bus.NodeID]*Node{}, sessions: map[string]string{}, tb: tb}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for i, spec := range specs {
+		n := newNode(tb, spec)
+		c.Nodes[spec.ID] = n
+		f := server.Founding{
+			Dir: server.DataDir(n.Config.DataDir), Node: spec.ID, Division: spec.Division,
+			PeerAddress: n.Config.PeerListen, APIAddress: n.Config.APIListen, Now: time.Now(),
+		}
+		if i == 0 {
+			c.First = n
+			passwords, err := server.Init(ctx, f)
+			must(tb, err)
+			n.Start()
+			c.replacePasswords(ctx, passwords)
+			continue
+		}
+		token, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: spec.ID, Division: spec.Division, Voter: spec.Voter})
+		must(tb, err)
+		must(tb, server.Join(ctx, f, c.First.Config.APIListen, token.Token))
+		n.Start()
+	}
+	c.WaitPlaces()
+	return c
+}
+
+func newNode(tb testing.TB, spec Spec) *Node {
+	tb.Helper()
+	config := server.DefaultConfig()
+	config.DataDir = filepath.Join(tb.TempDir(), string(spec.ID))
+	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
+	config.CheckpointInterval = time.Second
+	return &Node{Spec: spec, Config: config, tb: tb}
+}
+
+// FreeAddress returns a loopback address that nobody listened on just now.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(tb, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Start starts the node on its data directory and stops it when the test ends.
+func (n *Node) Start() {
+	n.tb.Helper()
+	s, err := server.Open(context.Background(), n.Config, server.Options{Version: "test", Logger: logger()})
+	must(n.tb, err)
+	n.Server = s
+	n.tb.Cleanup(n.Stop)
+	Eventually(n.tb, "node "+string(n.Spec.ID)+" is ready", s.Ready)
+}
+
+// Stop stops the node in good order; it can be started again.
+func (n *Node) Stop() {
+	if n.Server == nil {
+		return
+	}
+	if err := n.Server.Close(); err != nil {
+		n.tb.Errorf("stop node %s: %v", n.Spec.ID, err)
+	}
+	n.Server = nil
+}
+
+func logger() *slog.Logger {
+	if os.Getenv("TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// CA is the file of the cluster's root certificate.
+func (n *Node) CA() string { return filepath.Join(n.Config.DataDir, "ca.crt") }
+
+// Client speaks to the node with a bearer.
+func (n *Node) Client(bearer string) *client.Client {
+	n.tb.Helper()
+	api, err := client.New(client.Config{Server: n.Config.APIListen, CAFile: n.CA(), Token: bearer})
+	must(n.tb, err)
+	n.tb.Cleanup(api.Close)
+	return api
+}
+
+func (c *Cluster) replacePasswords(ctx context.Context, oneTime []server.OneTime) {
+	c.tb.Helper()
+	for _, o := range oneTime {
+		password := rand.Text()
+		_, err := c.First.Client("").SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
+		must(c.tb, err)
+		c.sessions[o.Account] = password
+	}
+}
+
+// Client signs in at the first node.
+func (c *Cluster) Client(account string) *client.Client { return c.ClientAt(c.First, account) }
+
+// ClientAt signs in at a node.
+func (c *Cluster) ClientAt(n *Node, account string) *client.Client {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	api := n.Client("")
+	session, err := api.SignIn(ctx, client.SignIn{Account: account, Password: c.sessions[account]})
+	must(c.tb, err)
+	return n.Client(session.Token)
+}
+
+// WaitPlaces waits until the nodes that are meant to vote do, and the others are
+// members.
+func (c *Cluster) WaitPlaces() {
+	c.tb.Helper()
+	api := c.Client("sysadmin")
+	Eventually(c.tb, "every node has its place", func() error {
+		status, err := api.Status(context.Background(), false)
+		if err != nil {
+			return err
+		}
+		if len(status.Members) != len(c.Nodes) {
+			return fmt.Errorf("%d members of %d", len(status.Members), len(c.Nodes))
+		}
+		for _, m := range status.Members {
+			want := map[bool]string{true: "voter", false: "non-voter"}[c.Nodes[m.ID].Spec.Voter || c.Nodes[m.ID] == c.First]
+			if m.Suffrage != want || !m.Reachable || m.AppliedIndex == 0 {
+				return fmt.Errorf("node %s: %s, reachable %v, index %d", m.ID, m.Suffrage, m.Reachable, m.AppliedIndex)
+			}
+		}
+		return nil
+	})
+}
+
+// Eventually waits until check returns nil.
+func Eventually(tb testing.TB, what string, check func() error) {
+	tb.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tb.Fatalf("waited %v until %s: %v", patience, what, err)
+		}
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -1,0 +1,145 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/node/nodetest"
+	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+// story is a province with one provider and one consumer that has a grant.
+type story struct {
+	*nodetest.Cluster
+	provider, consumer *client.Client
+	resource           bus.Resource
+	system             bus.System // the provider's
+}
+
+func tell(t *testing.T, specs ...nodetest.Spec) *story {
+	t.Helper()
+	ctx := context.Background()
+	s := &story{Cluster: nodetest.Start(t, specs...), resource: sample.EnterpriseRegistration(), system: sample.SystemOf(sample.ShenzhenMarket)}
+	admin := s.Client("sysadmin")
+	bearers := map[bus.USCC]string{}
+	for _, d := range sample.Departments() {
+		_, err := admin.Departments().Put(ctx, d)
+		check(t, err)
+		credential, err := admin.Systems().Put(ctx, sample.SystemOf(d))
+		check(t, err)
+		bearers[d.ID] = credential.Bearer
+	}
+	_, err := admin.Resources().Put(ctx, s.resource)
+	check(t, err)
+	s.provider = s.at("shenzhen").Client(bearers[sample.ShenzhenMarket.ID])
+	s.consumer = s.at("tianhe").Client(bearers[sample.TianheServices.ID])
+	return s
+}
+
+// at returns a node, or the first where the cluster has no such node.
+func (s *story) at(id bus.NodeID) *nodetest.Node {
+	if n, ok := s.Nodes[id]; ok {
+		return n
+	}
+	return s.First
+}
+
+func (s *story) grant(t *testing.T) bus.Grant {
+	t.Helper()
+	g, err := s.Client("secadmin").Grants().Put(context.Background(), sample.Grant("grant-1", s.resource, sample.TianheServices))
+	check(t, err)
+	return g
+}
+
+func (s *story) subscribe(t *testing.T) bus.Subscription {
+	t.Helper()
+	sub, err := s.consumer.Subscriptions().Put(context.Background(), bus.Subscription{
+		ID: "sub-1", Resource: s.resource.ID, Grant: "grant-1", Purpose: bus.PurposeAdministrativeBasis,
+	})
+	check(t, err)
+	return sub
+}
+
+func (s *story) publish(t *testing.T, from, count int) {
+	t.Helper()
+	var events []cloudevent.Event
+	for n := range count {
+		events = append(events, sample.Event(s.system, from+n))
+	}
+	_, err := s.provider.Publish(context.Background(), s.resource.ID, events...)
+	check(t, err)
+}
+
+// receive pulls and acknowledges until want events have come.
+func (s *story) receive(t *testing.T, want int) []cloudevent.Event {
+	t.Helper()
+	ctx := context.Background()
+	var got []cloudevent.Event
+	nodetest.Eventually(t, fmt.Sprintf("%d events arrive", want), func() error {
+		events, last, err := s.consumer.Pull(ctx, "sub-1", 1000)
+		if err != nil {
+			return err
+		}
+		got = append(got, events...)
+		if len(events) > 0 {
+			check(t, s.consumer.Ack(ctx, "sub-1", last))
+		}
+		if len(got) < want {
+			return fmt.Errorf("%d so far", len(got))
+		}
+		return nil
+	})
+	return got
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnEventCrossesThreeLevelsMaskedInOrderOnce(t *testing.T) {
+	s := tell(t, nodetest.Province()...)
+	s.grant(t)
+	s.subscribe(t)
+	s.publish(t, 0, 300)
+	got := s.receive(t, 300)
+	if len(got) != 300 {
+		t.Fatalf("received %d events, published 300", len(got))
+	}
+	for i, e := range got {
+		if want := fmt.Sprintf("registration-%06d", i); e.ID() != want {
+			t.Fatalf("event %d is %s, want %s", i, e.ID(), want)
+		}
+	}
+	var data map[string]any
+	check(t, json.Unmarshal(got[7].Data(), &data))
+	for item, want := range map[string]string{
+		"legal_representative_id": "440300********", "phone": "199****0007", "legal_representative": "样**",
+		"registered_address": "广东省深圳市南山区****", "enterprise_name": "样例企业000007有限公司",
+	} {
+		if value, _ := data[item].(string); !strings.HasPrefix(value, want) {
+			t.Errorf("%s = %q, want %q…", item, value, want)
+		}
+	}
+	if _, leaked := data["internal_remark"]; leaked {
+		t.Error("what is not in the directory was handed out")
+	}
+}
+
+func TestWithoutAGrantASubscriptionIsDeniedWithLayerAndReason(t *testing.T) {
+	s := tell(t, nodetest.Province()[0])
+	_, err := s.consumer.Subscriptions().Put(context.Background(), bus.Subscription{
+		ID: "sub-1", Resource: s.resource.ID, Purpose: bus.PurposeAdministrativeBasis,
+	})
+	if !client.IsCode(err, bus.CodeDenied) || !strings.Contains(fmt.Sprint(err), "base:grant-missing") {
+		t.Fatalf("want denied-by-policy with base:grant-missing, got %v", err)
+	}
+}
