@@ -32,6 +32,7 @@ var violations = []error{yamux.ErrInvalidVersion, yamux.ErrInvalidMsgType, yamux
 type session struct {
 	self, peer bus.NodeID
 	mux        *yamux.Session
+	served     bool // admitted for good; guarded by Plane.mu
 }
 
 func (s *session) close() { _ = s.mux.Close() } // says nothing that the serving goroutine does not learn
@@ -71,15 +72,20 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 	// Asked again now that Disconnect can see the session: a node removed
 	// between the handshake and here would otherwise stay.
 	if err := p.admit(id, conn.ConnectionState().PeerCertificates[0]); err != nil {
-		s.close()
+		p.depart(s, err)
 		return nil, err
+	}
+	if !p.begin(s) {
+		p.depart(s, errPlaneClosed)
+		return nil, errPlaneClosed
 	}
 	p.config.Logger.Info("peer: connected", "peer", id, "remote", conn.RemoteAddr(), "dialled", dialled)
 	return s, nil
 }
 
-// register lists s, newest last, and starts serving it. It returns the session
-// that there is one too many of, if any, and false if the plane is closed.
+// register lists s, newest last, so that it can be disconnected; no stream goes
+// over it yet. It returns the session that there is one too many of, if any,
+// and false if the plane is closed.
 func (p *Plane) register(s *session) (surplus *session, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,15 +97,26 @@ func (p *Plane) register(s *session) (surplus *session, ok bool) {
 		surplus, sessions = sessions[0], slices.Clone(sessions[1:])
 	}
 	p.sessions[s.peer] = sessions
-	p.running.Go(func() { p.serve(s) })
 	return surplus, true
 }
 
-// live returns the newest session with id that is not known to be dead. The
-// caller holds p.mu.
+// begin opens s for streams in both directions, unless the plane is closed.
+func (p *Plane) begin(s *session) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		return false
+	}
+	s.served = true
+	p.running.Go(func() { p.serve(s) })
+	return true
+}
+
+// live returns the newest session with id that takes streams and is not known
+// to be dead. The caller holds p.mu.
 func (p *Plane) live(id bus.NodeID) *session {
 	for _, s := range slices.Backward(p.sessions[id]) {
-		if !s.mux.IsClosed() {
+		if s.served && !s.mux.IsClosed() {
 			return s
 		}
 	}
