@@ -198,3 +198,13 @@ func encoded(r audit.Record) []byte {
 	}
 	return data
 }
+
+func decodeAll(all [][]byte) ([]audit.Record, error) {
+	records := make([]audit.Record, len(all))
+	for n, data := range all {
+		if err := json.Unmarshal(data, &records[n]); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}

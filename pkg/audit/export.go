@@ -52,13 +52,9 @@ func (l *Log) Export(w io.Writer, tx *bbolt.Tx, key string) error {
 	if err != nil {
 		return err
 	}
-	size, err := t.size()
-	if err != nil {
-		return err
-	}
 	buffered := bufio.NewWriter(w)
 	lines := json.NewEncoder(buffered)
-	if err := lines.Encode(exportHeader{ExportFormat, l.origin, key, size}); err != nil {
+	if err := lines.Encode(exportHeader{ExportFormat, l.origin, key, t.claimedSize()}); err != nil {
 		return fmt.Errorf("export evidence: %w", err)
 	}
 	for e := range t.entries() {
@@ -70,6 +66,17 @@ func (l *Log) Export(w io.Writer, tx *bbolt.Tx, key string) error {
 		return fmt.Errorf("export evidence: %w", err)
 	}
 	return nil
+}
+
+// claimedSize is the size by the last key that is a leaf's, other keys aside.
+func (t tables) claimedSize() int64 {
+	leaves := t.leaves.Cursor()
+	for key, _ := leaves.Last(); key != nil; key, _ = leaves.Prev() {
+		if n, ok := leafIndex(key); ok {
+			return n + 1
+		}
+	}
+	return 0
 }
 
 // line gives the form of e in an export.
