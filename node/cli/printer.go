@@ -171,3 +171,7 @@ func tableRow(cells []string) table.Row {
 }
 
 func isGraphic(r rune) bool { return unicode.IsPrint(r) && r != unicode.ReplacementChar }
+
+// padded fills s with spaces to a width in terminal cells; a Chinese character
+// takes two.
+func padded(s string, width int) string { return text.Pad(s, width, ' ') }

@@ -27,7 +27,8 @@ var (
 
 func (a *app) root(extra []Extra) *cobra.Command {
 	root := a.group("gxbus", "政务数据共享交换节点", "Nodes of a government data sharing and exchange bus",
-		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(),
+		a.initCommand(), a.joinCommand(), a.serveCommand(), a.demoCommand(),
+		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.tokenCommand(),
 		a.departmentCommand(), a.systemCommand(), a.resourceCommand(), a.grantCommand(), a.subscriptionCommand(),
 		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.auditCommand(),
 		a.versionCommand(), a.completionCommand(),
@@ -36,7 +37,8 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		root.AddCommand(make(a.lang))
 	}
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.Example = `  gxbus login sysadmin --server 127.0.0.1:7443 --ca ca.pem
+	root.Example = `  gxbus demo
+  gxbus login sysadmin --server 127.0.0.1:8440 --ca /var/lib/gxbus/ca.crt
   gxbus status
   gxbus resource list -o csv`
 	root.CompletionOptions.DisableDefaultCmd = true

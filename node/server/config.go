@@ -124,3 +124,14 @@ func (c Config) Validate() error {
 	}
 	return bus.Invalid(defects)
 }
+
+// Over returns c with the fields of over that say something in place of its own.
+func (c Config) Over(over Config) Config {
+	from, to := reflect.ValueOf(over), reflect.ValueOf(&c).Elem()
+	for i := range from.NumField() {
+		if !from.Field(i).IsZero() {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return c
+}

@@ -98,6 +98,9 @@ func create(tx *bbolt.Tx, origin string) error {
 	return top.Put(originKey, []byte(origin))
 }
 
+// Node returns whose log it is.
+func (l *Log) Node() bus.NodeID { return l.node }
+
 // Origin returns the name of the log.
 func (l *Log) Origin() string { return l.origin }
 

@@ -89,6 +89,9 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	if have, ok := tx.Node(node.ID); ok && token.UsedBy == nil {
 		return nil, expect(0, have.Revision, "node", string(node.ID))
 	}
+	if err := bus.Invalid(taken(tx, node)); err != nil {
+		return nil, err
+	}
 	node.Voter, node.CA, node.Joined, node.Revision = token.Voter, false, r.At, r.index
 	token.UsedBy, token.Revision = r.body.KeyHash, r.index
 	changes, err := set(Nodes, string(node.ID), node)
@@ -97,6 +100,25 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	}
 	used, err := set(Tokens, string(token.ID), token)
 	return append(changes, used...), err
+}
+
+// taken lists the addresses of a node that are another's: its certificate would
+// let it pass for that one.
+func taken(tx *Tx, node bus.Node) []bus.Defect {
+	var defects []bus.Defect
+	for other := range tx.Nodes() {
+		if other.ID == node.ID {
+			continue
+		}
+		problem := bus.Text{ZH: "地址已属于节点 " + string(other.ID), EN: "this address is that of node " + string(other.ID)}
+		if other.PeerAddress == node.PeerAddress {
+			defects = append(defects, bus.Defect{Field: "peer_address", Problem: problem})
+		}
+		if other.APIAddress == node.APIAddress {
+			defects = append(defects, bus.Defect{Field: "api_address", Problem: problem})
+		}
+	}
+	return defects
 }
 
 // planNodePut lets a node change its own addresses.
@@ -112,7 +134,7 @@ func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 		return nil, err
 	}
 	have.PeerAddress, have.APIAddress, have.Revision = r.body.PeerAddress, r.body.APIAddress, r.index
-	if err := bus.Invalid(have.Check()); err != nil {
+	if err := bus.Invalid(append(have.Check(), taken(tx, have)...)); err != nil {
 		return nil, err
 	}
 	return set(Nodes, string(have.ID), have)
