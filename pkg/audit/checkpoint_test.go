@@ -113,7 +113,7 @@ func TestOpenCheckpointRefuses(t *testing.T) {
 		"empty":            "",
 		"unsigned":         strings.SplitAfter(good, "\n\n")[0],
 		"edited":           strings.Replace(good, "\n7\n", "\n8\n", 1),
-		"too long":         good + strings.Repeat("— x AAAAAAAA\n", 2000),
+		"too long":         sign(origin + "\n7\n" + root + "\n" + strings.Repeat("extension\n", 2000)),
 		"another's":        sign("gxbus/sample/n440300\n7\n" + root + "\n"),
 		"leading zero":     sign(origin + "\n07\n" + root + "\n"),
 		"negative":         sign(origin + "\n-7\n" + root + "\n"),

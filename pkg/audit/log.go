@@ -183,7 +183,8 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 // encode checks records and gives the bytes of each, before any is written.
 func (l *Log) encode(records []Record) ([][]byte, error) {
 	leaves := make([][]byte, len(records))
-	for i, r := range records {
+	for i := range records {
+		r := records[i] // a copy: the caller's stays as it is
 		defects := r.Check()
 		if r.Node != "" && r.Node != l.node {
 			defects = append(defects, bus.Defect{

@@ -154,7 +154,7 @@ func kindsAllowed() string {
 }
 
 // encode gives the canonical bytes of r.
-func (r Record) encode() ([]byte, error) {
+func (r *Record) encode() ([]byte, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encode evidence: %w", err)
