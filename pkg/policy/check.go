@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/tester"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+const (
+	testLimit  = 2 * time.Second  // for one test
+	checkLimit = 30 * time.Second // for a whole check
+	probeTries = 3                // before a sample input counts as too slow
+)
+
+// Report is what a check found out about a layer.
+type Report struct {
+	OK       bool          `json:"ok"`
+	Problems []Problem     `json:"problems,omitempty"` // sorted by file, row, column
+	Tests    []Test        `json:"tests,omitempty"`    // sorted by name
+	Slowest  time.Duration `json:"slowest"`            // slowest sample input, in ns
+}
+
+// Test is the outcome of one test of a layer.
+type Test struct {
+	Name     string        `json:"name"` // package and rule, without "data."
+	Pass     bool          `json:"pass"`
+	Duration time.Duration `json:"duration"`         // ns
+	Output   string        `json:"output,omitempty"` // what it printed, or why it failed to run
+}
+
+// Check examines a layer before it is activated: source rules, compilation,
+// its own tests, and its answers and their cost on built-in sample inputs.
+// It changes nothing in the engine. Problems are all that one stage finds;
+// later stages run only where the earlier ones found none.
+func (e *Engine) Check(ctx context.Context, l bus.Layer) Report {
+	ctx, stop := context.WithTimeout(ctx, checkLimit)
+	defer stop()
+	report, done := within(checkLimit, func() (r Report) {
+		defer func() {
+			if x := recover(); x != nil {
+				r = refusedReport(ProblemCompile, bus.Text{ZH: "编译器无法处理该策略。", EN: fmt.Sprintf("the compiler failed: %v", x)})
+			}
+		}()
+		return e.check(ctx, l)
+	})
+	if !done {
+		return refusedReport(ProblemTooSlow, bus.Text{ZH: "检查未在限定时间内完成；请简化策略。", EN: "the check did not end in time; simplify the policy"})
+	}
+	return report
+}
+
+// TestBase checks the base layer of this release, its tests included.
+func (e *Engine) TestBase(ctx context.Context) (Report, error) {
+	base, err := Base()
+	if err != nil {
+		return Report{}, err
+	}
+	return e.Check(ctx, base), nil
+}
+
+func refusedReport(code string, message bus.Text) Report {
+	return Report{Problems: []Problem{{Code: code, Message: message}}}
+}
+
+func (e *Engine) check(ctx context.Context, l bus.Layer) Report {
+	src, problems := e.language.read(l)
+	if len(problems) > 0 {
+		return Report{Problems: problems}
+	}
+	if len(src.tests) == 0 {
+		return refusedReport(ProblemNoTests, noTests)
+	}
+	// Compiling changes modules; the tests read theirs again below.
+	ready := &layer{id: l.ID, revision: l.Revision}
+	if err := ready.compile(ctx, src); err != nil {
+		problems = problemsOf(ProblemCompile, "", err)
+		sortProblems(problems)
+		return Report{Problems: problems}
+	}
+	var r Report
+	if r.Tests, r.Problems = e.language.test(ctx, l); len(r.Problems) > 0 {
+		return r
+	}
+	r.Slowest, r.Problems = e.probe(ctx, ready)
+	r.OK = len(r.Problems) == 0
+	return r
+}
+
+var noTests = bus.Text{
+	ZH: "没有测试；请在 *_test.rego 文件中编写以 test_ 开头的规则。",
+	EN: "there are no tests; write rules that begin with test_ in *_test.rego files"}
+
+// test runs the tests of a layer that was read without problems before.
+func (l *language) test(ctx context.Context, of bus.Layer) ([]Test, []Problem) {
+	src, problems := l.read(of)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	modules := maps.Clone(src.modules)
+	maps.Copy(modules, src.tests)
+	for _, m := range modules {
+		bound(m)
+	}
+	runner := tester.NewRunner().SetCompiler(src.compiler(l.tests)).SetModules(modules).SetStore(l.data).
+		AddCustomBuiltins(l.functions).SetTimeout(testLimit).SetParallel(1).CapturePrintOutput(true)
+	results, err := runner.RunTests(ctx, nil)
+	if err != nil {
+		problems = problemsOf(ProblemCompile, "", err)
+		sortProblems(problems)
+		return nil, problems
+	}
+	var tests []Test
+	for result := range results {
+		test, problem := outcome(result)
+		tests = append(tests, test)
+		problems = append(problems, problem...)
+	}
+	slices.SortFunc(tests, func(a, b Test) int { return strings.Compare(a.Name, b.Name) })
+	if len(tests) == 0 {
+		problems = append(problems, Problem{Code: ProblemNoTests, Message: noTests})
+	}
+	sortProblems(problems)
+	return tests, problems
+}
+
+// outcome reads OPA's result of one test. A skipped test (todo_test_…) fails:
+// what is not tested is not activated.
+func outcome(r *tester.Result) (Test, []Problem) {
+	t := Test{Name: strings.TrimPrefix(r.Package, "data.") + "." + r.Name, Pass: r.Pass(), Duration: r.Duration, Output: string(r.Output)}
+	if t.Pass {
+		return t, nil
+	}
+	zh, en := "测试未通过："+t.Name, "the test fails: "+t.Name
+	if r.Skip {
+		zh, en = "测试被跳过："+t.Name, "the test is skipped: "+t.Name
+	}
+	location := r.Location
+	if r.FailedAt != nil && r.FailedAt.Location != nil {
+		location = r.FailedAt.Location
+	}
+	if r.Error != nil {
+		t.Output += r.Error.Error()
+	}
+	return t, []Problem{at(location, ProblemTestFailed, bus.Text{ZH: zh, EN: en})}
+}
+
+// probe asks the layer about the sample inputs, under the deadline of a
+// decision, and returns the slowest answer's time.
+func (e *Engine) probe(ctx context.Context, l *layer) (slowest time.Duration, problems []Problem) {
+	for _, sample := range samples(l.id) {
+		var took time.Duration
+		var code string
+		for range probeTries { // a busy machine is not the layer's fault
+			start := time.Now()
+			code = refusalOf(e.ask(ctx, []*layer{l}, sample.Input))
+			if took = time.Since(start); code != CodeTimeout {
+				break
+			}
+		}
+		slowest = max(slowest, took)
+		switch code {
+		case "":
+		case CodeTimeout, CodeLayerUnavailable:
+			return slowest, append(problems, Problem{Code: ProblemTooSlow, Message: bus.Text{
+				ZH: fmt.Sprintf("对样例输入“%s”未在 %v 内给出结论；请简化策略。", sample.name.ZH, e.deadline),
+				EN: fmt.Sprintf("no answer within %v on the sample input %q; simplify the policy", e.deadline, sample.name.EN)}})
+		default:
+			problems = append(problems, Problem{Code: ProblemResult, Message: bus.Text{
+				ZH: fmt.Sprintf("对样例输入“%s”没有可用的结论（%s）。", sample.name.ZH, code),
+				EN: fmt.Sprintf("no usable answer on the sample input %q (%s)", sample.name.EN, code)}})
+		}
+	}
+	return slowest, problems
+}
+
+// refusalOf returns the engine's own code among the reasons, if there is one.
+func refusalOf(verdicts []bus.Verdict) string {
+	for _, v := range verdicts {
+		for _, r := range v.Reasons {
+			if message, ok := refusals[r.Code]; ok && message == r.Message {
+				return r.Code
+			}
+		}
+	}
+	return ""
+}
+
+// compiler gives OPA's strict compiler for what allowed lists.
+func (s *source) compiler(allowed *allowList) *ast.Compiler {
+	return ast.NewCompiler().
+		WithCapabilities(allowed.capabilities).
+		WithDefaultRegoVersion(ast.RegoV1).
+		WithStrict(true).
+		WithEnablePrintStatements(allowed == s.language.tests)
+}

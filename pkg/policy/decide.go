@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Decide answers in with the layers that apply to it: base, the provider's
+// division chain and department, the consumer's division chain and department.
+// It never fails: whatever is odd denies, and the reason names the layer. The
+// same answer holds until an input or a layer changes. Decision.Layers has the
+// layers that answered; base is at revision 0.
+func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
+	d := bus.Decision{ID: e.newID(), Action: string(in.Action), At: in.Time.UTC(), Index: in.Directory.Index,
+		Layers: map[bus.LayerID]bus.Revision{}}
+	layers := e.layers.Load().applying(in)
+	verdicts := e.ask(ctx, layers, in)
+	for _, v := range verdicts {
+		d.Layers[v.Layer] = v.Revision
+	}
+	d.Allow, d.Reasons, d.Obligations = bus.Combine(in.requested(), verdicts)
+	if !d.Allow && len(d.Reasons) == 0 {
+		d.Reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: CodeNotGranted, Message: refusals[CodeNotGranted]}}
+	}
+	return d
+}
+
+// applying returns the layers that apply to in, each once, base first.
+func (set layerSet) applying(in Input) []*layer {
+	applying := []*layer{set[bus.BaseLayer]}
+	add := func(id bus.LayerID) {
+		if l, ok := set[id]; ok && !slices.Contains(applying, l) {
+			applying = append(applying, l)
+		}
+	}
+	for _, party := range []Party{in.Provider, in.Consumer} {
+		for _, code := range slices.Backward(party.Divisions) { // province first
+			add(bus.DivisionLayer(code))
+		}
+		add(bus.DivisionLayer(party.Division))
+		add(bus.DepartmentLayer(party.Department))
+	}
+	return applying
+}
+
+// ask asks each layer in turn until the deadline.
+func (e *Engine) ask(ctx context.Context, layers []*layer, in Input) []bus.Verdict {
+	input, err := valueOf(in)
+	if err != nil {
+		return []bus.Verdict{layers[0].refuse(CodeError)}
+	}
+	ctx, stop := context.WithTimeout(ctx, e.deadline)
+	defer stop()
+	a := &asking{layers: layers, cancel: topdown.NewCancel(), answered: make(chan struct{})}
+	go a.run(ctx, input)
+	select {
+	case <-a.answered:
+		return a.verdicts
+	case <-ctx.Done():
+	}
+	a.cancel.Cancel()
+	return a.abandon(e.deadline)
+}
+
+// asking is one round of questions. It runs in a goroutine of its own, because
+// what OPA does between two looks at its cancel flag can in principle take
+// longer than anybody wants to wait; see DESIGN.md.
+type asking struct {
+	layers   []*layer
+	cancel   topdown.Cancel
+	verdicts []bus.Verdict // of layers before at; appended before at moves on
+	at       atomic.Int32  // the layer being asked
+	state    atomic.Int32  // running, ended or abandoned
+	answered chan struct{} // closed when every layer was asked, or one was not in time
+}
+
+const (
+	running = iota
+	ended
+	abandoned
+)
+
+func (a *asking) run(ctx context.Context, input ast.Value) {
+	var verdicts []bus.Verdict
+	for i, l := range a.layers {
+		a.at.Store(int32(i))
+		v := l.ask(ctx, input, a.cancel)
+		verdicts = append(verdicts, v)
+		if a.cancel.Cancelled() || ctx.Err() != nil && len(v.Reasons) == 1 && v.Reasons[0].Code == CodeTimeout {
+			break
+		}
+	}
+	a.verdicts = verdicts
+	if !a.state.CompareAndSwap(running, ended) {
+		a.layers[a.at.Load()].stuck.Add(-1)
+	}
+	close(a.answered)
+}
+
+// abandon waits a little for the cancelled round to end; if it does not, the
+// layer that hangs is unavailable until it stops.
+func (a *asking) abandon(grace time.Duration) []bus.Verdict {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-a.answered:
+		return a.verdicts
+	case <-timer.C:
+	}
+	hanging := a.layers[a.at.Load()]
+	hanging.stuck.Add(1)
+	if !a.state.CompareAndSwap(running, abandoned) { // it ended just now
+		hanging.stuck.Add(-1)
+		<-a.answered
+		return a.verdicts
+	}
+	return []bus.Verdict{hanging.refuse(CodeTimeout)}
+}
+
+// within runs f and waits for it at most limit. Where done is false, f runs on
+// by itself, and what it returns is lost.
+func within[T any](limit time.Duration, f func() T) (result T, done bool) {
+	answer := make(chan T, 1)
+	go func() { answer <- f() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case result = <-answer:
+		return result, true
+	case <-timer.C:
+		return result, false
+	}
+}

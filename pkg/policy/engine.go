@@ -1,0 +1,246 @@
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/policies"
+)
+
+// Options configures an Engine. The zero value is usable.
+type Options struct {
+	// Deadline is how long all layers together may take for one decision;
+	// 50 ms where it is 0.
+	Deadline time.Duration
+	// CompileLimit is how long one layer may take to compile; 2 s where it is 0.
+	CompileLimit time.Duration
+	// NewID makes decision ids, unique across the bus; 128 random bits in
+	// lower-case base32 where it is nil.
+	NewID func() string
+}
+
+// Engine holds the compiled layers and decides. Its methods may be called from
+// any goroutine. It needs no closing.
+type Engine struct {
+	deadline     time.Duration
+	compileLimit time.Duration
+	newID        func() string
+	language     *language
+
+	loading sync.Mutex                   // one Load at a time
+	seen    map[bus.LayerID]bus.Revision // newest revision ever loaded, also of unloaded layers
+	refused map[bus.LayerID]Status       // what the last Load did not take
+	layers  atomic.Pointer[layerSet]
+}
+
+// layerSet is the layers that decisions are made with. It does not change.
+type layerSet map[bus.LayerID]*layer
+
+// Status tells how a layer stands.
+type Status struct {
+	Layer    bus.LayerID  `json:"layer"`
+	Revision bus.Revision `json:"revision"`        // in use; 0 for base
+	Error    string       `json:"error,omitempty"` // why it denies everything, or why the newer text was not taken
+}
+
+// New returns an engine with the base layer of this release and no other.
+func New(opts Options) (*Engine, error) {
+	e := &Engine{
+		deadline: opts.Deadline, compileLimit: opts.CompileLimit, newID: opts.NewID,
+		language: newLanguage(),
+		seen:     map[bus.LayerID]bus.Revision{}, refused: map[bus.LayerID]Status{},
+	}
+	if e.deadline <= 0 {
+		e.deadline = 50 * time.Millisecond
+	}
+	if e.compileLimit <= 0 {
+		e.compileLimit = 2 * time.Second
+	}
+	if e.newID == nil {
+		e.newID = randomID
+	}
+	base, err := Base()
+	if err != nil {
+		return nil, err
+	}
+	compiled := e.compile(base)
+	if compiled.problem != "" {
+		return nil, fmt.Errorf("base policy: %s", compiled.problem)
+	}
+	e.layers.Store(&layerSet{bus.BaseLayer: compiled})
+	return e, nil
+}
+
+// Base returns the base layer as shipped, its tests included, at revision 0.
+func Base() (bus.Layer, error) { return shipped(bus.BaseLayer, "base") }
+
+// Samples returns the sample layers as shipped, at revision 0: 440000 and
+// 440100.
+func Samples() ([]bus.Layer, error) {
+	entries, err := fs.ReadDir(policies.FS, "samples")
+	if err != nil {
+		return nil, fmt.Errorf("sample policies: %w", err)
+	}
+	var layers []bus.Layer
+	for _, entry := range entries {
+		id := bus.DivisionLayer(bus.DivisionCode(strings.TrimPrefix(entry.Name(), "division-")))
+		layer, err := shipped(id, path.Join("samples", entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, layer)
+	}
+	return layers, nil
+}
+
+func shipped(id bus.LayerID, dir string) (bus.Layer, error) {
+	dirFS, err := fs.Sub(policies.FS, dir)
+	if err != nil {
+		return bus.Layer{}, fmt.Errorf("shipped policy %s: %w", dir, err)
+	}
+	return ReadLayer(id, dirFS)
+}
+
+// ReadLayer reads the *.rego files at the root of dir as a layer at revision 0.
+func ReadLayer(id bus.LayerID, dir fs.FS) (bus.Layer, error) {
+	files, err := fs.Glob(dir, "*.rego")
+	if err != nil {
+		return bus.Layer{}, fmt.Errorf("policy files: %w", err)
+	}
+	layer := bus.Layer{ID: id, Modules: map[string]string{}}
+	for _, file := range files {
+		text, err := fs.ReadFile(dir, file)
+		if err != nil {
+			return bus.Layer{}, fmt.Errorf("policy file: %w", err)
+		}
+		layer.Modules[file] = string(text)
+	}
+	return layer, nil
+}
+
+// Load makes layers the ones in use beside base, in one step: a decision sees
+// either all of the old or all of the new. What did not change is kept; what is
+// not listed any more is unloaded. It never fails as a whole: a layer that
+// cannot be compiled denies every request it applies to (layer-unavailable), a
+// layer at an older revision than one seen before is not taken, and base cannot
+// be replaced. Status tells.
+func (e *Engine) Load(layers []bus.Layer) {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	old := *e.layers.Load()
+	next := layerSet{bus.BaseLayer: old[bus.BaseLayer]}
+	e.refused = map[bus.LayerID]Status{}
+	for _, l := range layers {
+		if l.ID == bus.BaseLayer {
+			e.refused[l.ID] = Status{l.ID, l.Revision, "the base policy ships with the release and cannot be replaced"}
+			continue
+		}
+		have, ok := next[l.ID]
+		if !ok {
+			have = old[l.ID]
+		}
+		next[l.ID] = e.take(l, have)
+	}
+	e.layers.Store(&next)
+}
+
+// take returns what is to be used for l, given what is in use for it, if
+// anything.
+func (e *Engine) take(l bus.Layer, have *layer) *layer {
+	if l.Revision < e.seen[l.ID] {
+		status := Status{l.ID, l.Revision, fmt.Sprintf("revision %d is older than %d, seen before; revisions only grow", l.Revision, e.seen[l.ID])}
+		e.refused[l.ID] = status
+		if have != nil {
+			return have
+		}
+		return &layer{id: l.ID, revision: l.Revision, problem: status.Error}
+	}
+	e.seen[l.ID] = l.Revision
+	digest := digestOf(l.Modules)
+	if have == nil || have.revision != l.Revision {
+		return e.compile(l)
+	}
+	if have.digest == digest {
+		return have
+	}
+	return &layer{id: l.ID, revision: l.Revision, digest: digest, problem: "another text under a revision seen before"}
+}
+
+// compile returns l ready to be asked, or broken.
+func (e *Engine) compile(l bus.Layer) *layer {
+	made := &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules)}
+	problem, done := within(e.compileLimit, func() (problem string) {
+		defer func() {
+			if r := recover(); r != nil {
+				problem = fmt.Sprintf("the compiler failed: %v", r)
+			}
+		}()
+		src, problems := e.language.read(bus.Layer{ID: l.ID, Modules: withoutTests(l.Modules)})
+		if len(problems) > 0 {
+			return problems[0].String()
+		}
+		ready := &layer{}
+		if err := ready.compile(context.Background(), src); err != nil {
+			return err.Error()
+		}
+		made.query = ready.query
+		return ""
+	})
+	if !done {
+		return &layer{id: l.ID, revision: l.Revision, digest: made.digest, problem: "does not compile in time"}
+	}
+	made.problem = problem
+	return made
+}
+
+func withoutTests(modules map[string]string) map[string]string {
+	kept := make(map[string]string, len(modules))
+	for file, text := range modules {
+		if !strings.HasSuffix(file, "_test.rego") {
+			kept[file] = text
+		}
+	}
+	return kept
+}
+
+// Status lists the layers in use, sorted, base first.
+func (e *Engine) Status() []Status {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	var all []Status
+	for id, l := range *e.layers.Load() {
+		s := Status{id, l.revision, l.problem}
+		if l.stuck.Load() > 0 {
+			s.Error = "an evaluation did not stop at its deadline and still runs"
+		}
+		if refused, ok := e.refused[id]; ok && s.Error == "" {
+			s.Error = refused.Error
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b Status) int {
+		if (a.Layer == bus.BaseLayer) != (b.Layer == bus.BaseLayer) {
+			return map[bool]int{true: -1, false: 1}[a.Layer == bus.BaseLayer]
+		}
+		return strings.Compare(string(a.Layer), string(b.Layer))
+	})
+	return all
+}
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func randomID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails
+	return base32Lower.EncodeToString(id[:])
+}

@@ -1,0 +1,212 @@
+package policy
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+const (
+	maxWeight       = 4_000 // see scales
+	elementsAWeight = 64    // scalar elements that weigh as much as one nested value
+	repetition      = 8     // what a comprehension or a partial rule counts for
+)
+
+// scales weighs the values that modules write down, every name replaced by what
+// it stands for.
+//
+// `a1 := [a0, a0]`, `a2 := [a1, a1]` and so on share their parts: thirty such
+// lines cost nothing to build. But comparing two of them visits 2^30 leaves, in
+// OPA's type checker as in its evaluator, and neither can be interrupted there.
+// The weight of a value is about the number of values nested in it.
+//
+// It is an upper bound by name, for values whose size the text decides: of
+// several definitions of a name the heaviest counts. What grows with the input
+// is left to the deadline.
+type scales struct {
+	definitions map[name][]meaning
+	weights     map[name]int
+}
+
+// name is a rule (scope nil) or a variable of a rule.
+type name struct {
+	scope *ast.Rule
+	of    ast.Var
+}
+
+// meaning is a term that a name stands for, seen from a rule.
+type meaning struct {
+	term  *ast.Term
+	scope *ast.Rule
+	times int
+}
+
+// tooHeavy returns the rules of modules whose values weigh over maxWeight.
+func tooHeavy(modules []*ast.Module) []*ast.Rule {
+	s := &scales{definitions: map[name][]meaning{}, weights: map[name]int{}}
+	for _, m := range modules {
+		for _, rule := range m.Rules {
+			s.define(rule)
+		}
+	}
+	var heavy []*ast.Rule
+	for _, m := range modules {
+		for _, rule := range m.Rules {
+			if s.weighRule(rule) > maxWeight {
+				heavy = append(heavy, rule)
+			}
+		}
+	}
+	return heavy
+}
+
+// define notes what the names of a rule stand for.
+func (s *scales) define(rule *ast.Rule) {
+	ast.WalkRules(rule, func(r *ast.Rule) bool { // the rule and its else branches
+		times := 1
+		if k := r.Head.RuleKind(); k == ast.MultiValue || r.Head.Key != nil || len(r.Head.Ref()) > 1 {
+			times = repetition
+		}
+		self := name{nil, ruleName(rule)}
+		for _, t := range []*ast.Term{r.Head.Key, r.Head.Value} {
+			if t != nil {
+				s.definitions[self] = append(s.definitions[self], meaning{t, rule, times})
+			}
+		}
+		return false
+	})
+	stand := func(target, t *ast.Term) {
+		ast.WalkVars(target, func(v ast.Var) bool {
+			key := name{rule, v}
+			s.definitions[key] = append(s.definitions[key], meaning{t, rule, 1})
+			return false
+		})
+	}
+	ast.WalkExprs(rule, func(e *ast.Expr) bool {
+		switch terms := e.Terms.(type) {
+		case []*ast.Term:
+			s.assign(terms, stand)
+		case *ast.SomeDecl:
+			if call, ok := terms.Symbols[0].Value.(ast.Call); ok {
+				for _, target := range call[1 : len(call)-1] {
+					stand(target, call[len(call)-1])
+				}
+			}
+		case *ast.Every:
+			for _, target := range []*ast.Term{terms.Key, terms.Value} {
+				if target != nil {
+					stand(target, terms.Domain)
+				}
+			}
+		}
+		return false
+	})
+}
+
+// assign notes what an assignment, a unification, or a call with its result as
+// last operand gives to variables.
+func (s *scales) assign(terms []*ast.Term, stand func(target, t *ast.Term)) {
+	switch operator := terms[0].String(); {
+	case operator == "assign" && len(terms) == 3:
+		stand(terms[1], terms[2])
+	case operator == "eq" && len(terms) == 3:
+		stand(terms[1], terms[2])
+		stand(terms[2], terms[1])
+	case len(terms) > 2:
+		last := len(terms) - 1
+		if _, ok := terms[last].Value.(ast.Var); ok {
+			stand(terms[last], ast.CallTerm(terms[:last]...))
+		}
+	}
+}
+
+// weighRule is the weight of the heaviest value that rule makes.
+func (s *scales) weighRule(rule *ast.Rule) int {
+	heaviest := s.weighName(name{nil, ruleName(rule)})
+	ast.WalkTerms(rule, func(t *ast.Term) bool {
+		heaviest = max(heaviest, s.weigh(t, rule))
+		return heaviest > maxWeight
+	})
+	return heaviest
+}
+
+func (s *scales) weighName(n name) int {
+	if w, ok := s.weights[n]; ok {
+		return w
+	}
+	s.weights[n] = 1 // what a name that leads back to itself counts for
+	heaviest := 1
+	for _, src := range s.definitions[n] {
+		heaviest = max(heaviest, capped(src.times*s.weigh(src.term, src.scope)))
+	}
+	s.weights[n] = heaviest
+	return heaviest
+}
+
+func (s *scales) weigh(t *ast.Term, scope *ast.Rule) int {
+	switch v := t.Value.(type) {
+	case ast.Var:
+		return s.weighVar(v, scope)
+	case ast.Ref:
+		return s.weighRef(v, scope)
+	case ast.Call:
+		return s.weighCall(v, scope)
+	case *ast.Array:
+		return s.weighParts(v.Foreach, v.Len(), scope)
+	case ast.Set:
+		return s.weighParts(v.Foreach, v.Len(), scope)
+	case ast.Object:
+		both := func(f func(*ast.Term)) { v.Foreach(func(k, v *ast.Term) { f(k); f(v) }) }
+		return s.weighParts(both, v.Len(), scope)
+	case *ast.ArrayComprehension:
+		return capped(repetition * s.weigh(v.Term, scope))
+	case *ast.SetComprehension:
+		return capped(repetition * s.weigh(v.Term, scope))
+	case *ast.ObjectComprehension:
+		return capped(repetition * (s.weigh(v.Key, scope) + s.weigh(v.Value, scope)))
+	}
+	return 0
+}
+
+func (s *scales) weighParts(each func(func(*ast.Term)), n int, scope *ast.Rule) int {
+	sum := 1 + n/elementsAWeight
+	each(func(t *ast.Term) { sum = capped(sum + s.weigh(t, scope)) })
+	return sum
+}
+
+func (s *scales) weighVar(v ast.Var, scope *ast.Rule) int {
+	return max(s.weighName(name{scope, v}), s.weighName(name{nil, v}))
+}
+
+// weighRef takes the heaviest of the names along a reference: a rule may be
+// meant by its bare name or by its path below data.
+func (s *scales) weighRef(ref ast.Ref, scope *ast.Rule) int {
+	heaviest := 1
+	for _, part := range ref {
+		switch v := part.Value.(type) {
+		case ast.Var:
+			heaviest = max(heaviest, s.weighVar(v, scope))
+		case ast.String:
+			heaviest = max(heaviest, s.weighName(name{nil, ast.Var(v)}))
+		default:
+			heaviest = max(heaviest, s.weigh(part, scope))
+		}
+	}
+	return heaviest
+}
+
+// weighCall: a function can put each operand in every place of its result, a
+// built-in at most joins them.
+func (s *scales) weighCall(call ast.Call, scope *ast.Rule) int {
+	operands := 0
+	for _, t := range call[1:] {
+		operands = capped(operands + s.weigh(t, scope))
+	}
+	return capped(max(1, s.weigh(call[0], scope)) * max(1, operands))
+}
+
+func capped(weight int) int { return min(weight, maxWeight+1) }
+
+// ruleName is the first word of a rule's head.
+func ruleName(rule *ast.Rule) ast.Var {
+	v, _ := rule.Head.Ref()[0].Value.(ast.Var)
+	return v
+}
