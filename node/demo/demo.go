@@ -11,12 +11,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
-
-const stepPatience = 40 * time.Second
 
 // Options says how to run the demo.
 type Options struct {
@@ -80,46 +79,37 @@ type Demo struct {
 // story is what the steps share.
 type story struct {
 	Options
-	nodes    []*node
-	oneTime  []oneTime
-	password map[string]string // account → password
-	sessions map[string]*client.Client
+	fleet    *fleet.Fleet
+	sessions map[string]*client.Client // at the first node, by account
 	bearers  map[bus.USCC]string
 	sent     int // events made so far
 	report   Report
 }
 
-type oneTime struct {
-	Account  string `json:"account"`
-	Password string `json:"password"`
-}
-
 // Run tells the story. The nodes run on when it returns, until Close; the report
 // is there after an error too.
 func Run(ctx context.Context, o Options) (*Demo, error) {
-	s := &story{
-		Options: o, nodes: province(), password: map[string]string{},
-		sessions: map[string]*client.Client{}, bearers: map[bus.USCC]string{},
+	nodes, err := fleet.New(o.Program, o.Dir, fleet.Province()...)
+	if err != nil {
+		return nil, err
 	}
+	s := &story{Options: o, fleet: nodes, sessions: map[string]*client.Client{}, bearers: map[bus.USCC]string{}}
 	s.report.Masked = map[bus.ItemID]string{}
 	d := &Demo{story: s}
-	err := s.tell(ctx)
+	err = s.tell(ctx)
 	s.report.OK = err == nil
 	d.Report = s.report
 	return d, err
 }
 
 // Close stops the nodes.
-func (d *Demo) Close() error { return d.story.stopAll() }
+func (d *Demo) Close() error { return d.story.fleet.Stop() }
 
 // Password returns the password that the demo gave an account.
-func (d *Demo) Password(account string) string { return d.story.password[account] }
+func (d *Demo) Password(account string) string { return d.story.fleet.Password(account) }
 
 // tell runs the steps until one fails.
 func (s *story) tell(ctx context.Context) error {
-	if err := s.prepare(); err != nil {
-		return err
-	}
 	for _, step := range s.steps() {
 		begun := time.Now()
 		told, err := step.do(ctx)
@@ -146,35 +136,24 @@ func inChinese(err error) string {
 	return err.Error()
 }
 
-// node returns a node by id.
-func (s *story) node(id bus.NodeID) *node {
-	for _, n := range s.nodes {
-		if n.ID == id {
-			return n
-		}
-	}
-	return s.nodes[0]
-}
-
 // as speaks to the first node as an account.
 func (s *story) as(account string) *client.Client { return s.sessions[account] }
 
-// signIn opens a session at a node.
-func (s *story) signIn(ctx context.Context, n *node, account string) (*client.Client, error) {
-	anonymous, err := n.client("")
-	if err != nil {
-		return nil, err
+// signIn renews the sessions at the first node.
+func (s *story) signIn(ctx context.Context) error {
+	for _, account := range []string{"sysadmin", "secadmin", "auditor"} {
+		session, err := s.fleet.SignIn(ctx, s.fleet.Nodes()[0], account)
+		if err != nil {
+			return err
+		}
+		s.sessions[account] = session
 	}
-	session, err := anonymous.SignIn(ctx, client.SignIn{Account: account, Password: s.password[account]})
-	if err != nil {
-		return nil, err
-	}
-	return n.client(session.Token)
+	return nil
 }
 
 // system speaks to a node as the sample system of a department.
 func (s *story) system(id bus.NodeID, d bus.Department) (*client.Client, error) {
-	return s.node(id).client(s.bearers[d.ID])
+	return s.fleet.Node(id).Client(s.bearers[d.ID])
 }
 
 func (s *story) registration() bus.System { return sample.SystemOf(sample.ShenzhenMarket) }

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/node/evidence"
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -46,77 +46,16 @@ func (s *story) steps() []chapter {
 }
 
 func (s *story) startNodes(ctx context.Context) (told bus.Text, err error) {
-	if err := s.initFirst(ctx); err != nil {
+	if err := s.fleet.Start(ctx); err != nil {
 		return told, err
 	}
-	if err := s.start(s.nodes[0]); err != nil {
-		return told, err
-	}
-	if err := s.firstSignIn(ctx); err != nil {
-		return told, err
-	}
-	for _, n := range s.nodes[1:] {
-		if err := s.join(ctx, n); err != nil {
-			return told, err
-		}
-		if err := s.start(n); err != nil {
-			return told, err
-		}
-	}
-	if err := until(ctx, "every node to take its place", s.inPlace); err != nil {
+	if err := s.signIn(ctx); err != nil {
 		return told, err
 	}
 	return bus.Text{
 		ZH: "1 省 2 市 2 县，3 个表决节点；三员一次性口令已更换",
 		EN: "1 province, 2 cities, 2 counties; 3 voters; the administrators' one-time passwords are replaced",
 	}, nil
-}
-
-// firstSignIn replaces the one-time passwords and keeps a session of each account.
-func (s *story) firstSignIn(ctx context.Context) error {
-	anonymous, err := s.nodes[0].client("")
-	if err != nil {
-		return err
-	}
-	for _, o := range s.oneTime {
-		password := rand.Text()
-		err := until(ctx, "the first node to serve", func(ctx context.Context) error {
-			session, err := anonymous.SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
-			if err != nil {
-				return err
-			}
-			s.password[o.Account] = password
-			s.sessions[o.Account], err = s.nodes[0].client(session.Token)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// inPlace returns nil when voters vote, the others follow, and none lags.
-func (s *story) inPlace(ctx context.Context) error {
-	status, err := s.as("sysadmin").Status(ctx, false)
-	if err != nil {
-		return err
-	}
-	s.report.Nodes = nil
-	for _, m := range status.Members {
-		want := "non-voter"
-		if s.node(m.ID).Voter {
-			want = "voter"
-		}
-		if m.Suffrage != want || !m.Reachable || m.AppliedIndex == 0 {
-			return fmt.Errorf("node %s is %s at index %d", m.ID, m.Suffrage, m.AppliedIndex)
-		}
-		s.report.Nodes = append(s.report.Nodes, Node{m.ID, m.Division, m.Level, m.Suffrage, m.AppliedIndex, m.Leader, m.APIAddress})
-	}
-	if len(s.report.Nodes) != len(s.nodes) {
-		return fmt.Errorf("%d of %d nodes are members", len(s.report.Nodes), len(s.nodes))
-	}
-	return nil
 }
 
 func (s *story) loadSamples(ctx context.Context) (told bus.Text, err error) {
@@ -148,7 +87,7 @@ func (s *story) push(ctx context.Context, layer bus.Layer) (bus.Layer, error) {
 	if err != nil {
 		return put, err
 	}
-	return put, until(ctx, "every node to run the layer", func(ctx context.Context) error { return s.runs(ctx, put) })
+	return put, fleet.Until(ctx, "every node to run the layer", func(ctx context.Context) error { return s.runs(ctx, put) })
 }
 
 // runs returns nil when every node runs a layer's revision.
@@ -306,7 +245,7 @@ func (s *story) receive(ctx context.Context, at bus.NodeID, by bus.Department, i
 		return nil, err
 	}
 	var got []cloudevent.Event
-	err = until(ctx, fmt.Sprintf("%d events", want), func(ctx context.Context) error {
+	err = fleet.Until(ctx, fmt.Sprintf("%d events", want), func(ctx context.Context) error {
 		events, last, err := consumer.Pull(ctx, id, 1000)
 		if err != nil {
 			return err
@@ -448,7 +387,7 @@ func (s *story) revoke(ctx context.Context) (told bus.Text, err error) {
 		return told, err
 	}
 	index := status.AppliedIndex
-	if err := until(ctx, "the revocation to reach every node", func(ctx context.Context) error { return s.applied(ctx, index) }); err != nil {
+	if err := fleet.Until(ctx, "the revocation to reach every node", func(ctx context.Context) error { return s.applied(ctx, index) }); err != nil {
 		return told, err
 	}
 	if err := s.publish(ctx, lateEvents); err != nil {
@@ -461,7 +400,7 @@ func (s *story) revoke(ctx context.Context) (told bus.Text, err error) {
 	if _, err := s.receive(ctx, "guangzhou", sample.GuangzhouHealth, "health-registrations", all); err != nil {
 		return told, err
 	}
-	if err := until(ctx, "the denial to be recorded", s.withheld); err != nil {
+	if err := fleet.Until(ctx, "the denial to be recorded", s.withheld); err != nil {
 		return told, err
 	}
 	consumer, err := s.system("tianhe", sample.TianheServices)
@@ -523,20 +462,19 @@ func (s *story) failover(ctx context.Context) (told bus.Text, err error) {
 	if err != nil {
 		return told, err
 	}
-	victim := s.node(status.Leader)
-	survivor := s.nodes[1]
+	victim, survivor := s.fleet.Node(status.Leader), s.fleet.Node("guangzhou")
 	if victim == survivor {
-		survivor = s.nodes[0]
+		survivor = s.fleet.Node("guangdong")
 	}
-	admin, err := s.signIn(ctx, survivor, "sysadmin")
+	admin, err := s.fleet.SignIn(ctx, survivor, "sysadmin")
 	if err != nil {
 		return told, err
 	}
 	killed := time.Now()
-	if err := victim.kill(); err != nil {
+	if err := victim.Kill(); err != nil {
 		return told, err
 	}
-	err = until(ctx, "a new leader", func(ctx context.Context) error {
+	err = fleet.Until(ctx, "a new leader", func(ctx context.Context) error {
 		_, err := admin.Departments().Put(ctx, bus.Department{ID: sample.USCC("440000", 90), Name: "故障切换后登记的部门（样例）", Division: "440000"})
 		if client.IsCode(err, bus.CodeExists) {
 			return nil // the attempt before was acknowledged too late for us to see
@@ -547,14 +485,14 @@ func (s *story) failover(ctx context.Context) (told bus.Text, err error) {
 		return told, err
 	}
 	s.report.FailoverMillis = time.Since(killed).Milliseconds()
-	if victim.ID != "shenzhen" && victim.ID != "guangzhou" {
+	if victim.ID() != "shenzhen" && victim.ID() != "guangzhou" { // the exchange needs these two
 		if err := s.goesOn(ctx); err != nil {
 			return told, err
 		}
 	}
 	return bus.Text{
-		ZH: fmt.Sprintf("强制终止 %s；%d 毫秒后目录恢复写入，交换照常（%d 条送达）", victim.ID, s.report.FailoverMillis, s.report.DeliveredAfterFailover),
-		EN: fmt.Sprintf("killed %s; the directory took writes again after %d ms, the exchange went on (%d delivered)", victim.ID, s.report.FailoverMillis, s.report.DeliveredAfterFailover),
+		ZH: fmt.Sprintf("强制终止 %s；%d 毫秒后目录恢复写入，交换照常（%d 条送达）", victim.ID(), s.report.FailoverMillis, s.report.DeliveredAfterFailover),
+		EN: fmt.Sprintf("killed %s; the directory took writes again after %d ms, the exchange went on (%d delivered)", victim.ID(), s.report.FailoverMillis, s.report.DeliveredAfterFailover),
 	}, nil
 }
 
@@ -569,26 +507,18 @@ func (s *story) goesOn(ctx context.Context) error {
 }
 
 func (s *story) recover(ctx context.Context) (told bus.Text, err error) {
-	for _, n := range s.nodes {
-		select {
-		case <-n.ended:
-			if err := s.start(n); err != nil {
-				return told, err
-			}
-		default:
+	for _, n := range s.fleet.Nodes() {
+		if err := n.Start(); err != nil {
+			return told, err
 		}
 	}
-	err = until(ctx, "the node to serve again", func(ctx context.Context) error {
-		for account := range s.password {
-			session, err := s.signIn(ctx, s.nodes[0], account)
-			if err != nil {
-				return err
-			}
-			s.sessions[account] = session
-		}
-		return s.inPlace(ctx)
-	})
-	if err != nil {
+	if err := fleet.Until(ctx, "the first node to serve", s.signIn); err != nil {
+		return told, err
+	}
+	if err := s.fleet.WaitPlaces(ctx, s.as("sysadmin")); err != nil {
+		return told, err
+	}
+	if err := s.lookAround(ctx); err != nil {
 		return told, err
 	}
 	if s.report.DeliveredAfterFailover == 0 {
@@ -599,10 +529,23 @@ func (s *story) recover(ctx context.Context) (told bus.Text, err error) {
 	return bus.Text{ZH: "重新加入，目录追平，五个节点全部在线", EN: "it caught up by itself; all five nodes are in place"}, nil
 }
 
+// lookAround takes down the state of the nodes for the report.
+func (s *story) lookAround(ctx context.Context) error {
+	status, err := s.as("sysadmin").Status(ctx, false)
+	if err != nil {
+		return err
+	}
+	s.report.Nodes = nil
+	for _, m := range status.Members {
+		s.report.Nodes = append(s.report.Nodes, Node{m.ID, m.Division, m.Level, m.Suffrage, m.AppliedIndex, m.Leader, m.APIAddress})
+	}
+	return nil
+}
+
 func (s *story) verify(ctx context.Context) (told bus.Text, err error) {
 	s.report.Evidence.Verified = true
-	for _, n := range s.nodes {
-		auditor, err := s.signIn(ctx, n, "auditor")
+	for _, n := range s.fleet.Nodes() {
+		auditor, err := s.fleet.SignIn(ctx, n, "auditor")
 		if err != nil {
 			return told, err
 		}
@@ -614,7 +557,7 @@ func (s *story) verify(ctx context.Context) (told bus.Text, err error) {
 		s.report.Evidence.Leaves += report.Leaves
 		if !report.Verified {
 			s.report.Evidence.Verified = false
-			return told, fmt.Errorf("the evidence of node %s does not verify: %s", n.ID, report.Problem.EN)
+			return told, fmt.Errorf("the evidence of node %s does not verify: %s", n.ID(), report.Problem.EN)
 		}
 	}
 	return bus.Text{

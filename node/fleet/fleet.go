@@ -1,0 +1,172 @@
+// Package fleet runs nodes as processes on this machine, each with a data
+// directory and ports of its own: for the demo, for tests that kill processes,
+// and for benchmarks across processes.
+//
+// It speaks to the nodes as an administrator would: by commands and the API.
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+const patience = 40 * time.Second
+
+// Spec is a node to run.
+type Spec struct {
+	ID       bus.NodeID
+	Division bus.DivisionCode
+	Voter    bool
+}
+
+// Province is five nodes: a province, two cities, a county under each.
+func Province() []Spec {
+	return []Spec{
+		{"guangdong", "440000", true}, {"guangzhou", "440100", true}, {"shenzhen", "440300", true},
+		{"tianhe", "440106", false}, {"nanshan", "440305", false},
+	}
+}
+
+// Fleet is a cluster of processes. The first node founds it.
+type Fleet struct {
+	program  string
+	dir      string
+	nodes    []*Node
+	password map[string]string // account → password
+}
+
+// New makes a fleet that runs program with its data below dir. Nothing runs yet.
+func New(program, dir string, specs ...Spec) (*Fleet, error) {
+	f := &Fleet{program: program, dir: dir, password: map[string]string{}}
+	for _, spec := range specs {
+		n, err := newNode(f, spec)
+		if err != nil {
+			return nil, err
+		}
+		f.nodes = append(f.nodes, n)
+	}
+	return f, nil
+}
+
+// Start makes and starts every node and returns when each has its place in the
+// group. The administrators' one-time passwords are replaced.
+func (f *Fleet) Start(ctx context.Context) error {
+	oneTime, err := f.nodes[0].init(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.nodes[0].Start(); err != nil {
+		return err
+	}
+	if err := f.replacePasswords(ctx, oneTime); err != nil {
+		return err
+	}
+	admin, err := f.SignIn(ctx, f.nodes[0], "sysadmin")
+	if err != nil {
+		return err
+	}
+	for _, n := range f.nodes[1:] {
+		if err := n.join(ctx, admin); err != nil {
+			return err
+		}
+		if err := n.Start(); err != nil {
+			return err
+		}
+	}
+	return f.WaitPlaces(ctx, admin)
+}
+
+// Nodes lists the nodes, the first one first.
+func (f *Fleet) Nodes() []*Node { return f.nodes }
+
+// Node returns a node by id, the first where there is none of that id.
+func (f *Fleet) Node(id bus.NodeID) *Node {
+	for _, n := range f.nodes {
+		if n.Spec.ID == id {
+			return n
+		}
+	}
+	return f.nodes[0]
+}
+
+// Password returns the password that an account has been given.
+func (f *Fleet) Password(account string) string { return f.password[account] }
+
+// SignIn opens a session at a node.
+func (f *Fleet) SignIn(ctx context.Context, n *Node, account string) (*client.Client, error) {
+	anonymous, err := n.Client("")
+	if err != nil {
+		return nil, err
+	}
+	session, err := anonymous.SignIn(ctx, client.SignIn{Account: account, Password: f.password[account]})
+	if err != nil {
+		return nil, err
+	}
+	return anonymous.WithToken(session.Token), nil
+}
+
+func (f *Fleet) replacePasswords(ctx context.Context, oneTime []oneTime) error {
+	anonymous, err := f.nodes[0].Client("")
+	if err != nil {
+		return err
+	}
+	for _, o := range oneTime {
+		password := rand.Text()
+		err := Until(ctx, "the first node to serve", func(ctx context.Context) error {
+			_, err := anonymous.SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		f.password[o.Account] = password
+	}
+	return nil
+}
+
+// WaitPlaces waits until voters vote, the others follow, and all are reachable.
+func (f *Fleet) WaitPlaces(ctx context.Context, admin *client.Client) error {
+	return Until(ctx, "every node to take its place", func(ctx context.Context) error {
+		status, err := admin.Status(ctx, false)
+		if err != nil {
+			return err
+		}
+		if len(status.Members) != len(f.nodes) {
+			return fmt.Errorf("%d of %d nodes are members", len(status.Members), len(f.nodes))
+		}
+		for _, m := range status.Members {
+			want := "non-voter"
+			if f.Node(m.ID).Spec.Voter {
+				want = "voter"
+			}
+			if m.Suffrage != want || !m.Reachable || m.AppliedIndex == 0 {
+				return fmt.Errorf("node %s: %s, reachable %v, index %d", m.ID, m.Suffrage, m.Reachable, m.AppliedIndex)
+			}
+		}
+		return nil
+	})
+}
+
+// Until tries again and again until do succeeds, or fails after 40 seconds.
+func Until(ctx context.Context, what string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := do(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waited for %s: %w", what, err)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+// Node is one node of a fleet.
+type Node struct {
+	Spec Spec
+	Dir  string // data directory
+	Peer string // addresses it listens on
+	API  string
+
+	fleet   *Fleet
+	process *os.Process
+	ended   chan struct{} // closed when the process has ended
+}
+
+type oneTime struct {
+	Account  string `json:"account"`
+	Password string `json:"password"`
+}
+
+func newNode(f *Fleet, spec Spec) (n *Node, err error) {
+	n = &Node{Spec: spec, Dir: filepath.Join(f.dir, string(spec.ID)), fleet: f, ended: make(chan struct{})}
+	close(n.ended)
+	if n.Peer, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	n.API, err = freeAddress()
+	return n, err
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// command runs the program to its end and returns what it printed.
+func (f *Fleet) command(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, f.program, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = strings.NewReader(stdin), &out, &errs, environment()
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("gxbus %s: %w: %s", args[0], err, bytes.TrimSpace(errs.Bytes()))
+	}
+	return out.Bytes(), nil
+}
+
+// environment is ours without GXBUS_*: these nodes are not to be bent by what
+// the user has set for a real one.
+func environment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "GXBUS_") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+func (n *Node) founding(command string) []string {
+	return []string{
+		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division),
+		"--peer-address", n.Peer, "--api-address", n.API, "-o", "json",
+	}
+}
+
+func (n *Node) init(ctx context.Context) (passwords []oneTime, err error) {
+	out, err := n.fleet.command(ctx, "", n.founding("init")...)
+	if err != nil {
+		return nil, err
+	}
+	return passwords, json.Unmarshal(out, &passwords)
+}
+
+func (n *Node) join(ctx context.Context, admin *client.Client) error {
+	token, err := admin.CreateToken(ctx, client.TokenRequest{Node: n.Spec.ID, Division: n.Spec.Division, Voter: n.Spec.Voter})
+	if err != nil {
+		return err
+	}
+	_, err = n.fleet.command(ctx, token.Token, append(n.founding("join"), "--server", n.fleet.nodes[0].API)...)
+	return err
+}
+
+// Start runs the node's process, which logs beside its data directory. It does
+// nothing while the process runs.
+func (n *Node) Start() error {
+	if n.Running() {
+		return nil
+	}
+	log, err := os.OpenFile(n.Dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(n.fleet.program, "serve", "--data-dir", n.Dir, "--peer-listen", n.Peer, "--api-listen", n.API, "--checkpoint-interval", "3s")
+	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.SysProcAttr = log, log, environment(), attributes()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start node %s: %w", n.Spec.ID, err)
+	}
+	ended := make(chan struct{})
+	n.process, n.ended = cmd.Process, ended
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(ended)
+	}()
+	return nil
+}
+
+// Running reports whether the node's process runs.
+func (n *Node) Running() bool {
+	select {
+	case <-n.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// PID is the process id of the node's newest process, 0 before the first.
+func (n *Node) PID() int {
+	if n.process == nil {
+		return 0
+	}
+	return n.process.Pid
+}
+
+// Kill ends the process at once, as the kernel would (SIGKILL), and waits for it.
+func (n *Node) Kill() error {
+	if !n.Running() {
+		return nil
+	}
+	err := n.process.Kill()
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-n.ended
+	return nil
+}
+
+// Stop ends every process in good order, or after ten seconds without.
+func (f *Fleet) Stop() error {
+	var errs []error
+	for _, n := range f.nodes {
+		if !n.Running() {
+			continue
+		}
+		if err := n.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			errs = append(errs, err)
+		}
+	}
+	timer := time.NewTimer(10 * time.Second)
+	defer timer.Stop()
+	for _, n := range f.nodes {
+		select {
+		case <-n.ended:
+		case <-timer.C:
+			for _, late := range f.nodes {
+				errs = append(errs, late.Kill())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CA is the file of the cluster's root certificate.
+func (n *Node) CA() string { return filepath.Join(n.Dir, "ca.crt") }
+
+// Client speaks to the node with a bearer.
+func (n *Node) Client(bearer string) (*client.Client, error) {
+	return client.New(client.Config{Server: n.API, CAFile: n.CA(), Token: bearer})
+}
+
+// System speaks to the node as an agency system.
+func (n *Node) System(credential client.Credential) (*client.Client, error) {
+	return n.Client(credential.Bearer)
+}
+
+// ID is the node's id.
+func (n *Node) ID() bus.NodeID { return n.Spec.ID }
