@@ -29,6 +29,7 @@ type noun[V any] struct {
 
 func typeOf(v any) reflect.Type { return reflect.TypeOf(v) }
 
+// ByID is the path of one entry.
 type ByID struct {
 	ID string `path:"id"`
 }
