@@ -30,7 +30,8 @@ func (c *Client) Publish(ctx context.Context, resource bus.ResourceID, events ..
 	encoded := make([][]byte, len(events))
 	for i, e := range events {
 		var err error
-		if encoded[i], err = json.Marshal(e); err != nil {
+		// Not json.Marshal: it would rewrite the data (compact it, escape < > &).
+		if encoded[i], err = e.MarshalJSON(); err != nil || !json.Valid(encoded[i]) {
 			return nil, bus.E(bus.CodeMalformedEvent, bus.Defect{Field: fmt.Sprintf("events[%d]", i),
 				Problem: bus.Text{ZH: "事件无法编码", EN: "the event cannot be encoded"}}).Because(err)
 		}
