@@ -70,7 +70,7 @@ func (a *app) told(err error) told {
 func (a *app) problem(err error) client.Problem {
 	if p, ok := errors.AsType[*client.Problem](err); ok {
 		problem := *p
-		if text := p.Code.Text().In(a.lang); text != "" {
+		if text := p.Code.Text().In(a.lang); p.Code.Known() {
 			problem.Title = text
 		}
 		return problem

@@ -115,6 +115,12 @@ func (c Code) Text() Text {
 	return codes[CodeInternal].text
 }
 
+// Known reports whether c is a code of this release.
+func (c Code) Known() bool {
+	_, ok := codes[c]
+	return ok
+}
+
 // Defect is one thing wrong with one field of a request.
 type Defect struct {
 	Field   string `json:"field"`             // path in the request, e.g. "items[2].type"
