@@ -55,7 +55,7 @@ func newShell(t *testing.T, routes map[string]http.HandlerFunc) *shell {
 	node.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are meant
 	node.StartTLS()
 	t.Cleanup(node.Close)
-	ca := filepath.Join(t.TempDir(), "ca.pem")
+	ca := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: node.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (a *app) loginCommand() *cobra.Command {
 				"sign-in a new one is needed too (--new-password-file, GXBUS_NEW_PASSWORD or the terminal). The session is\n"+
 				"kept in a file that only you can read, $GXBUS_CREDENTIALS or gxbus/credentials.json in your configuration\n"+
 				"directory; later commands use that node and its CA."),
-		Example: "  gxbus login sysadmin --server 127.0.0.1:7443 --ca ca.pem\n  gxbus login sysadmin --password-file once.txt --new-password-file chosen.txt",
+		Example: "  gxbus login sysadmin --server 127.0.0.1:8440 --ca ca.crt\n  gxbus login sysadmin --password-file once.txt --new-password-file chosen.txt",
 	}
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", a.say("口令 `文件`，\"-\" 为标准输入", "`file` with the password, \"-\" for the standard input"))
 	cmd.Flags().StringVar(&newFile, "new-password-file", "", a.say("新口令 `文件`", "`file` with the new password"))

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gxbus/gxbus/node/mesh"
@@ -12,8 +13,7 @@ import (
 )
 
 const (
-	placePause    = time.Second     // between two looks at this node's own suffrage
-	freshEnough   = 2 * time.Second // age of the replica at which a node may vote
+	placePause    = time.Second // between two looks at this node's own suffrage
 	maxPlacePause = time.Minute
 )
 
@@ -96,8 +96,14 @@ func (s *Server) placed(ctx context.Context) (done bool, err error) {
 			return true, nil
 		}
 	}
-	if age, err := s.directory.Age(); err != nil || age > freshEnough {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	head, err := s.mesh.Status(ctx, s.group.Leader())
+	if err != nil {
 		return false, err
+	}
+	if err := s.directory.Wait(ctx, head.AppliedIndex); err != nil {
+		return false, fmt.Errorf("still behind the leader: %w", err)
 	}
 	return false, s.askLeader(ctx, mesh.Membership{Node: self.ID, Promote: true})
 }

@@ -66,7 +66,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 // clientVariable reports whether GXBUS_key is for the command line's client side.
 func clientVariable(key string) bool {
 	switch key {
-	case "SERVER", "CA", "TOKEN", "LANG", "CREDENTIALS", "OUTPUT", "TIMEOUT", "CONFIG":
+	case "SERVER", "CA", "TOKEN", "LANG", "CREDENTIALS", "PASSWORD", "NEW_PASSWORD":
 		return true
 	}
 	return false

@@ -156,10 +156,11 @@ func (d *Directory) Wait(ctx context.Context, index bus.Revision) error {
 	return d.store.Wait(ctx, index)
 }
 
-// Age is how old the local replica may be: the larger of the time since the
-// leader was last heard and the age of the newest replicated tick, less the
-// tick's own period. The first sees a cut link at once and needs no clock to
-// agree; the second sees a replica that hears the leader but lags behind.
+// Age is how old the local replica may be at most: the larger of the time since
+// the leader was last heard and the age of the newest replicated tick, so up to
+// TickPeriod on a node that is well. The first sees a cut link at once and needs
+// no clock to agree; the second sees a replica that hears the leader but lags
+// behind.
 func (d *Directory) Age() (time.Duration, error) {
 	var tick time.Time
 	err := d.store.View(func(tx *state.Tx) error {
@@ -169,7 +170,7 @@ func (d *Directory) Age() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return max(d.consensus.LastContact(), d.now().Sub(tick)-TickPeriod, 0), nil
+	return max(d.consensus.LastContact(), d.now().Sub(tick), 0), nil
 }
 
 // TickPeriod is how often the leader writes a tick.
