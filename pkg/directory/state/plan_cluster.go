@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
@@ -36,7 +37,18 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 	}
 	node := r.body.Node
 	node.Revision, node.Joined = r.index, r.At
-	return changes, add(Nodes, string(node.ID), node)
+	if err := add(Nodes, string(node.ID), node); err != nil {
+		return nil, err
+	}
+	return append(changes, home(tx, node)...), nil
+}
+
+// home makes a node the one that serves its division, where that has none yet.
+func home(tx *Tx, node bus.Node) []Change {
+	if tx.bytes(homes, string(node.Division)) != nil {
+		return nil
+	}
+	return []Change{{homes, string(node.Division), []byte(node.ID)}}
 }
 
 func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
@@ -99,7 +111,7 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 		return nil, err
 	}
 	used, err := set(Tokens, string(token.ID), token)
-	return append(changes, used...), err
+	return slices.Concat(changes, used, home(tx, node)), err
 }
 
 // taken lists the addresses of a node that are another's: its certificate would

@@ -16,6 +16,7 @@ type Table string
 const (
 	Divisions     Table = "divisions"
 	Nodes         Table = "nodes"
+	homes         Table = "homes" // division → the node that serves it: its first
 	Tokens        Table = "tokens"
 	Departments   Table = "departments"
 	Systems       Table = "systems"
@@ -35,7 +36,7 @@ const (
 )
 
 var tables = []Table{
-	Divisions, Nodes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
+	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
 	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
 }
 
@@ -164,15 +165,9 @@ func (t *Tx) Home(d bus.Department) (home bus.NodeID, ok bool) {
 	if d.Node != "" {
 		return d.Node, true
 	}
-	byDivision := map[bus.DivisionCode]bus.NodeID{}
-	for n := range t.Nodes() {
-		if _, taken := byDivision[n.Division]; !taken {
-			byDivision[n.Division] = n.ID
-		}
-	}
 	for _, code := range t.Chain(d.Division) {
-		if id, ok := byDivision[code]; ok {
-			return id, true
+		if id := t.bytes(homes, string(code)); id != nil {
+			return bus.NodeID(id), true
 		}
 	}
 	return "", false
