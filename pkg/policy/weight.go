@@ -176,18 +176,17 @@ func (s *scales) weighVar(v ast.Var, scope *ast.Rule) int {
 	return max(s.weighName(name{scope, v}), s.weighName(name{nil, v}))
 }
 
-// weighRef takes the heaviest of the names along a reference: a rule may be
-// meant by its bare name or by its path below data.
+// weighRef: a part of a value weighs at most what the value does. Below data
+// any word may be a rule's name.
 func (s *scales) weighRef(ref ast.Ref, scope *ast.Rule) int {
-	heaviest := 1
-	for _, part := range ref {
-		switch v := part.Value.(type) {
-		case ast.Var:
-			heaviest = max(heaviest, s.weighVar(v, scope))
-		case ast.String:
-			heaviest = max(heaviest, s.weighName(name{nil, ast.Var(v)}))
-		default:
-			heaviest = max(heaviest, s.weigh(part, scope))
+	head, _ := ref[0].Value.(ast.Var)
+	heaviest := max(1, s.weigh(ref[0], scope))
+	if !ast.DefaultRootDocument.Value.(ast.Var).Equal(head) {
+		return heaviest
+	}
+	for _, part := range ref[1:] {
+		if word, ok := part.Value.(ast.String); ok {
+			heaviest = max(heaviest, s.weighName(name{nil, ast.Var(word)}))
 		}
 	}
 	return heaviest
