@@ -153,7 +153,13 @@ func (v *vetting) reference(location *ast.Location, ref ast.Ref) {
 		return
 	}
 	for _, own := range v.own {
-		if ref.HasPrefix(own) {
+		if !ref.HasPrefix(own) {
+			continue
+		}
+		if v.isTest && len(ref) == len(own) { // import data.… as layer
+			return
+		}
+		if len(ref) > len(own) && ast.IsScalar(ref[len(own)].Value) { // a rule by its name, not looked up
 			return
 		}
 	}
@@ -167,8 +173,8 @@ func (s *source) vetWeight() []Problem {
 	var problems []Problem
 	for _, rule := range tooHeavy(modules) {
 		problems = append(problems, at(rule.Loc(), ProblemTooHeavy, bus.Text{
-			ZH: "该规则的值由自身层层重复而成，过大；请简化。",
-			EN: "this rule's value repeats its parts until it is too large; simplify it"}))
+			ZH: "该规则的值由自身层层重复而成，过大；请简化，并用 := 而不是 = 赋值。",
+			EN: "this rule's value repeats its parts until it is too large; simplify it, and bind with := rather than ="}))
 	}
 	return problems
 }

@@ -19,12 +19,20 @@ const (
 // The weight of a value is about the number of values nested in it.
 //
 // It is an upper bound by name, for values whose size the text decides: of
-// several definitions of a name the heaviest counts. What grows with the input
+// several definitions of a name the heaviest counts, and where `=` may bind
+// either side to the other, both are taken to be bound, so that a composite on
+// one side seems to grow for ever; `:=` says which side is meant. What grows with the input
 // is left to the deadline.
 type scales struct {
 	definitions map[name][]meaning
 	weights     map[name]int
+	weighed     map[name]bool // in this round
+	changed     bool          // in this round
 }
+
+// rounds is how often names are weighed. One round does unless names lead back
+// to themselves; what still grows after the last is too heavy.
+const rounds = 16
 
 // name is a rule (scope nil) or a variable of a rule.
 type name struct {
@@ -47,10 +55,19 @@ func tooHeavy(modules []*ast.Module) []*ast.Rule {
 			s.define(rule)
 		}
 	}
+	for range rounds {
+		s.weighed, s.changed = map[name]bool{}, false
+		for n := range s.definitions {
+			s.weighName(n)
+		}
+		if !s.changed {
+			break
+		}
+	}
 	var heavy []*ast.Rule
 	for _, m := range modules {
 		for _, rule := range m.Rules {
-			if s.weighRule(rule) > maxWeight {
+			if s.changed || s.weighRule(rule) > maxWeight {
 				heavy = append(heavy, rule)
 			}
 		}
@@ -73,27 +90,21 @@ func (s *scales) define(rule *ast.Rule) {
 		}
 		return false
 	})
-	stand := func(target, t *ast.Term) {
-		ast.WalkVars(target, func(v ast.Var) bool {
-			key := name{rule, v}
-			s.definitions[key] = append(s.definitions[key], meaning{t, rule, 1})
-			return false
-		})
-	}
+	b := &binding{s, rule}
 	ast.WalkExprs(rule, func(e *ast.Expr) bool {
 		switch terms := e.Terms.(type) {
 		case []*ast.Term:
-			s.assign(terms, stand)
+			b.call(terms)
 		case *ast.SomeDecl:
 			if call, ok := terms.Symbols[0].Value.(ast.Call); ok {
 				for _, target := range call[1 : len(call)-1] {
-					stand(target, call[len(call)-1])
+					b.stand(target, call[len(call)-1])
 				}
 			}
 		case *ast.Every:
 			for _, target := range []*ast.Term{terms.Key, terms.Value} {
 				if target != nil {
-					stand(target, terms.Domain)
+					b.stand(target, terms.Domain)
 				}
 			}
 		}
@@ -101,21 +112,57 @@ func (s *scales) define(rule *ast.Rule) {
 	})
 }
 
-// assign notes what an assignment, a unification, or a call with its result as
-// last operand gives to variables.
-func (s *scales) assign(terms []*ast.Term, stand func(target, t *ast.Term)) {
+// binding notes what the variables of a rule stand for.
+type binding struct {
+	*scales
+	rule *ast.Rule
+}
+
+// call reads an assignment, a unification, or a call whose last operand is its
+// result.
+func (b *binding) call(terms []*ast.Term) {
+	last := len(terms) - 1
 	switch operator := terms[0].String(); {
-	case operator == "assign" && len(terms) == 3:
-		stand(terms[1], terms[2])
-	case operator == "eq" && len(terms) == 3:
-		stand(terms[1], terms[2])
-		stand(terms[2], terms[1])
-	case len(terms) > 2:
-		last := len(terms) - 1
+	case operator == "assign" && last == 2:
+		b.pair(terms[1], terms[2], b.stand)
+	case operator == "eq" && last == 2:
+		b.pair(terms[1], terms[2], func(x, y *ast.Term) {
+			b.stand(x, y)
+			b.stand(y, x)
+		})
+	case last > 1:
 		if _, ok := terms[last].Value.(ast.Var); ok {
-			stand(terms[last], ast.CallTerm(terms[:last]...))
+			b.stand(terms[last], ast.CallTerm(terms[:last]...))
 		}
 	}
+}
+
+// pair calls each with x and y, or with their elements where both are arrays of
+// one length.
+func (b *binding) pair(x, y *ast.Term, each func(x, y *ast.Term)) {
+	left, leftIsArray := x.Value.(*ast.Array)
+	right, rightIsArray := y.Value.(*ast.Array)
+	if !leftIsArray || !rightIsArray || left.Len() != right.Len() {
+		each(x, y)
+		return
+	}
+	for i := range left.Len() {
+		b.pair(left.Elem(i), right.Elem(i), each)
+	}
+}
+
+// stand lets every variable that target binds stand for t.
+func (b *binding) stand(target, t *ast.Term) {
+	ast.WalkTerms(target, func(part *ast.Term) bool {
+		switch v := part.Value.(type) {
+		case ast.Var:
+			key := name{b.rule, v}
+			b.definitions[key] = append(b.definitions[key], meaning{t, b.rule, 1})
+		case ast.Ref, ast.Call: // looked up or computed, not bound
+			return true
+		}
+		return false
+	})
 }
 
 // weighRule is the weight of the heaviest value that rule makes.
@@ -129,15 +176,18 @@ func (s *scales) weighRule(rule *ast.Rule) int {
 }
 
 func (s *scales) weighName(n name) int {
-	if w, ok := s.weights[n]; ok {
-		return w
+	if s.weighed[n] {
+		return max(1, s.weights[n])
 	}
-	s.weights[n] = 1 // what a name that leads back to itself counts for
+	s.weighed[n] = true
 	heaviest := 1
-	for _, src := range s.definitions[n] {
-		heaviest = max(heaviest, capped(src.times*s.weigh(src.term, src.scope)))
+	for _, m := range s.definitions[n] {
+		heaviest = max(heaviest, capped(m.times*s.weigh(m.term, m.scope)))
 	}
-	s.weights[n] = heaviest
+	if heaviest > s.weights[n] {
+		s.weights[n] = heaviest
+		s.changed = s.changed || len(s.definitions[n]) > 0
+	}
 	return heaviest
 }
 
@@ -176,18 +226,17 @@ func (s *scales) weighVar(v ast.Var, scope *ast.Rule) int {
 	return max(s.weighName(name{scope, v}), s.weighName(name{nil, v}))
 }
 
-// weighRef takes the heaviest of the names along a reference: a rule may be
-// meant by its bare name or by its path below data.
+// weighRef: a part of a value weighs at most what the value does. Below data
+// any word may be a rule's name.
 func (s *scales) weighRef(ref ast.Ref, scope *ast.Rule) int {
-	heaviest := 1
-	for _, part := range ref {
-		switch v := part.Value.(type) {
-		case ast.Var:
-			heaviest = max(heaviest, s.weighVar(v, scope))
-		case ast.String:
-			heaviest = max(heaviest, s.weighName(name{nil, ast.Var(v)}))
-		default:
-			heaviest = max(heaviest, s.weigh(part, scope))
+	head, _ := ref[0].Value.(ast.Var)
+	heaviest := max(1, s.weigh(ref[0], scope))
+	if !ast.DefaultRootDocument.Value.(ast.Var).Equal(head) {
+		return heaviest
+	}
+	for _, part := range ref[1:] {
+		if word, ok := part.Value.(ast.String); ok {
+			heaviest = max(heaviest, s.weighName(name{nil, ast.Var(word)}))
 		}
 	}
 	return heaviest

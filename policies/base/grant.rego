@@ -6,18 +6,6 @@ lease_seconds := 300
 
 conditional if input.resource.sharing.type == "conditional"
 
-# An item's own sharing type wins over its resource's.
-item_sharing(item) := object.get(item, "sharing", input.resource.sharing.type)
-
-conditional_items contains item.id if {
-	some item in input.resource.items
-	item_sharing(item) == "conditional"
-}
-
-requested_items := {id | some id in input.items}
-
-granted_items contains id if some id in input.grant.items
-
 needs_grant if {
 	across_departments
 	conditional
@@ -26,8 +14,7 @@ needs_grant if {
 # A conditional item of an unconditional resource, asked for by name.
 needs_grant if {
 	across_departments
-	some id in requested_items
-	id in conditional_items
+	count(requested_items & conditional_items) > 0
 }
 
 # Whoever presents a grant for conditional items relies on it.
@@ -164,10 +151,7 @@ deny contains {
 } if {
 	needs_grant
 	input.grant
-	some id in requested_items
-	not id in granted_items
-	not id in free_items
-	not id in withheld_items
+	count(requested_items - ((granted_items | free_items) | withheld_items)) > 0
 }
 
 deny contains {

@@ -1,48 +1,47 @@
 # What passes, and what it looks like when it does.
+# Items are handled as sets of ids: an item that is odd in some way is missing
+# from the set that would let it through. Sets are also several times faster
+# than a function called for each item.
 package gxbus.base
 
-items contains item.id if {
-	some item in input.resource.items
-	asked_for(item)
-	may_pass(item)
-}
+default items := set()
+
+items := asked if input.action == "publish"
+
+items := asked if same_department
+
+items := asked & (free_items | (granted_items - withheld_items)) if across_departments
 
 # Nothing listed means everything that is allowed.
-asked_for(_) if count(requested_items) == 0
+asked := all_items if count(requested_items) == 0
 
-asked_for(item) if item.id in requested_items
+asked := requested_items & all_items if count(requested_items) > 0
 
-may_pass(_) if input.action == "publish"
+requested_items := {id | some id in input.items}
 
-may_pass(_) if same_department
+all_items := {item.id | some item in input.resource.items}
 
-may_pass(item) if {
-	across_departments
-	item.id in free_items
-}
+granted_items := {id | some id in input.grant.items}
 
-may_pass(item) if {
-	across_departments
-	item.id in granted_items
-	not withheld(item)
-}
-
-# Unconditional items of an unconditional resource need no grant.
-free_items contains item.id if {
-	input.resource.sharing.type == "unconditional"
+# An item's own sharing type wins over its resource's.
+conditional_items := {item.id |
 	some item in input.resource.items
-	item_sharing(item) == "unconditional"
+	object.get(item, "sharing", input.resource.sharing.type) == "conditional"
+}
+
+unconditional_items := {item.id |
+	some item in input.resource.items
+	object.get(item, "sharing", input.resource.sharing.type) == "unconditional"
 }
 
 # Items that are never shared, whatever a grant says.
-withheld_items contains item.id if {
-	some item in input.resource.items
-	withheld(item)
+withheld_items := all_items - (conditional_items | unconditional_items)
+
+# Unconditional items of an unconditional resource need no grant.
+free_items contains id if {
+	input.resource.sharing.type == "unconditional"
+	some id in unconditional_items
 }
-
-withheld(item) if not shareable(item)
-
-shareable(item) if item_sharing(item) in {"unconditional", "conditional"}
 
 # What an item of this meaning keeps when it leaves its department.
 default_masks := {
@@ -56,26 +55,36 @@ default_masks := {
 masks[item.id] := mask if {
 	across_departments
 	some item in input.resource.items
-	mask := item_mask(item)
+	item.id in lower_items
+	mask := default_masks[item.semantic]
 }
 
-# Grade 4 never leaves its department.
-item_mask(item) := {"method": "drop"} if not may_leave(item)
-
-item_mask(item) := default_masks[item.semantic] if may_leave(item)
-
-may_leave(item) if item.grade in {1, 2, 3}
+# Grade 4 never leaves its department, nor does what has no grade.
+masks[id] := {"method": "drop"} if some id in dropped_items
 
 # Grade 3 without a masking rule passes only where a grant names it.
-item_mask(item) := {"method": "null"} if {
-	item.grade == 3
-	not has_default_mask(item)
-	not granted(item)
+masks[id] := {"method": "null"} if {
+	across_departments
+	some id in (unmasked_grade_3 - granted_items)
 }
 
-has_default_mask(item) if default_masks[item.semantic]
+lower_items := {item.id |
+	some item in input.resource.items
+	item.grade in {1, 2, 3}
+}
 
-granted(item) if item.id in granted_items
+dropped_items contains id if {
+	across_departments
+	some id in (all_items - lower_items)
+}
+
+unmasked_grade_3 := {item.id |
+	some item in input.resource.items
+	item.grade == 3
+} - {item.id |
+	some item in input.resource.items
+	default_masks[item.semantic]
+}
 
 deny contains {
 	"code": "items-unknown",
@@ -83,9 +92,7 @@ deny contains {
 	"en": "Items were asked for that the resource does not have; check the item ids against the directory.",
 } if {
 	exchange
-	known := {item.id | some item in input.resource.items}
-	some id in requested_items
-	not id in known
+	count(requested_items - all_items) > 0
 }
 
 deny contains {
@@ -94,8 +101,5 @@ deny contains {
 	"en": "Sharing attributes and grant leave no item to hand out; ask for other items or apply for a grant.",
 } if {
 	exchange
-	passing := {id | some id in items; not dropped(id)}
-	count(passing) == 0
+	count(items - dropped_items) == 0
 }
-
-dropped(id) if masks[id].method == "drop"

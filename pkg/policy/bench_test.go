@@ -1,0 +1,91 @@
+package policy_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// BenchmarkDecide measures a decision; ratio is to OPA alone, evaluating the
+// same modules with a query prepared once and an input parsed once.
+func BenchmarkDecide(b *testing.B) {
+	samples, err := policy.Samples()
+	if err != nil {
+		b.Fatal(err)
+	}
+	four := append(samples, layerOf(b, "division/440300", 1, deny("x", `input.purpose == "nothing"`)),
+		layerOf(b, "division/440106", 1, deny("x", `input.purpose == "nothing"`)))
+	for _, layers := range [][]bus.Layer{nil, samples, four} {
+		name := "base"
+		if len(layers) > 0 {
+			name = fmt.Sprintf("base+%d", len(layers))
+		}
+		b.Run(name, func(b *testing.B) {
+			e, in := newEngine(b, layers...), forward()
+			bare := bareOPA(b, layers, in)
+			if d := e.Decide(b.Context(), in); !d.Allow {
+				b.Fatalf("denied for %q", codes(d))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Decide(b.Context(), in)
+			}
+			mine := b.Elapsed() / time.Duration(b.N)
+			b.StopTimer()
+			start := time.Now()
+			for range b.N {
+				bare()
+			}
+			b.ReportMetric(float64(mine)/float64(time.Since(start)/time.Duration(b.N)), "ratio")
+		})
+	}
+}
+
+func bareOPA(b *testing.B, layers []bus.Layer, in policy.Input) func() {
+	base, err := policy.Base()
+	if err != nil {
+		b.Fatal(err)
+	}
+	input, err := ast.InterfaceToValue(in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var queries []rego.PreparedEvalQuery
+	for _, l := range append([]bus.Layer{base}, layers...) {
+		pkg, _ := policy.LayerPackage(l.ID)
+		options := []func(*rego.Rego){rego.Query("data." + pkg)}
+		for file, text := range l.Modules {
+			if len(file) < 10 || file[len(file)-10:] != "_test.rego" {
+				options = append(options, rego.Module(file, text))
+			}
+		}
+		q, err := rego.New(options...).PrepareForEval(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		queries = append(queries, q)
+	}
+	return func() {
+		for _, q := range queries {
+			if _, err := q.Eval(b.Context(), rego.EvalParsedInput(input)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// BenchmarkLoad measures one layer's way from text to use.
+func BenchmarkLoad(b *testing.B) {
+	e := newEngine(b)
+	revision := bus.Revision(0)
+	for b.Loop() {
+		revision++
+		e.Load([]bus.Layer{layerOf(b, city, revision, deny("x", `input.purpose == "nothing"`))})
+	}
+}

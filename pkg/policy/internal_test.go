@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/types"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// What no rule for layers foresees: an evaluation that heeds no cancelling.
+func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
+	e, err := New(Options{Deadline: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered, release := make(chan struct{}, 9), make(chan struct{})
+	hanging := hangingLayer(t, entered, release)
+	e.layers.Store(&layerSet{bus.BaseLayer: (*e.layers.Load())[bus.BaseLayer], hanging.id: hanging})
+	in := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 3)
+
+	wantCode := func(code string) {
+		t.Helper()
+		d := e.Decide(t.Context(), in)
+		if d.Allow || len(d.Reasons) != 1 || d.Reasons[0].Layer != hanging.id || d.Reasons[0].Code != code {
+			t.Fatalf("decision = allow %v, reasons %v; want %s of %s", d.Allow, d.Reasons, code, hanging.id)
+		}
+	}
+	wantCode(CodeTimeout)
+	<-entered
+	wantCode(CodeLayerUnavailable)
+	if len(entered) != 0 {
+		t.Fatal("a hanging layer was asked again")
+	}
+	if s := e.Status(); s[1].Error == "" {
+		t.Errorf("status = %+v, want the hanging layer reported", s)
+	}
+	close(release)
+	for hanging.stuck.Load() > 0 { // the abandoned round ends by itself
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the layer stays stuck")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if d := e.Decide(t.Context(), in); !d.Allow {
+		t.Errorf("denied for %v after the layer stopped hanging", d.Reasons)
+	}
+}
+
+// hangingLayer says when it is evaluated, and hangs until released.
+func hangingLayer(t *testing.T, entered chan<- struct{}, release <-chan struct{}) *layer {
+	l := &layer{id: "division/440100", revision: 1}
+	var err error
+	l.query, err = rego.New(
+		rego.Query(question),
+		rego.ParsedImports([]*ast.Import{{Path: ast.NewTerm(ast.MustParseRef("data.x")), Alias: "layer"}}),
+		rego.Module("x.rego", "package x\nmasks := {} if hang(1)"),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+		rego.Function1(&rego.Function{Name: "hang", Decl: types.NewFunction(types.Args(types.N), types.B)},
+			func(rego.BuiltinContext, *ast.Term) (*ast.Term, error) {
+				entered <- struct{}{}
+				<-release
+				return ast.BooleanTerm(true), nil
+			}),
+	).PrepareForEval(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestAPanicDenies(t *testing.T) {
+	l := &layer{id: bus.BaseLayer} // a query that was never prepared panics
+	if v := l.ask(t.Context(), ast.NewObject(), nil); v.Allow || len(v.Reasons) != 1 || v.Reasons[0].Code != CodeError {
+		t.Errorf("verdict = %+v, want policy-error", v)
+	}
+}
+
+func TestTheInputDocumentIsWhatJSONSays(t *testing.T) {
+	full := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 9)
+	full.Items = []bus.ItemID{"item_1"}
+	full.Resource.Items[2].Sharing = bus.NotShared
+	full.Event = Event{"id": "e-1", "source": "/systems/x"}
+	full.Directory = DirectoryState{Index: 1<<63 + 1, AgeSeconds: -1}
+	full.Grant.Revoked = true
+	for name, in := range map[string]Input{"full": full, "bare": {}, "ungranted": without(full)} {
+		want, err := ast.InterfaceToValue(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := valueOf(in)
+		if err != nil || got.Compare(want) != 0 {
+			t.Errorf("%s: document = %v, error %v, want %v", name, got, err, want)
+		}
+	}
+}
+
+func TestAnAllowMustBeABoolean(t *testing.T) {
+	for text, code := range map[string]string{
+		`{"allow": [true], "deny": [], "items": [], "masks": []}`:  "",
+		`{"allow": [], "deny": [], "items": [], "masks": []}`:      CodeUndefined,
+		`{"allow": ["yes"], "deny": [], "items": [], "masks": []}`: CodeResultInvalid,
+		`{}`: CodeUndefined,
+	} {
+		v := bus.Verdict{Layer: bus.BaseLayer}
+		if got := decode(ast.MustParseTerm(text).Value.(ast.Object), &v); got != code || v.Allow != (code == "") {
+			t.Errorf("%s: code %q, allow %v; want %q", text, got, v.Allow, code)
+		}
+	}
+	v := bus.Verdict{Layer: "division/440100"}
+	if got := decode(ast.MustParseTerm(`{"allow": [true]}`).Value.(ast.Object), &v); got != CodeResultInvalid {
+		t.Errorf("a granting layer: code %q, want %q", got, CodeResultInvalid)
+	}
+}
+
+// A built-in that a newer OPA no longer has, or has under another name, must not
+// silently leave the list.
+func TestEveryListedBuiltinExists(t *testing.T) {
+	l := newLanguage()
+	for _, name := range Builtins() {
+		if !l.layers.names[name] {
+			t.Errorf("%s is listed and not known to OPA", name)
+		}
+		if b := ast.BuiltinMap[name]; b != nil && (b.Nondeterministic || b.IsDeprecated()) {
+			t.Errorf("%s is listed and not deterministic, or deprecated", name)
+		}
+	}
+}

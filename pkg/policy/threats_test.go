@@ -1,0 +1,219 @@
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+func TestS32NothingReachesOutOfThePolicy(t *testing.T) {
+	e := newEngine(t)
+	for _, call := range []string{
+		`http.send({"method": "get", "url": "http://127.0.0.1"})`, `net.lookup_ip_addr("localhost")`, `net.cidr_expand("10.0.0.0/8")`,
+		`opa.runtime()`, `time.now_ns()`, `rand.intn("a", 9)`, `uuid.rfc4122("a")`, `trace("a")`, `rego.parse_module("a", "package a")`,
+		`io.jwt.decode("a")`, `crypto.x509.parse_certificates("a")`, `providers.aws.sign_req({}, {}, 1)`, `walk(input)`, `json.marshal(input)`,
+	} {
+		t.Run(call, func(t *testing.T) {
+			rules := deny("x", "y := "+call+"; y")
+			wantRefused(t, checked(t, e, rules), policy.ProblemBuiltin)
+			// What slipped past a check does not load either.
+			wantDenied(t, newEngine(t, layerOf(t, city, 1, rules)).Decide(t.Context(), forward()), "division/440100 layer-unavailable")
+		})
+	}
+	for _, replaced := range []string{"input", "input.purpose", "data.gxbus.division.d440100.a", "time.parse_rfc3339_ns", "count"} {
+		t.Run("with "+replaced, func(t *testing.T) {
+			wantRefused(t, checked(t, e, "a := 1\n"+deny("x", "a == 2 with "+replaced+" as a")), policy.ProblemWith)
+		})
+	}
+	l := layerOf(t, city, 1, deny("x", "count(input.items) == 9"))
+	l.Modules["a_test.rego"] = strings.Replace(passing, "with input as", "with count as", 1)
+	wantRefused(t, e.Check(t.Context(), l), policy.ProblemWith)
+}
+
+// doubled writes n lines that each use the line before twice.
+func doubled(n int, first, line string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "a0 := %s\n", first)
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "a%d := %s\n", i, strings.ReplaceAll(line, "@", fmt.Sprintf("a%d", i-1)))
+	}
+	return b.String()
+}
+
+func TestS33CostBombsAreRefused(t *testing.T) {
+	e, err := policy.New(policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n" +
+		deny("x", "some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0")
+	loop := func(body string) string {
+		return "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]\n" + deny("x", "ys := [1 | some a in xs; some b in xs; some c in xs; a*b*c > 0]; "+body)
+	}
+	for name, test := range map[string]struct{ rules, code string }{
+		"range":             {deny("x", "count(numbers.range(1, 1000000000)) == 1"), policy.ProblemBuiltin},
+		"shift":             {deny("x", "bits.lsh(1, 40000000) == 1"), policy.ProblemBuiltin},
+		"replace":           {deny("x", `replace(input.a, "a", input.a) == "b"`), policy.ProblemBuiltin},
+		"join":              {join, policy.ProblemTooSlow},
+		"nested arrays":     {doubled(40, "1", "[@, @]") + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
+		"nested objects":    {doubled(40, "1", `{"l": @, "r": @}`) + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
+		"nested locals":     {deny("x", strings.ReplaceAll(doubled(40, "input.a", "[@, @]"), "\n", "; ")+"a40 == 1"), policy.ProblemTooHeavy},
+		"nested functions":  {"f(x) := [x, x]\n" + deny("x", strings.Repeat("f(", 40)+"1"+strings.Repeat(")", 40)+" == 1"), policy.ProblemTooHeavy},
+		"nested lists":      {doubled(20, "1", `[@ | some _ in [1, 2, 3]]`) + deny("x", "a20 == 1"), policy.ProblemTooHeavy},
+		"unified parts":     {deny("x", "p0 := input.a; "+unified(40)+"p40 == 1"), policy.ProblemTooHeavy},
+		"taken apart":       {deny("x", "q0 := [[input.a, input.a], 0]; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
+		"through input":     {deny("x", "[q0, 0] = input.a; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
+		"doubled text":      {doubled(40, `"aaaaaaaaaa"`, `concat("", [@, @])`) + deny("x", `a40 == "b"`), policy.ProblemTooHeavy},
+		"doubled arrays":    {doubled(40, "[1, 2]", `array.concat(@, @)`) + deny("x", `a40 == 1`), policy.ProblemTooHeavy},
+		"squared numbers":   {doubled(8, "99999999999", "@ * @") + deny("x", "a8 == 1"), policy.ProblemResult},
+		"wide format":       {deny("x", `sprintf("%1000000d", [1]) == ""`), policy.ProblemResult},
+		"wide by operand":   {deny("x", `sprintf("%*d", [1000000, 1]) == ""`), policy.ProblemResult},
+		"long text":         {loop(`concat("", ["0123456789abcdef" | some y in ys]) == "b"`), policy.ProblemResult},
+		"long regex":        {deny("x", `regex.match("(a{50}){20}(a{50}){20}b", input.purpose)`), policy.ProblemResult},
+		"number of a text":  {deny("x", `to_number("1e999999999") > 1`), policy.ProblemResult},
+		"number as written": {deny("x", `1e999999999 > input.a`), policy.ProblemParse},
+		"deep nesting":      {deny("x", "input.a == "+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)), policy.ProblemTooHeavy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			r := checked(t, e, test.rules)
+			if r.OK || len(r.Problems) == 0 || r.Problems[0].Code != test.code {
+				t.Errorf("report = ok %v, problems %.300v; want %s", r.OK, r.Problems, test.code)
+			}
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("the check took %v", took)
+			}
+		})
+	}
+}
+
+func takenApart(n int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "[p%d, r%d] := q%d; q%d := [[p%d, p%d], r%d]; ", i, i, i-1, i, i, i, i)
+	}
+	return b.String()
+}
+
+func unified(n int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "[p%d, 1] = [[p%d, p%d], 1]; ", i, i-1, i-1)
+	}
+	return b.String()
+}
+
+func TestS33ABombIsDeniedByTheDeadlineAndOthersGoOn(t *testing.T) {
+	e, err := policy.New(policy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Load([]bus.Layer{layerOf(t, city, 1, "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n"+
+		deny("x", "some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0"))})
+	start := time.Now()
+	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 policy-timeout")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("denied after %v, want about the deadline of 50ms", took)
+	}
+	patientEngine := newEngine(t)
+	elsewhere := with(func(in *policy.Input) { in.Consumer = in.Provider })
+	if d := patientEngine.Decide(t.Context(), elsewhere); !d.Allow {
+		t.Errorf("a request the bomb does not apply to is denied for %q", codes(d))
+	}
+}
+
+func TestS34NoAnswerIsNo(t *testing.T) {
+	for name, test := range map[string]struct {
+		rules string
+		code  string
+	}{
+		"does not parse":       {"deny contains", policy.CodeLayerUnavailable},
+		"does not compile":     {deny("x", "nothing(1)"), policy.CodeLayerUnavailable},
+		"defines nothing":      {"", policy.CodeLayerUnavailable},
+		"grants":               {"allow := true", policy.CodeLayerUnavailable},
+		"fails":                {deny("x", `to_number(input.purpose) == 1`), policy.CodeError},
+		"fails within not":     {"odd if to_number(input.purpose) == 1\n" + deny("x", `input.never; 1 == 1`) + "items contains \"name\" if not odd", policy.CodeError},
+		"contradicts itself":   {"items := [\"name\"] if input.version == 1\nitems := [] if input.version == 1", policy.CodeError},
+		"answers another type": {`items := 7`, policy.CodeResultInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantDenied(t, newEngine(t, layerOf(t, city, 1, test.rules)).Decide(t.Context(), forward()), string(city)+" "+test.code)
+		})
+	}
+	wantDenied(t, newEngine(t, bus.Layer{ID: city, Revision: 1}).Decide(t.Context(), forward()), "division/440100 layer-unavailable")
+	wantDenied(t, newEngine(t).Decide(t.Context(), policy.Input{}), "base input-unsupported")
+}
+
+func TestS35RevisionsOnlyGrow(t *testing.T) {
+	e := newEngine(t, layerOf(t, city, 5, deny("five", "true")))
+	e.Load([]bus.Layer{layerOf(t, city, 4, deny("four", "true"))})
+	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 five")
+	if s := statusOf(e, city); s.Revision != 5 || s.Error == "" {
+		t.Errorf("status = %+v, want revision 5 in use and the older one reported", s)
+	}
+	e.Load(nil)
+	if d := e.Decide(t.Context(), forward()); !d.Allow {
+		t.Errorf("an unloaded layer still denies: %q", codes(d))
+	}
+	e.Load([]bus.Layer{layerOf(t, city, 4, "masks := {}")})
+	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 layer-unavailable")
+	e.Load([]bus.Layer{layerOf(t, city, 6, "masks := {}")})
+	if d := e.Decide(t.Context(), forward()); !d.Allow || d.Layers[city] != 6 {
+		t.Errorf("decision = %+v, want allowed under revision 6", d)
+	}
+	e.Load([]bus.Layer{layerOf(t, city, 6, "items := []")})
+	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 layer-unavailable")
+	if s := statusOf(e, city); s.Error == "" {
+		t.Error("another text under the same revision is not reported")
+	}
+}
+
+func TestS35NobodyReplacesTheBasePolicy(t *testing.T) {
+	e := newEngine(t, bus.Layer{ID: bus.BaseLayer, Revision: 99, Modules: map[string]string{"a.rego": "package gxbus.base\nallow := true"}})
+	in := with(func(in *policy.Input) { in.Grant = nil })
+	wantDenied(t, e.Decide(t.Context(), in), "base grant-missing", "base no-items-left")
+	if s := statusOf(e, bus.BaseLayer); s.Revision != 0 || s.Error == "" {
+		t.Errorf("status = %+v, want the attempt reported", s)
+	}
+}
+
+func TestS35AForeignPackageDoesNotLoad(t *testing.T) {
+	l := layerOf(t, "division/440300", 1, deny("x", "true"))
+	l.ID = city
+	wantDenied(t, newEngine(t, l).Decide(t.Context(), forward()), "division/440100 layer-unavailable")
+}
+
+func TestS36AnIDIsNeverQueryText(t *testing.T) {
+	for _, id := range []bus.LayerID{
+		"", "division", "division/", "division/4401", "division/44010a", "division/440100/x", "division/440100 ", "Division/440100",
+		"division/440100.deny; data.x", "division/440100\n", "department/114400000069401675", "department/", "department/x] = y; input[", "base/x", "town/440100",
+		"division/../base", "division/４４０１００",
+	} {
+		if pkg, ok := policy.LayerPackage(id); ok {
+			t.Errorf("%q is taken for a layer id of package %s", id, pkg)
+		}
+		wantRefused(t, newEngine(t).Check(t.Context(), bus.Layer{ID: id, Modules: map[string]string{"a.rego": "package a"}}), policy.ProblemLayerID)
+	}
+	// Such an id in a request selects no layer, and one in the directory denies
+	// exactly the request that names it.
+	odd := bus.DivisionCode(`440100"] = x; data["`)
+	e := newEngine(t, bus.Layer{ID: bus.DivisionLayer(odd), Revision: 1, Modules: map[string]string{"a.rego": "package a"}})
+	if d := e.Decide(t.Context(), forward()); !d.Allow {
+		t.Errorf("an unrelated request is denied for %q", codes(d))
+	}
+	in := with(func(in *policy.Input) { in.Consumer.Divisions = append(in.Consumer.Divisions, odd) })
+	wantDenied(t, e.Decide(t.Context(), in), string(bus.DivisionLayer(odd))+" layer-unavailable")
+}
+
+func statusOf(e *policy.Engine, id bus.LayerID) policy.Status {
+	for _, s := range e.Status() {
+		if s.Layer == id {
+			return s
+		}
+	}
+	return policy.Status{}
+}
