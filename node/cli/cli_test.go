@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,7 +52,7 @@ func newShell(t *testing.T, routes map[string]http.HandlerFunc) *shell {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		route(w, r)
 	}))
-	node.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are meant
+	node.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // refused handshakes are meant
 	node.StartTLS()
 	t.Cleanup(node.Close)
 	ca := filepath.Join(t.TempDir(), "ca.crt")

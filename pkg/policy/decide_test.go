@@ -53,13 +53,13 @@ func TestBaseAllows(t *testing.T) {
 		masks  map[bus.ItemID]bus.Mask
 	}{
 		"granted, masked": {func(*policy.Input) {}, []bus.ItemID{"name", "id_number", "registered_address"},
-			map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}, "registered_address": {Method: bus.MaskCounty}}},
+			map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}, "registered_address": {Method: bus.MaskNull}}},
 		"as asked, each once, in order": {func(in *policy.Input) { in.Items = []bus.ItemID{"id_number", "name", "id_number"} },
 			[]bus.ItemID{"id_number", "name"}, map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}}},
 		"only what is granted": {func(in *policy.Input) { in.Grant.Items = []bus.ItemID{"name"} }, []bus.ItemID{"name"}, nil},
 		"unconditional": {func(in *policy.Input) {
 			in.Grant, in.Resource.Sharing.Type, in.Resource.Items[1].Sharing = nil, bus.Unconditional, bus.NotShared
-		}, []bus.ItemID{"name", "registered_address"}, map[bus.ItemID]bus.Mask{"registered_address": {Method: bus.MaskCounty}}},
+		}, []bus.ItemID{"name", "registered_address"}, map[bus.ItemID]bus.Mask{"registered_address": {Method: bus.MaskNull}}},
 		"same department": {func(in *policy.Input) { in.Grant, in.Consumer = nil, in.Provider },
 			[]bus.ItemID{"name", "id_number", "registered_address"}, nil},
 		"publish": {func(in *policy.Input) {
@@ -121,9 +121,9 @@ func TestLayersOnlyNarrow(t *testing.T) {
 		layerOf(t, "division/440000", 1, `masks := {"name": {"method": "keep", "head": 1}, "registered_address": {"method": "keep", "head": 50}}`))
 	d := e.Decide(t.Context(), forward())
 	wantItems(t, d, "name", "registered_address")
-	want := map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskNull}, "registered_address": {Method: bus.MaskCounty}}
+	want := map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskNull}, "registered_address": {Method: bus.MaskNull}}
 	if !maps.Equal(d.Obligations.Masks, want) {
-		t.Errorf("masks = %v, want %v: the stricter of two holds", d.Obligations.Masks, want)
+		t.Errorf("masks = %v, want %v: the stricter of two holds; of two that hide different parts, neither part is left", d.Obligations.Masks, want)
 	}
 	in := with(func(in *policy.Input) { in.Grant = nil })
 	wantDenied(t, e.Decide(t.Context(), in), "base grant-missing", "base no-items-left")
