@@ -53,13 +53,13 @@ func TestBaseAllows(t *testing.T) {
 		masks  map[bus.ItemID]bus.Mask
 	}{
 		"granted, masked": {func(*policy.Input) {}, []bus.ItemID{"name", "id_number", "registered_address"},
-			map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}, "registered_address": {Method: bus.MaskNull}}},
+			map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}, "registered_address": {Method: bus.MaskCounty}}},
 		"as asked, each once, in order": {func(in *policy.Input) { in.Items = []bus.ItemID{"id_number", "name", "id_number"} },
 			[]bus.ItemID{"id_number", "name"}, map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}}},
 		"only what is granted": {func(in *policy.Input) { in.Grant.Items = []bus.ItemID{"name"} }, []bus.ItemID{"name"}, nil},
 		"unconditional": {func(in *policy.Input) {
 			in.Grant, in.Resource.Sharing.Type, in.Resource.Items[1].Sharing = nil, bus.Unconditional, bus.NotShared
-		}, []bus.ItemID{"name", "registered_address"}, map[bus.ItemID]bus.Mask{"registered_address": {Method: bus.MaskNull}}},
+		}, []bus.ItemID{"name", "registered_address"}, map[bus.ItemID]bus.Mask{"registered_address": {Method: bus.MaskCounty}}},
 		"same department": {func(in *policy.Input) { in.Grant, in.Consumer = nil, in.Provider },
 			[]bus.ItemID{"name", "id_number", "registered_address"}, nil},
 		"publish": {func(in *policy.Input) {
