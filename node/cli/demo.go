@@ -110,23 +110,23 @@ func (a *app) whereToLook(d *demo.Demo, dir string) {
 节点仍在运行。另开一个终端看看：
 
   export GXBUS_SERVER=%[1]s GXBUS_CA=%[2]s/%[3]s/ca.crt
-  gxbus login auditor          # 口令 %[4]s
-  gxbus status                 # 成员、表决权、主节点、落后
-  gxbus audit trace registration-000007
-  gxbus audit verify
-  gxbus resource list
+  %[5]s login auditor          # 口令 %[4]s
+  %[5]s status                 # 成员、表决权、主节点、落后
+  %[5]s audit trace registration-000007
+  %[5]s audit verify
+  %[5]s resource list
 
 接口说明 https://%[1]s/openapi.json，日志 %[2]s/*.log。按 Ctrl-C 结束。
 `, `
 The nodes are up. Look around from another terminal:
 
   export GXBUS_SERVER=%[1]s GXBUS_CA=%[2]s/%[3]s/ca.crt
-  gxbus login auditor          # password %[4]s
-  gxbus status                 # members, suffrage, leader, lag
-  gxbus audit trace registration-000007
-  gxbus audit verify
-  gxbus resource list
+  %[5]s login auditor          # password %[4]s
+  %[5]s status                 # members, suffrage, leader, lag
+  %[5]s audit trace registration-000007
+  %[5]s audit verify
+  %[5]s resource list
 
 The API is described at https://%[1]s/openapi.json, logs are in %[2]s/*.log. Ctrl-C ends it all.
-`), first.API, dir, first.ID, d.Password("auditor"))
+`), first.API, dir, first.ID, d.Password("auditor"), os.Args[0])
 }
