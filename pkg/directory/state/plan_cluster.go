@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -195,7 +194,6 @@ func planCheckpointPut(tx *Tx, r request[bus.Checkpoint]) ([]Change, error) {
 	return set(Checkpoints, string(next.Node), next)
 }
 
-func planTick(_ *Tx, _ bus.Revision, entry command.Entry) ([]Change, error) {
-	at, err := json.Marshal(entry.At)
-	return []Change{{meta, keyTick, at}}, err
+func planTick(_ *Tx, r request[command.Empty]) ([]Change, error) {
+	return set(meta, keyTick, r.At)
 }
