@@ -208,6 +208,10 @@ func unknown(field, value string) bus.Defect {
 	return bus.Defect{Field: field, Problem: bus.Text{ZH: "不存在：" + value, EN: "does not exist: " + value}}
 }
 
+func wrongHash(field string) bus.Defect {
+	return bus.Defect{Field: field, Problem: bus.Text{ZH: "长度不正确", EN: "wrong length"}, Allowed: "32 bytes"}
+}
+
 func inUse(field, by string) error {
 	return bus.E(bus.CodeInUse, bus.Defect{Field: field, Problem: bus.Text{ZH: "仍被引用：" + by, EN: "still used by " + by}})
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 
@@ -47,6 +48,9 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 	if !token.Expires.After(r.At) {
 		defects = append(defects, bus.Defect{Field: "expires", Problem: bus.Text{ZH: "有效期已过", EN: "in the past"}, Allowed: "later than now"})
 	}
+	if len(token.SecretHash) != sha256.Size {
+		defects = append(defects, wrongHash("secret_hash"))
+	}
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
@@ -70,6 +74,9 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 		return nil, refused
 	}
 	if !r.At.Before(token.Expires) {
+		return nil, refused
+	}
+	if len(r.body.KeyHash) != sha256.Size { // an empty one would leave the token unused
 		return nil, refused
 	}
 	if token.UsedBy != nil && !bytes.Equal(token.UsedBy, r.body.KeyHash) {
