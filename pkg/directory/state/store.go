@@ -49,6 +49,9 @@ func Open(path string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, db: db, changed: make(chan struct{})}
+	if err := s.clearAside(); err != nil { // a crash may have cut a restore off
+		return nil, errors.Join(err, db.Close())
+	}
 	err = s.View(func(tx *Tx) error {
 		s.applied = tx.Index()
 		return nil
