@@ -47,6 +47,11 @@ type Group struct {
 	id        bus.NodeID
 }
 
+// ErrLogLost means that the log on disk ends before what the state machine has
+// applied: log.db and snapshots/ were lost, or put back from an older copy. Such
+// a node has forgotten its votes and would skip new entries as applied before.
+var ErrLogLost = errors.New("the raft log ends before what the directory has applied")
+
 // Open starts the group's part. A node whose log is empty waits for a leader to
 // find it, unless Bootstrap is called.
 func Open(c Config) (*Group, error) {
@@ -65,6 +70,9 @@ func Open(c Config) (*Group, error) {
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptSnapshots, logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
+	}
+	if err := reaches(log, snapshots, c.Applied); err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
 	durable := haltingStore{log, c.Halt}
 	cached, err := raft.NewLogCache(logCache, durable)
@@ -85,6 +93,25 @@ func Open(c Config) (*Group, error) {
 	return &Group{raft: r, transport: transport, log: log, id: c.ID}, nil
 }
 
+// reaches returns ErrLogLost where log and snapshots together end before applied.
+func reaches(log raft.LogStore, snapshots raft.SnapshotStore, applied bus.Revision) error {
+	last, err := log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("read raft log: %w", err)
+	}
+	list, err := snapshots.List()
+	if err != nil {
+		return fmt.Errorf("list snapshots: %w", err)
+	}
+	if len(list) > 0 {
+		last = max(last, list[0].Index)
+	}
+	if last < uint64(applied) {
+		return fmt.Errorf("%w: %d before %d", ErrLogLost, last, applied)
+	}
+	return nil
+}
+
 // holds reports whether a state machine at applied has all that the newest
 // snapshot has. If it has not (its file was lost), the snapshot must be restored,
 // for the log that led to it is gone.
@@ -103,6 +130,10 @@ type haltingStore struct {
 func (s haltingStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
 func (s haltingStore) StoreLogs(logs []*raft.Log) error { return s.check(s.BoltStore.StoreLogs(logs)) }
+
+func (s haltingStore) DeleteRange(first, last uint64) error {
+	return s.check(s.BoltStore.DeleteRange(first, last))
+}
 
 func (s haltingStore) Set(key, value []byte) error { return s.check(s.BoltStore.Set(key, value)) }
 
@@ -133,15 +164,24 @@ func (g *Group) Bootstrap() error {
 // bus.CodeNoLeader where this node does not lead; any other error leaves open
 // whether the entry was committed.
 func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
-	timeout := 10 * time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = time.Until(deadline)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	future := g.raft.Apply(entry, timeout)
+	future := g.raft.Apply(entry, patience(ctx))
 	if err := g.wait(ctx, future); err != nil {
 		return nil, err
 	}
 	return future.Response(), nil
+}
+
+// patience is how long raft may take to accept a request, for it knows no
+// context: until ctx's deadline, at least a moment (0 would be for ever).
+func patience(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 10 * time.Second
+	}
+	return max(time.Until(deadline), time.Millisecond)
 }
 
 // wait waits for a future, no longer than ctx.
@@ -212,12 +252,12 @@ func (g *Group) AddNonvoter(ctx context.Context, id bus.NodeID) error {
 			return nil
 		}
 	}
-	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, 0))
+	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
 }
 
 // Promote makes a member a voter; on the leader only.
 func (g *Group) Promote(ctx context.Context, id bus.NodeID) error {
-	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, 0))
+	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
 }
 
 // CommitIndex is the highest log index this node knows to be committed.

@@ -116,6 +116,9 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 	if err != nil {
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
+	if err := state.Known(e); err != nil { // once in the log it would stop every node
+		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
+	}
 	e.At, e.Node = d.now().UTC(), from
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
@@ -129,6 +132,9 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 	}
 	switch answer := answer.(type) {
 	case state.Result:
+		if answer.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
+			return state.Result{}, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+		}
 		return answer, nil
 	case error:
 		return state.Result{}, bus.E(bus.CodeInternal).Because(answer)

@@ -15,7 +15,9 @@ import (
 //
 // When an entry cannot be applied (a newer release's, a failing disk) the node
 // must stop, for to skip it would make this replica differ: halt is called once
-// with the reason, and from then on nothing is applied.
+// with the reason, and from then on nothing is applied, restored or snapshot: a
+// snapshot would carry an index that raft counts as applied and the state has not
+// reached, and the entries between would be lost.
 type FSM struct {
 	store  *state.Store
 	halt   func(error)
@@ -76,6 +78,9 @@ func (f *FSM) stop(err error) {
 
 // Snapshot pins the present state.
 func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
+	if f.halted.Load() {
+		return nil, errHalted
+	}
 	snapshot, err := f.store.Snapshot()
 	if err != nil {
 		return nil, err
@@ -85,6 +90,9 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 
 // Restore replaces the state by a snapshot from the leader.
 func (f *FSM) Restore(r io.ReadCloser) error {
+	if f.halted.Load() {
+		return errors.Join(errHalted, r.Close())
+	}
 	return errors.Join(f.store.Restore(r), r.Close())
 }
 

@@ -8,9 +8,11 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -109,15 +111,39 @@ func (e Entry) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// ErrUnknown means that an entry is of a type or version this release does not
-// know: it was written by a newer one, and going on would make replicas differ.
-var ErrUnknown = errors.New("log entry of an unknown type or version: upgrade this node")
+// ErrUnknown means that an entry is of a type or version, or has a field, that
+// this release does not know: it was written by a newer one, and going on would
+// make replicas differ.
+var ErrUnknown = errors.New("log entry of an unknown type, version or field: upgrade this node")
 
 // Decode reads an entry. Its type and version may still be unknown to state.
 func Decode(data []byte) (Entry, error) {
 	var e Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := decode(data, &e); err != nil {
 		return Entry{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return e, nil
+}
+
+// DecodeBody reads the body of e into a pointer to one of the bodies above or to
+// a noun of package bus.
+func (e Entry) DecodeBody(body any) error {
+	if err := decode(e.Body, body); err != nil {
+		return fmt.Errorf("%w: body of %s: %w", ErrUnknown, e.Type, err)
+	}
+	return nil
+}
+
+// decode refuses what it would otherwise drop in silence: a replica of an older
+// release would then keep less than the others.
+func decode(data []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(v); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
 }

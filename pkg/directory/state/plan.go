@@ -8,6 +8,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
 
+const maxKey = 1 << 10 // bytes; bbolt takes 32 KiB
+
 // request is an entry with its body decoded and its place in the log.
 type request[B any] struct {
 	command.Entry
@@ -15,73 +17,114 @@ type request[B any] struct {
 	body  B
 }
 
-// planner answers an entry with changes, or with a *bus.Error that refuses it.
-// Any other error is a fault of this node, which then stops.
-type planner func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error)
-
-// plan finds the planner of an entry. Who may ask for what stands here, once:
-// every node enforces it, whatever the node did where the entry came in.
-func plan(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
-	if entry.Version != 1 {
-		return nil, fmt.Errorf("%w: %s version %d", command.ErrUnknown, entry.Type, entry.Version)
-	}
-	var may permission
-	var run planner
-	switch entry.Type {
-	case command.ClusterInit:
-		may, run = byNode, decoded(planInit)
-	case command.TokenCreate:
-		may, run = bySystemAdministrator, decoded(planTokenCreate)
-	case command.NodeJoin:
-		may, run = byNode, decoded(planNodeJoin)
-	case command.NodePut:
-		may, run = byNode, decoded(planNodePut)
-	case command.DepartmentPut:
-		may, run = bySystemAdministrator, decoded(planDepartmentPut)
-	case command.DepartmentDelete:
-		may, run = bySystemAdministrator, decoded(planDepartmentDelete)
-	case command.SystemPut:
-		may, run = bySystemAdministrator, decoded(planSystemPut)
-	case command.ResourcePut:
-		may, run = bySystemAdministratorOrSystem, decoded(planResourcePut)
-	case command.ResourceDelete:
-		may, run = bySystemAdministratorOrSystem, decoded(planResourceDelete)
-	case command.GrantPut:
-		may, run = bySecurityAdministratorOrSystem, decoded(planGrantPut)
-	case command.GrantRevoke:
-		may, run = bySecurityAdministratorOrSystem, decoded(planGrantRevoke)
-	case command.SubscriptionPut:
-		may, run = bySystem, decoded(planSubscriptionPut)
-	case command.SubscriptionDelete:
-		may, run = bySystem, decoded(planSubscriptionDelete)
-	case command.LayerPut:
-		may, run = bySecurityAdministrator, decoded(planLayerPut)
-	case command.LayerDelete:
-		may, run = bySecurityAdministrator, decoded(planLayerDelete)
-	case command.AccountPut:
-		may, run = byAccount, decoded(planAccountPut)
-	case command.CheckpointPut:
-		may, run = byNode, decoded(planCheckpointPut)
-	case command.Tick:
-		may, run = byNode, planTick
-	default:
-		return nil, fmt.Errorf("%w: %s", command.ErrUnknown, entry.Type)
-	}
-	if !may(entry.Principal) || !genuine(tx, entry.Principal) {
-		return nil, bus.E(bus.CodeForbidden)
-	}
-	return run(tx, index, entry)
+// planner answers entries of one type.
+type planner struct {
+	may   permission
+	check func(command.Entry) error // whether the body can be read
+	run   planning
 }
 
-// decoded turns a planner of a typed body into one of an entry.
-func decoded[B any](plan func(*Tx, request[B]) ([]Change, error)) planner {
-	return func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
-		r := request[B]{Entry: entry, index: index}
-		if err := json.Unmarshal(entry.Body, &r.body); err != nil {
-			return nil, fmt.Errorf("%w: body of %s: %w", command.ErrUnknown, entry.Type, err)
-		}
-		return plan(tx, r)
+// planning answers an entry with changes, or with a *bus.Error that refuses it.
+// Any other error is a fault of this node, which then stops.
+type planning func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error)
+
+// plannerOf finds the planner of an entry. Who may ask for what stands here,
+// once: every node enforces it, whatever the node did where the entry came in.
+func plannerOf(entry command.Entry) (planner, error) {
+	if entry.Version != 1 {
+		return planner{}, fmt.Errorf("%w: %s version %d", command.ErrUnknown, entry.Type, entry.Version)
 	}
+	switch entry.Type {
+	case command.ClusterInit:
+		return of(byNode, planInit), nil
+	case command.TokenCreate:
+		return of(bySystemAdministrator, planTokenCreate), nil
+	case command.NodeJoin:
+		return of(byNode, planNodeJoin), nil
+	case command.NodePut:
+		return of(byNode, planNodePut), nil
+	case command.DepartmentPut:
+		return of(bySystemAdministrator, planDepartmentPut), nil
+	case command.DepartmentDelete:
+		return of(bySystemAdministrator, planDepartmentDelete), nil
+	case command.SystemPut:
+		return of(bySystemAdministrator, planSystemPut), nil
+	case command.ResourcePut:
+		return of(bySystemAdministratorOrSystem, planResourcePut), nil
+	case command.ResourceDelete:
+		return of(bySystemAdministratorOrSystem, planResourceDelete), nil
+	case command.GrantPut:
+		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
+	case command.GrantRevoke:
+		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
+	case command.SubscriptionPut:
+		return of(bySystem, planSubscriptionPut), nil
+	case command.SubscriptionDelete:
+		return of(bySystem, planSubscriptionDelete), nil
+	case command.LayerPut:
+		return of(bySecurityAdministrator, planLayerPut), nil
+	case command.LayerDelete:
+		return of(bySecurityAdministrator, planLayerDelete), nil
+	case command.AccountPut:
+		return of(byAccount, planAccountPut), nil
+	case command.CheckpointPut:
+		return of(byNode, planCheckpointPut), nil
+	case command.Tick:
+		return of(byNode, planTick), nil
+	default:
+		return planner{}, fmt.Errorf("%w: %s", command.ErrUnknown, entry.Type)
+	}
+}
+
+// of makes a planner from one of a typed body.
+func of[B any](may permission, plan func(*Tx, request[B]) ([]Change, error)) planner {
+	return planner{
+		may:   may,
+		check: func(entry command.Entry) error { return entry.DecodeBody(new(B)) },
+		run: func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
+			r := request[B]{Entry: entry, index: index}
+			if err := entry.DecodeBody(&r.body); err != nil {
+				return nil, err
+			}
+			return plan(tx, r)
+		},
+	}
+}
+
+// Known returns nil for an entry that this release can apply, else an error
+// that wraps command.ErrUnknown. Ask before proposing one: in the log it stops
+// every node that does not know it.
+func Known(entry command.Entry) error {
+	p, err := plannerOf(entry)
+	if err != nil {
+		return err
+	}
+	return p.check(entry)
+}
+
+// plan answers an entry as its planner does. What cannot be written is refused
+// here: as an error it would stop every node.
+func plan(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
+	p, err := plannerOf(entry)
+	if err != nil {
+		return nil, err
+	}
+	if !p.may(entry.Principal) || !genuine(tx, entry.Principal) {
+		return nil, bus.E(bus.CodeForbidden)
+	}
+	changes, err := p.run(tx, index, entry)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if c.Key == "" || len(c.Key) > maxKey {
+			return nil, bus.E(bus.CodeInvalid, bus.Defect{
+				Problem: bus.Text{ZH: "标识为空或过长：" + string(c.Table), EN: "an empty or too long identifier: " + string(c.Table)},
+				Allowed: fmt.Sprintf("1–%d bytes", maxKey),
+			})
+		}
+	}
+	return changes, nil
 }
 
 type permission func(bus.Principal) bool
@@ -163,6 +206,10 @@ func spent(tx *Tx, table Table, id string) []bus.Defect {
 // unknown is the defect of a reference to something that is not there.
 func unknown(field, value string) bus.Defect {
 	return bus.Defect{Field: field, Problem: bus.Text{ZH: "不存在：" + value, EN: "does not exist: " + value}}
+}
+
+func wrongHash(field string) bus.Defect {
+	return bus.Defect{Field: field, Problem: bus.Text{ZH: "长度不正确", EN: "wrong length"}, Allowed: "32 bytes"}
 }
 
 func inUse(field, by string) error {

@@ -2,8 +2,8 @@ package state
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -60,6 +60,9 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 	if !token.Expires.After(r.At) {
 		defects = append(defects, bus.Defect{Field: "expires", Problem: bus.Text{ZH: "有效期已过", EN: "in the past"}, Allowed: "later than now"})
 	}
+	if len(token.SecretHash) != sha256.Size {
+		defects = append(defects, wrongHash("secret_hash"))
+	}
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,9 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 		return nil, refused
 	}
 	if !r.At.Before(token.Expires) {
+		return nil, refused
+	}
+	if len(r.body.KeyHash) != sha256.Size { // an empty one would leave the token unused
 		return nil, refused
 	}
 	if token.UsedBy != nil && !bytes.Equal(token.UsedBy, r.body.KeyHash) {
@@ -207,7 +213,6 @@ func planCheckpointPut(tx *Tx, r request[bus.Checkpoint]) ([]Change, error) {
 	return set(Checkpoints, string(next.Node), next)
 }
 
-func planTick(_ *Tx, _ bus.Revision, entry command.Entry) ([]Change, error) {
-	at, err := json.Marshal(entry.At)
-	return []Change{{meta, keyTick, at}}, err
+func planTick(_ *Tx, r request[command.Empty]) ([]Change, error) {
+	return set(meta, keyTick, r.At)
 }

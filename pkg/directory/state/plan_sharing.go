@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,8 +63,8 @@ func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {
 	if _, ok := tx.Department(s.Department); s.Department != "" && !ok {
 		defects = append(defects, unknown("department", string(s.Department)))
 	}
-	if len(s.SecretHash) != 32 {
-		defects = append(defects, bus.Defect{Field: "secret_hash", Problem: bus.Text{ZH: "长度不正确", EN: "wrong length"}, Allowed: "32 bytes"})
+	if len(s.SecretHash) != sha256.Size {
+		defects = append(defects, wrongHash("secret_hash"))
 	}
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
@@ -176,6 +177,11 @@ func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
 	if err := expect(r.Expect, have.Revision, "grant", string(g.ID)); err != nil {
 		return nil, err
 	}
+	if have.Revision != 0 && (have.Resource != g.Resource || have.Consumer != g.Consumer) {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "grant", Problem: bus.Text{ZH: "授权的资源与使用方不可变更", EN: "a grant's resource and consumer never change"}, Allowed: "a new grant",
+		})
+	}
 	if have.Revoked != "" {
 		return nil, bus.E(bus.CodeInUse, bus.Defect{Field: "grant", Problem: bus.Text{ZH: "已撤销的授权不能恢复", EN: "a revoked grant does not come back"}, Allowed: "a new grant"})
 	}
@@ -216,7 +222,7 @@ func planGrantRevoke(tx *Tx, r request[command.Revoke]) ([]Change, error) {
 		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "reason", Problem: bus.Text{ZH: "撤销须说明理由", EN: "a revocation needs a reason"}})
 	}
 	if g.Revoked != "" {
-		return nil, nil
+		return nil, nil // once is enough, and the first reason stands
 	}
 	g.Revoked, g.Revision = r.body.Reason, r.index
 	return set(Grants, string(g.ID), g)
@@ -241,7 +247,7 @@ func planSubscriptionPut(tx *Tx, r request[bus.Subscription]) ([]Change, error) 
 			defects = append(defects, unknown(fmt.Sprintf("items[%d]", i), string(id)))
 		}
 	}
-	if g, ok := tx.Grant(s.Grant); s.Grant != "" && (!ok || g.Consumer != s.Consumer) {
+	if g, ok := tx.Grant(s.Grant); s.Grant != "" && (!ok || g.Consumer != s.Consumer || g.Resource != s.Resource) {
 		defects = append(defects, unknown("grant", string(s.Grant)))
 	}
 	if err := bus.Invalid(defects); err != nil {

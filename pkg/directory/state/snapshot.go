@@ -126,12 +126,12 @@ func (c *counter) Write(p []byte) (int, error) {
 // Restore replaces the state by a snapshot. The new file is built aside and
 // swapped in when it is whole and on disk; after an error the old state stands.
 func (s *Store) Restore(r io.Reader) error {
-	aside := s.path + ".restore"
-	if err := os.Remove(aside); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := s.clearAside(); err != nil {
 		return err
 	}
+	aside := s.aside()
 	if err := build(aside, r); err != nil {
-		return errors.Join(fmt.Errorf("restore directory: %w", err), os.Remove(aside))
+		return errors.Join(fmt.Errorf("restore directory: %w", err), s.clearAside())
 	}
 	s.swap.Lock()
 	defer s.swap.Unlock()
@@ -153,6 +153,16 @@ func (s *Store) Restore(r io.Reader) error {
 		s.advance((&Tx{tx}).Index())
 		return nil
 	})
+}
+
+// aside is where a restored state is built.
+func (s *Store) aside() string { return s.path + ".restore" }
+
+func (s *Store) clearAside() error {
+	if err := os.Remove(s.aside()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // build writes the snapshot in r to a new bbolt file, checked and synced.

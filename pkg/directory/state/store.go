@@ -9,8 +9,8 @@
 package state
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,10 +27,6 @@ import (
 const (
 	keyApplied = "applied"
 	keyTick    = "tick"
-
-	// keptRequests is how many answered requests are remembered, so that a
-	// repeated one is answered as before: days of an ordinary province's writes.
-	keptRequests = 100_000
 )
 
 // Store is the directory on disk.
@@ -53,6 +49,9 @@ func Open(path string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, db: db, changed: make(chan struct{})}
+	if err := s.clearAside(); err != nil { // a crash may have cut a restore off
+		return nil, errors.Join(err, db.Close())
+	}
 	err = s.View(func(tx *Tx) error {
 		s.applied = tx.Index()
 		return nil
@@ -211,12 +210,11 @@ func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	requestKey := ""
-	if entry.Request != "" {
-		requestKey = entry.Principal.String() + "\x00" + string(entry.Type) + "\x00" + entry.Request
-		if before, ok := read[Result](tx, requests, requestKey); ok {
-			return before, nil
+	if before, ok := tx.answered(entry); ok {
+		if !bytes.Equal(before.Asked, digest(entry)) {
+			return Result{Index: index, Refusal: reused}, nil
 		}
+		return before.Result, nil
 	}
 	changes, err := plan(tx, index, entry)
 	result := Result{Index: index, Revision: index}
@@ -228,10 +226,7 @@ func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
 	if err := tx.write(index, changes); err != nil {
 		return Result{}, err
 	}
-	if requestKey == "" {
-		return result, nil
-	}
-	return result, tx.remember(index, requestKey, result)
+	return result, tx.remember(index, entry, result)
 }
 
 // Change is one value written or, where Value is nil, deleted.
@@ -270,31 +265,6 @@ func (t *Tx) put(table Table, key string, value any) error {
 		return err
 	}
 	return t.tx.Bucket([]byte(table)).Put([]byte(key), data)
-}
-
-// remember keeps a request's result and forgets the oldest beyond keptRequests.
-func (t *Tx) remember(index bus.Revision, key string, result Result) error {
-	if err := t.put(requests, key, result); err != nil {
-		return err
-	}
-	order := t.tx.Bucket([]byte(requestOrder))
-	if err := order.Put(binary.BigEndian.AppendUint64(nil, uint64(index)), []byte(key)); err != nil {
-		return err
-	}
-	if index <= keptRequests {
-		return nil
-	}
-	horizon := uint64(index - keptRequests)
-	cursor := order.Cursor()
-	for k, old := cursor.First(); k != nil && binary.BigEndian.Uint64(k) < horizon; k, old = cursor.First() {
-		if err := t.tx.Bucket([]byte(requests)).Delete(old); err != nil {
-			return err
-		}
-		if err := cursor.Delete(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // syncDir makes a rename in dir survive a power cut.

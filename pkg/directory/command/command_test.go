@@ -1,0 +1,273 @@
+package command_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+)
+
+// The bytes in testdata are in the logs of nodes that run: a test that fails
+// here is never mended by changing them.
+
+func TestGoldenBytesOfEveryType(t *testing.T) {
+	for _, typ := range declaredTypes(t) {
+		t.Run(string(typ), func(t *testing.T) {
+			body, ok := bodies[typ]
+			if !ok {
+				t.Fatal("there is no sample body of this type")
+			}
+			golden, err := os.ReadFile(filepath.Join("testdata", string(typ)+".v1.json"))
+			if err != nil {
+				t.Fatal("an entry type needs its golden bytes: ", err)
+			}
+			if got := encode(t, entry(t, typ, body)); !bytes.Equal(got, golden) {
+				t.Errorf("an entry is written as\n%s\nand was written as\n%s", got, golden)
+			}
+		})
+	}
+}
+
+func TestGoldenBytesAreReadWhole(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.v1.json")
+	if err != nil || len(files) != len(bodies) {
+		t.Fatalf("%d golden files for %d types: %v", len(files), len(bodies), err)
+	}
+	for _, file := range files {
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := command.Decode(golden)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if again := encode(t, e); !bytes.Equal(again, golden) {
+			t.Errorf("%s: written again it is\n%s", file, again)
+		}
+		body := reflect.New(reflect.TypeOf(bodies[e.Type]))
+		if err := e.DecodeBody(body.Interface()); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if again, err := json.Marshal(body.Elem().Interface()); err != nil || !bytes.Equal(again, e.Body) {
+			t.Errorf("%s: its body written again is\n%s", file, again)
+		}
+	}
+}
+
+func TestEncodeRefusesWhatIsTooLarge(t *testing.T) {
+	fits := func(n int) error {
+		e := entry(t, command.LayerPut, bus.Layer{Modules: map[string]string{"a.rego": strings.Repeat("x", n)}})
+		_, err := e.Encode()
+		return err
+	}
+	overhead := len(encode(t, entry(t, command.LayerPut, bus.Layer{Modules: map[string]string{"a.rego": ""}})))
+	if err := fits(command.MaxSize - overhead); err != nil {
+		t.Errorf("an entry of exactly the cap: %v", err)
+	}
+	err := fits(command.MaxSize - overhead + 1)
+	if bus.CodeOf(err) != bus.CodeTooLarge {
+		t.Errorf("one byte over the cap: %v", err)
+	}
+}
+
+func TestEncodeFailsOnABodyThatIsNotJSON(t *testing.T) {
+	if _, err := (command.Entry{Body: json.RawMessage(`{"a":`)}).Encode(); err == nil {
+		t.Error("half a body was encoded")
+	}
+	if _, err := command.New(command.Tick, bus.Principal{}, "", 0, make(chan int)); err == nil {
+		t.Error("a channel became a body")
+	}
+}
+
+// An older release stops at what it does not know: had it dropped a field, its
+// replica would differ from the others.
+func TestDecodeRefusesWhatItWouldDrop(t *testing.T) {
+	good := string(encode(t, entry(t, command.Tick, command.Empty{})))
+	for name, data := range map[string]string{
+		"nothing":             "",
+		"half an entry":       good[:len(good)-2],
+		"two entries":         good + good,
+		"an entry and more":   good + "}",
+		"an unknown field":    strings.Replace(good, `"v":1`, `"v":1,"priority":2`, 1),
+		"a version in words":  strings.Replace(good, `"v":1`, `"v":"one"`, 1),
+		"a negative revision": strings.Replace(good, `"v":1`, `"v":1,"expect":-1`, 1),
+		"no object":           `[]`,
+	} {
+		if _, err := command.Decode([]byte(data)); !errors.Is(err, command.ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, body := range map[string]string{
+		"an unknown field":         `{"id":"a","colour":"red"}`,
+		"an unknown field, nested": `{"id":"a","sharing":{"type":"none","until":"tomorrow"}}`,
+		"two values":               `{} {}`,
+		"nothing":                  ``,
+		"another shape":            `{"id":7}`,
+	} {
+		e := command.Entry{Type: command.ResourcePut, Body: json.RawMessage(body)}
+		if err := e.DecodeBody(new(bus.Resource)); !errors.Is(err, command.ErrUnknown) {
+			t.Errorf("body with %s: %v", name, err)
+		}
+	}
+}
+
+func TestDecodeLeavesTypeAndVersionToTheState(t *testing.T) {
+	e, err := command.Decode([]byte(`{"type":"moon.put","v":9,"at":"2026-01-02T03:04:05Z","node":"gz","by":{},"body":{"phase":1}}`))
+	if err != nil || e.Type != "moon.put" || e.Version != 9 {
+		t.Errorf("%+v: %v", e, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.v1.json")
+	for _, file := range files {
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(golden)
+	}
+	f.Add([]byte(`{"type":"tick","body":null}`))
+	f.Add([]byte(`{"BY":{"account":"a"},"by":null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := command.Decode(data)
+		if err != nil {
+			if !errors.Is(err, command.ErrUnknown) {
+				t.Fatal(err)
+			}
+			return
+		}
+		first, err := e.Encode()
+		if err != nil {
+			return // too large, or without a body
+		}
+		again, err := command.Decode(first)
+		if err != nil {
+			t.Fatalf("%q cannot be read again: %v", first, err)
+		}
+		if second := encode(t, again); !bytes.Equal(first, second) {
+			t.Fatalf("%q became %q", first, second)
+		}
+	})
+}
+
+// declaredTypes reads the constants of type Type out of the source.
+func declaredTypes(t *testing.T) []command.Type {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "command.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var types []command.Type
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if name, ok := spec.Type.(*ast.Ident); !ok || name.Name != "Type" {
+			return true
+		}
+		for _, value := range spec.Values {
+			word, err := strconv.Unquote(value.(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, command.Type(word))
+		}
+		return true
+	})
+	if len(types) < 18 {
+		t.Fatalf("only %d types found in the source", len(types))
+	}
+	return types
+}
+
+func entry(t testing.TB, typ command.Type, body any) command.Entry {
+	t.Helper()
+	by := bus.Principal{System: "sample-registry", Department: "114400000069401674"}
+	e, err := command.New(typ, by, "request-1", 7, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.At, e.Node = noon, "gz"
+	return e
+}
+
+func encode(t testing.TB, e command.Entry) []byte {
+	t.Helper()
+	data, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+var (
+	noon = time.Date(2026, 3, 4, 12, 0, 0, 123456789, time.UTC)
+	hash = bytes.Repeat([]byte{0xab}, 32)
+
+	node = bus.Node{
+		ID: "gz", Division: "440100", PeerAddress: "10.0.0.1:7300", APIAddress: "10.0.0.1:7443",
+		Voter: true, CA: true, EvidenceKey: "gz+00000000+AAAA", Joined: noon, Revision: 3,
+	}
+	account = bus.Account{Name: "sysadmin", Role: bus.RoleSystemAdministrator, PasswordHash: "$argon2id$", MustChange: true, Revision: 3}
+
+	// bodies has one body of every type, with every field set.
+	bodies = map[command.Type]any{
+		command.ClusterInit: command.Init{
+			Cluster: "gd", CA: "-----BEGIN CERTIFICATE-----\n", Node: node, Accounts: []bus.Account{account},
+			Divisions: []bus.Division{{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000"}},
+		},
+		command.TokenCreate: bus.Token{
+			ID: "t1", Node: "th", Division: "440106", Voter: true, SecretHash: hash, Expires: noon, UsedBy: hash, Revision: 3,
+		},
+		command.NodeJoin:         command.Join{Token: "t1", SecretHash: hash, KeyHash: hash, Node: node},
+		command.NodePut:          node,
+		command.DepartmentPut:    bus.Department{ID: "114400000069401674", Name: "样例部门", Division: "440100", Node: "gz", Revision: 3},
+		command.DepartmentDelete: command.Key{ID: "114400000069401674"},
+		command.SystemPut: bus.System{
+			ID: "sample-registry", Department: "114400000069401674", Name: "样例系统", SecretHash: hash, Disabled: true, Revision: 3,
+		},
+		command.ResourcePut: bus.Resource{
+			ID: "registrations", Codes: []bus.ResourceCode{"307001/1"}, Name: "样例登记", Abstract: "样例 <&>", Provider: "114400000069401674",
+			Format: "database", Items: []bus.Item{{
+				ID: "uscc", Name: "统一社会信用代码", Type: "C", Length: 18, Grade: 1, Sharing: bus.Conditional, Open: true, Semantic: bus.SemanticUSCC,
+			}},
+			Sharing: bus.Sharing{
+				Type: bus.Conditional, Range: "样例", Purposes: []bus.Purpose{bus.PurposeReference}, Reason: "样例",
+				Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"},
+			},
+			Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily", Network: "government", Scenario: "other", Matters: []string{"m1"}, Revision: 3,
+		},
+		command.ResourceDelete: command.Key{ID: "registrations"},
+		command.GrantPut: bus.Grant{
+			ID: "g1", Resource: "registrations", Consumer: "11440000006939561H", Purposes: []bus.Purpose{bus.PurposeReference},
+			Items: []bus.ItemID{"uscc"}, Matters: []string{"m1"}, NotBefore: noon, NotAfter: noon.Add(time.Hour), Revoked: "r", Revision: 3,
+		},
+		command.GrantRevoke: command.Revoke{Grant: "g1", Reason: "样例"},
+		command.SubscriptionPut: bus.Subscription{
+			ID: "s1", Resource: "registrations", Consumer: "11440000006939561H", System: "sample-housing", Grant: "g1",
+			Purpose: bus.PurposeReference, Matter: "m1", Items: []bus.ItemID{"uscc"}, Created: noon, Revision: 3,
+		},
+		command.SubscriptionDelete: command.Key{ID: "s1"},
+		command.LayerPut:           bus.Layer{ID: "division/440100", Modules: map[string]string{"b.rego": "package b", "a.rego": "package a"}, Revision: 3},
+		command.LayerDelete:        command.Key{ID: "division/440100"},
+		command.AccountPut:         account,
+		command.CheckpointPut:      bus.Checkpoint{Node: "gz", Size: 9, Root: hash, Note: "gz evidence\n9\n", At: noon, Revision: 3},
+		command.Tick:               command.Empty{},
+	}
+)
