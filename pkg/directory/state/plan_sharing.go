@@ -176,6 +176,12 @@ func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
 	if err := expect(r.Expect, have.Revision, "grant", string(g.ID)); err != nil {
 		return nil, err
 	}
+	if have.Revision != 0 && (have.Resource != g.Resource || have.Consumer != g.Consumer) {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "resource", Problem: bus.Text{ZH: "授权的资源和使用部门不可变更", EN: "a grant's resource and consumer never change"},
+			Allowed: fmt.Sprintf("resource %s, consumer %s", have.Resource, have.Consumer),
+		})
+	}
 	if have.Revoked != "" {
 		return nil, bus.E(bus.CodeInUse, bus.Defect{Field: "grant", Problem: bus.Text{ZH: "已撤销的授权不能恢复", EN: "a revoked grant does not come back"}, Allowed: "a new grant"})
 	}
