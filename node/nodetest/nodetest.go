@@ -21,6 +21,7 @@ import (
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // Spec is a node to start.
@@ -251,6 +252,20 @@ func Eventually(tb testing.TB, what string, check func() error) {
 			tb.Fatalf("waited %v until %s: %v", patience, what, err)
 		}
 	}
+}
+
+// SampleLayer is the sample policy layer of a division.
+func SampleLayer(tb testing.TB, division bus.DivisionCode) bus.Layer {
+	tb.Helper()
+	layers, err := policy.Samples()
+	must(tb, err)
+	for _, l := range layers {
+		if l.ID == bus.DivisionLayer(division) {
+			return l
+		}
+	}
+	tb.Fatalf("no sample layer of division %s", division)
+	return bus.Layer{}
 }
 
 func must(tb testing.TB, err error) {
