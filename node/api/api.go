@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,6 +60,7 @@ const (
 	bodyCap      = 1 << 20 // bytes of a request body, publications excepted
 	bodyTimeout  = 10 * time.Second
 	decoyTimeout = 30 * time.Second
+	detailCap    = 512 // bytes of a leaf's detail
 )
 
 // New makes the API.
@@ -78,7 +80,7 @@ func New(c Config) (*API, error) {
 	a.addEvents(h)
 	a.addAudit(h)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
+		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
 	})
 	a.handler = a.identified(mux)
 	return a, nil
@@ -93,7 +95,7 @@ func (a *API) description() huma.Config {
 	c.DocsPath = "" // the console's business; no script from elsewhere
 	c.SchemasPath = ""
 	c.CreateHooks = nil // no $schema links in answers
-	c.Transformers = []huma.Transformer{unified}
+	c.Transformers = []huma.Transformer{a.unified}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "session token of an account, or credential of a system"},
 	}
@@ -103,6 +105,7 @@ func (a *API) description() huma.Config {
 // handle registers a handler that needs a principal.
 func handle[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, bus.Principal, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"bearer": {}}}
+	op.Middlewares = append(huma.Middlewares{a.identifiedOnly}, op.Middlewares...)
 	public(a, h, op, func(ctx context.Context, in *I) (*O, error) {
 		p, err := principalOf(ctx)
 		if err != nil {
@@ -118,32 +121,35 @@ func public[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Con
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = bodyCap
 	}
+	op.MaxBodyBytes++ // huma refuses a body of this size
+	op.Middlewares = append(huma.Middlewares{correcting}, op.Middlewares...)
 	op.Errors = []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 500, 503, 507}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err != nil {
-			logged(ctx, a.Logger, err)
-			return nil, problemOf(ctx, err)
+			return nil, a.refusal(ctx, err)
 		}
 		return out, nil
 	})
 }
 
-// Body is a request body that is read strictly: see package strictjson.
-type Body[T any] struct {
+// Sent is a request body that is read strictly: see package strictjson. (A field
+// called Body would be read by huma, and leniently.)
+type Sent[T any] struct {
 	RawBody []byte
 }
 
-func (b Body[T]) decode() (v T, err error) {
+func (b Sent[T]) decode() (v T, err error) {
 	return v, strictjson.Decode(b.RawBody, strictjson.Limits{}, &v)
 }
 
-// describes gives an operation the schema of its request body.
-func describes[T any](h huma.API, op huma.Operation) huma.Operation {
+// describes gives an operation a JSON body and its schema.
+func describes[T any](a *API, h huma.API, op huma.Operation) huma.Operation {
 	var v T
 	schema := huma.SchemaFromType(h.OpenAPI().Components.Schemas, typeOf(v))
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{jsonType: {Schema: schema}}}
 	op.SkipValidateBody = true
+	op.Middlewares = append(op.Middlewares, a.jsonOnly)
 	return op
 }
 
@@ -205,47 +211,32 @@ func (a *API) read(fn func(tx *state.Tx) error) (Stamp, error) {
 	return s, err
 }
 
-// write puts a change through the directory's log and records it, or its
-// refusal, in this node's evidence.
+// write puts a change through the directory's log and records it in this node's
+// evidence.
 func (a *API) write(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any, detail string) (state.Result, error) {
 	entry, err := command.New(t, by, requestOf(ctx), expect, value)
 	if err != nil {
 		return state.Result{}, err
 	}
 	result, err := a.Directory.Write(ctx, entry)
-	kind, code := audit.KindAdministered, bus.Code("")
 	if err != nil {
-		switch code = bus.CodeOf(err); code.Kind() {
-		case bus.KindInternal, bus.KindUnavailable:
-			return result, err
-		}
-		kind = audit.KindRefused
+		return result, err
 	}
-	if recordErr := a.record(ctx, by, kind, code, string(t)+" "+detail); recordErr != nil {
-		return result, recordErr
-	}
-	return result, err
+	return result, a.record(ctx, by, audit.KindAdministered, "", string(t)+" "+detail)
 }
 
-// record writes one line of evidence about an administrative act.
+// record writes one line of evidence about an administrative act or a refusal.
 func (a *API) record(ctx context.Context, by bus.Principal, kind audit.Kind, code bus.Code, detail string) error {
+	if len(detail) > detailCap {
+		detail = strings.ToValidUTF8(detail[:detailCap], "") + "…" // an endless path must not make a leaf that is refused
+	}
 	return a.Exchange.Record(ctx, audit.Record{Kind: kind, Principal: by, Request: requestOf(ctx), Code: code, Detail: detail})
 }
 
-// refuse records a refusal and returns it.
-func (a *API) refuse(ctx context.Context, by bus.Principal, detail string, err *bus.Error) error {
-	if recordErr := a.record(ctx, by, audit.KindRefused, err.Code, detail); recordErr != nil {
-		return recordErr
+// only refuses a principal without the role.
+func only(role bus.Role, by bus.Principal) error {
+	if by.Role == role {
+		return nil
 	}
-	return err
-}
-
-// only refuses a principal without one of the roles.
-func (a *API) only(ctx context.Context, by bus.Principal, detail string, roles ...bus.Role) error {
-	for _, r := range roles {
-		if by.Role == r {
-			return nil
-		}
-	}
-	return a.refuse(ctx, by, detail, bus.E(bus.CodeForbidden))
+	return bus.E(bus.CodeForbidden)
 }

@@ -33,17 +33,18 @@ type sessions struct {
 }
 
 type session struct {
-	account string
-	role    bus.Role
-	expires time.Time
-	used    time.Time
+	account  string
+	role     bus.Role
+	revision bus.Revision // of the account: a session ends when its password changes
+	expires  time.Time
+	used     time.Time
 }
 
 func newSessions(now func() time.Time) *sessions {
 	return &sessions{now: now, open: map[string]*session{}}
 }
 
-func (s *sessions) begin(account string, role bus.Role) (token string, expires time.Time, err error) {
+func (s *sessions) begin(account bus.Account) (token string, expires time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -56,7 +57,7 @@ func (s *sessions) begin(account string, role bus.Role) (token string, expires t
 		return "", time.Time{}, bus.E(bus.CodeRateLimited)
 	}
 	token = sessionPrefix + rand.Text() + rand.Text()
-	s.open[token] = &session{account, role, now.Add(sessionLife), now}
+	s.open[token] = &session{account.Name, account.Role, account.Revision, now.Add(sessionLife), now}
 	return token, now.Add(sessionLife), nil
 }
 
@@ -64,17 +65,17 @@ func (s *session) alive(now time.Time) bool {
 	return now.Before(s.expires) && now.Sub(s.used) < sessionIdle
 }
 
-// find returns the principal of a token, and marks it used.
-func (s *sessions) find(token string) (bus.Principal, bool) {
+// find returns the session of a token, and marks it used.
+func (s *sessions) find(token string) (session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	se, ok := s.open[token]
 	if !ok || !se.alive(s.now()) {
 		delete(s.open, token)
-		return bus.Principal{}, false
+		return session{}, false
 	}
 	se.used = s.now()
-	return bus.Principal{Account: se.account, Role: se.role}, true
+	return *se, true
 }
 
 func (s *sessions) end(token string) {
@@ -92,7 +93,8 @@ func bearer(r *http.Request) string {
 }
 
 // authenticate finds the principal of a request: zero where it carries no
-// credential, an error where it carries one that is not good.
+// credential, an error where it carries one that is not good. A system that
+// proved itself and is disabled is returned with the error.
 func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
 	if r.Header.Get("Authorization") == "" {
 		return bus.Principal{}, nil
@@ -102,10 +104,11 @@ func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
 	})
 	token := bearer(r)
 	if strings.HasPrefix(token, sessionPrefix) {
-		if p, ok := a.sessions.find(token); ok {
-			return p, nil
+		p, err := a.signedIn(token)
+		if err == nil && p == (bus.Principal{}) {
+			err = refused
 		}
-		return bus.Principal{}, refused
+		return p, err
 	}
 	credential, err := identity.ParseCredential(token)
 	if err != nil {
@@ -119,10 +122,32 @@ func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
 	if err != nil {
 		return bus.Principal{}, err
 	}
-	if !credential.Secret.Matches(system.SecretHash) || system.Disabled {
+	if !credential.Secret.Matches(system.SecretHash) {
 		return bus.Principal{}, refused
 	}
-	return bus.Principal{System: system.ID, Department: system.Department}, nil
+	p := bus.Principal{System: system.ID, Department: system.Department}
+	if system.Disabled {
+		return p, refused
+	}
+	return p, nil
+}
+
+// signedIn returns the account of a session, zero where there is none.
+func (a *API) signedIn(token string) (bus.Principal, error) {
+	se, ok := a.sessions.find(token)
+	if !ok {
+		return bus.Principal{}, nil
+	}
+	var account bus.Account
+	err := a.Directory.View(func(tx *state.Tx) error {
+		account, _ = tx.Account(se.account)
+		return nil
+	})
+	if err != nil || account.Revision != se.revision {
+		a.sessions.end(token)
+		return bus.Principal{}, err
+	}
+	return bus.Principal{Account: se.account, Role: se.role}, nil
 }
 
 // signIn opens a session for an account. A one-time password opens none until it
@@ -144,50 +169,45 @@ func (a *API) signIn(ctx context.Context, in client.SignIn) (client.Session, err
 	if err != nil {
 		return client.Session{}, err
 	}
-	p := bus.Principal{Account: account.Name, Role: account.Role}
-	if !good || account.Name == "" {
-		refusal := bus.E(bus.CodeUnauthenticated, bus.Defect{Field: "password", Problem: bus.Text{ZH: "账号或口令错误", EN: "wrong account or password"}})
-		if account.Name != "" {
-			err = a.record(ctx, p, audit.KindRefused, bus.CodeUnauthenticated, "sign-in")
-		}
-		return client.Session{}, firstOf(err, refusal)
+	if account.Name == "" {
+		good = false
+	} else {
+		callerOf(ctx).known = bus.Principal{Account: account.Name, Role: account.Role}
 	}
+	if !good {
+		return client.Session{}, bus.E(bus.CodeUnauthenticated, bus.Defect{Field: "password", Problem: bus.Text{ZH: "账号或口令错误", EN: "wrong account or password"}})
+	}
+	p := callerOf(ctx).known
 	if in.NewPassword == "" && account.MustChange {
 		return client.Session{}, bus.E(bus.CodePasswordChange, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "必填", EN: "required"}, Allowed: "at least 12 characters, not the present one"})
 	}
 	if in.NewPassword != "" {
-		if err := a.changePassword(ctx, p, account, in); err != nil {
+		if account.Revision, err = a.changePassword(ctx, p, account, in); err != nil {
 			return client.Session{}, err
 		}
 	}
 	if err := a.record(ctx, p, audit.KindAdministered, "", "sign-in"); err != nil {
 		return client.Session{}, err
 	}
-	token, expires, err := a.sessions.begin(account.Name, account.Role)
+	token, expires, err := a.sessions.begin(account)
 	return client.Session{Token: token, Account: account.Name, Role: account.Role, Expires: expires}, err
 }
 
-func firstOf(err error, refusal *bus.Error) error {
-	if err != nil {
-		return err
-	}
-	return refusal
-}
-
-func (a *API) changePassword(ctx context.Context, p bus.Principal, account bus.Account, in client.SignIn) error {
+// changePassword returns the account's new revision.
+func (a *API) changePassword(ctx context.Context, p bus.Principal, account bus.Account, in client.SignIn) (bus.Revision, error) {
 	defects := identity.CheckPassword("new_password", in.NewPassword)
 	if in.NewPassword == in.Password {
 		defects = append(defects, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "不能与原口令相同", EN: "must differ from the present one"}})
 	}
 	if err := bus.Invalid(defects); err != nil {
-		return err
+		return 0, err
 	}
 	hash, err := a.passwords.Hash(ctx, in.NewPassword)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	expect := account.Revision
 	account.PasswordHash, account.MustChange = hash, false
-	_, err = a.write(ctx, p, command.AccountPut, expect, account, "change own password")
-	return err
+	result, err := a.write(ctx, p, command.AccountPut, expect, account, "change own password")
+	return result.Revision, err
 }

@@ -21,7 +21,7 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := a.Ready(); err != nil {
-			writeProblem(w, r, err)
+			a.writeProblem(w, r, err)
 			return
 		}
 		_, _ = w.Write([]byte("ok\n"))
@@ -35,7 +35,7 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 	public(a, h, op("version", http.MethodGet, "/version", "Show the release"), func(context.Context, *struct{}) (*answer[version], error) {
 		return &answer[version]{Body: version{a.Version}}, nil
 	})
-	public(a, h, describes[client.SignIn](h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *Body[client.SignIn]) (*answer[client.Session], error) {
+	public(a, h, describes[client.SignIn](a, h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *Sent[client.SignIn]) (*answer[client.Session], error) {
 		credentials, err := in.decode()
 		if err != nil {
 			return nil, err
@@ -43,12 +43,8 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 		s, err := a.signIn(ctx, credentials)
 		return &answer[client.Session]{Body: s}, err
 	})
-	type ending struct {
-		Authorization string `header:"Authorization"`
-	}
-	handle(a, h, op("sign-out", http.MethodDelete, "/sessions", "Sign out"), func(_ context.Context, _ bus.Principal, in *ending) (*struct{}, error) {
-		_, token, _ := strings.Cut(in.Authorization, " ")
-		a.sessions.end(strings.TrimSpace(token))
+	handle(a, h, op("sign-out", http.MethodDelete, "/sessions", "Sign out"), func(ctx context.Context, _ bus.Principal, _ *struct{}) (*struct{}, error) {
+		a.sessions.end(bearer(callerOf(ctx).http))
 		return nil, nil
 	})
 	type asked struct {
@@ -58,14 +54,14 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 		s, err := a.Cluster.Status(ctx, in.Hash)
 		return &answer[client.Status]{Body: s}, err
 	})
-	handle(a, h, describes[client.TokenRequest](h, op("create-token", http.MethodPost, "/tokens", "Create a join token")), func(ctx context.Context, p bus.Principal, in *Body[client.TokenRequest]) (*answer[client.JoinToken], error) {
+	handle(a, h, describes[client.TokenRequest](a, h, op("create-token", http.MethodPost, "/tokens", "Create a join token")), func(ctx context.Context, p bus.Principal, in *Sent[client.TokenRequest]) (*answer[client.JoinToken], error) {
 		request, err := in.decode()
 		if err != nil {
 			return nil, err
 		}
 		return a.createToken(ctx, p, request)
 	})
-	public(a, h, describes[client.JoinRequest](h, op("join", http.MethodPost, "/join", "Redeem a join token")), func(ctx context.Context, in *Body[client.JoinRequest]) (*answer[client.JoinAnswer], error) {
+	public(a, h, describes[client.JoinRequest](a, h, op("join", http.MethodPost, "/join", "Redeem a join token")), func(ctx context.Context, in *Sent[client.JoinRequest]) (*answer[client.JoinAnswer], error) {
 		request, err := in.decode()
 		if err != nil {
 			return nil, err
@@ -86,11 +82,15 @@ func (a *API) createToken(ctx context.Context, p bus.Principal, in client.TokenR
 		Cluster: a.Cluster.ID(), ID: bus.TokenID(strings.ToLower(rand.Text())), CA: a.Cluster.Fingerprint(), Secret: identity.NewSecret(),
 	}
 	expires := a.Now().Add(time.Duration(in.Hours) * time.Hour).UTC()
-	_, err := a.write(ctx, p, command.TokenCreate, 0, bus.Token{
+	before, _ := a.Directory.Applied()
+	result, err := a.write(ctx, p, command.TokenCreate, 0, bus.Token{
 		ID: token.ID, Node: in.Node, Division: in.Division, Voter: in.Voter, SecretHash: token.Secret.Hash(), Expires: expires,
 	}, string(in.Node))
 	if err != nil {
 		return nil, err
+	}
+	if result.Index <= before {
+		return nil, shownOnce() // the repeat of a request that made another
 	}
 	return &answer[client.JoinToken]{Body: client.JoinToken{ID: token.ID, Token: token.Reveal(), Expires: expires}}, nil
 }

@@ -65,13 +65,13 @@ func (a *API) addEvents(h huma.API) {
 	})
 	type acknowledgement struct {
 		ByID
-		Body[client.Ack]
+		Sent[client.Ack]
 	}
 	ack := huma.Operation{
 		OperationID: "acknowledge-events", Method: http.MethodPost, Path: "/api/v1/subscriptions/{id}/ack", Tags: []string{"exchange"},
 		Summary: "Acknowledge all events up to a sequence number", DefaultStatus: http.StatusNoContent,
 	}
-	handle(a, h, describes[client.Ack](h, ack), func(ctx context.Context, p bus.Principal, in *acknowledgement) (*struct{}, error) {
+	handle(a, h, describes[client.Ack](a, h, ack), func(ctx context.Context, p bus.Principal, in *acknowledgement) (*struct{}, error) {
 		upTo, err := in.decode()
 		if err != nil {
 			return nil, err
@@ -82,9 +82,9 @@ func (a *API) addEvents(h huma.API) {
 
 func (a *API) publish(ctx context.Context, p bus.Principal, in *publication) (*answer[client.Receipts], error) {
 	if p.System == "" {
-		return nil, a.refuse(ctx, p, "publish "+in.ID, bus.E(bus.CodeForbidden, bus.Defect{
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
 			Problem: bus.Text{ZH: "仅业务系统可发布事件", EN: "only an agency system publishes"}, Allowed: "a system credential",
-		}))
+		})
 	}
 	events, _, err := event.Decode(in.header, in.RawBody, event.Limits{Request: publicationCap})
 	if err != nil {
@@ -92,6 +92,7 @@ func (a *API) publish(ctx context.Context, p bus.Principal, in *publication) (*a
 	}
 	receipts, err := a.Exchange.Publish(ctx, p, requestOf(ctx), bus.ResourceID(in.ID), events)
 	if err != nil {
+		callerOf(ctx).recorded = true // by the exchange
 		return nil, err
 	}
 	out := &answer[client.Receipts]{Body: client.Receipts{Receipts: make([]client.Receipt, len(receipts))}}

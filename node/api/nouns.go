@@ -31,13 +31,13 @@ func typeOf(v any) reflect.Type { return reflect.TypeOf(v) }
 
 // ByID is the path of one entry.
 type ByID struct {
-	ID string `path:"id"`
+	ID string `path:"id" maxLength:"64" pattern:"^[0-9A-Za-z-]+$"`
 }
 
 type putOf[V any] struct {
 	ByID
 	Expected
-	Body[V]
+	Sent[V]
 }
 
 type deleteOf struct {
@@ -58,7 +58,7 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 		return n.showing(a, p, in.ID)
 	})
 	if n.put != "" {
-		handle(a, h, describes[V](h, op("put", http.MethodPut, at+"/{id}", "Create or change")), func(ctx context.Context, p bus.Principal, in *putOf[V]) (*answer[V], error) {
+		handle(a, h, describes[V](a, h, op("put", http.MethodPut, at+"/{id}", "Create or change")), func(ctx context.Context, p bus.Principal, in *putOf[V]) (*answer[V], error) {
 			return n.putting(ctx, a, p, in)
 		})
 	}
@@ -124,7 +124,7 @@ func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf
 	case "", in.ID:
 		*id = in.ID
 	default:
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "id", Problem: bus.Text{ZH: "与路径不一致", EN: "differs from the path"}, Allowed: in.ID})
+		return nil, notOfPath(in.ID)
 	}
 	if n.before != nil {
 		if err := n.before(ctx, a, p, &v); err != nil {
@@ -135,6 +135,10 @@ func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf
 		return nil, err
 	}
 	return n.showing(a, p, in.ID)
+}
+
+func notOfPath(id string) error {
+	return bus.E(bus.CodeInvalid, bus.Defect{Field: "id", Problem: bus.Text{ZH: "与路径不一致", EN: "differs from the path"}, Allowed: id})
 }
 
 // administrator reports whether p holds one of the separated roles: those see
@@ -202,19 +206,25 @@ func (a *API) addGrants(h huma.API) {
 	addNoun(a, h, grants)
 	type revoke struct {
 		ByID
-		Body[revocation]
+		Sent[revocation]
 	}
 	op := huma.Operation{
 		OperationID: "revoke-grant", Method: http.MethodPost, Path: "/api/v1/grants/{id}/revoke", Tags: []string{"grants"},
 		Summary:     "Revoke grant",
 		Description: "Once this answers, no event of the grant leaves or is handed out at any node that has applied the answer's index.",
 	}
-	handle(a, h, describes[revocation](h, op), func(ctx context.Context, p bus.Principal, in *revoke) (*answer[bus.Grant], error) {
+	handle(a, h, describes[revocation](a, h, op), func(ctx context.Context, p bus.Principal, in *revoke) (*answer[bus.Grant], error) {
 		why, err := in.decode()
 		if err != nil {
 			return nil, err
 		}
-		if _, err := a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID); err != nil {
+		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
+		if bus.CodeOf(err) == bus.CodeForbidden && p.System != "" {
+			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
+				return nil, hidden // what a department may not see is not there
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 		return grants.showing(a, p, in.ID)
@@ -234,10 +244,15 @@ func (a *API) addSubscriptions(h huma.API) {
 		put: command.SubscriptionPut, delete: command.SubscriptionDelete,
 		before: func(ctx context.Context, a *API, p bus.Principal, s *bus.Subscription) error {
 			if p.System == "" {
-				return a.refuse(ctx, p, "subscription "+string(s.ID), bus.E(bus.CodeForbidden))
+				return bus.E(bus.CodeForbidden, bus.Defect{Problem: bus.Text{ZH: "仅业务系统可订阅", EN: "only an agency system subscribes"}, Allowed: "a system credential"})
 			}
 			if s.System == "" {
 				s.System = p.System
+			}
+			if s.Consumer != "" && s.Consumer != p.Department {
+				return bus.E(bus.CodeInvalid, bus.Defect{
+					Field: "consumer", Problem: bus.Text{ZH: "只能为本部门订阅", EN: "a system subscribes for its own department"}, Allowed: string(p.Department),
+				})
 			}
 			s.Consumer = p.Department
 			if err := bus.Invalid(s.Check()); err != nil {

@@ -18,12 +18,12 @@ import (
 func (a *API) addPolicies(h huma.API) {
 	type LayerPath struct {
 		Kind string `path:"kind" enum:"division,department"`
-		Of   string `path:"of"`
+		Of   string `path:"of" maxLength:"64" pattern:"^[0-9A-Za-z]+$"`
 	}
 	type put struct {
 		LayerPath
 		Expected
-		Body[bus.Layer]
+		Sent[bus.Layer]
 	}
 	type del struct {
 		LayerPath
@@ -40,9 +40,9 @@ func (a *API) addPolicies(h huma.API) {
 	handle(a, h, op("show-layer", http.MethodGet, "/{kind}/{of}", "Show a policy layer"), func(_ context.Context, _ bus.Principal, in *LayerPath) (*answer[bus.Layer], error) {
 		return a.layer(id(*in))
 	})
-	check := describes[bus.Layer](h, op("check-layer", http.MethodPost, "/check", "Check and test a policy layer without storing it"))
-	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *Body[bus.Layer]) (*answer[client.LayerReport], error) {
-		if err := a.only(ctx, p, "policy check", bus.RoleSecurityAdministrator); err != nil {
+	check := describes[bus.Layer](a, h, op("check-layer", http.MethodPost, "/check", "Check and test a policy layer without storing it"))
+	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *Sent[bus.Layer]) (*answer[client.LayerReport], error) {
+		if err := only(bus.RoleSecurityAdministrator, p); err != nil {
 			return nil, err
 		}
 		layer, err := in.decode()
@@ -51,7 +51,7 @@ func (a *API) addPolicies(h huma.API) {
 		}
 		return &answer[client.LayerReport]{Body: reportOf(layer.ID, a.Policy.Check(ctx, layer))}, nil
 	})
-	handle(a, h, describes[bus.Layer](h, op("put-layer", http.MethodPut, "/{kind}/{of}", "Put a policy layer in force")), func(ctx context.Context, p bus.Principal, in *put) (*answer[bus.Layer], error) {
+	handle(a, h, describes[bus.Layer](a, h, op("put-layer", http.MethodPut, "/{kind}/{of}", "Put a policy layer in force")), func(ctx context.Context, p bus.Principal, in *put) (*answer[bus.Layer], error) {
 		layer, err := in.decode()
 		if err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func (a *API) layer(id bus.LayerID) (*answer[bus.Layer], error) {
 }
 
 func (a *API) putLayer(ctx context.Context, p bus.Principal, e Expected, layer bus.Layer) (*answer[bus.Layer], error) {
-	if err := a.only(ctx, p, "policy put "+string(layer.ID), bus.RoleSecurityAdministrator); err != nil {
+	if err := only(bus.RoleSecurityAdministrator, p); err != nil {
 		return nil, err
 	}
 	expect, err := e.revision()
@@ -102,7 +102,7 @@ func (a *API) putLayer(ctx context.Context, p bus.Principal, e Expected, layer b
 				refusal.Defects = append(refusal.Defects, bus.Defect{Field: t.Name, Problem: bus.Text{ZH: "测试未通过", EN: "the test fails"}})
 			}
 		}
-		return nil, a.refuse(ctx, p, "policy put "+string(layer.ID), refusal)
+		return nil, refusal
 	}
 	if _, err := a.write(ctx, p, command.LayerPut, expect, layer, string(layer.ID)); err != nil {
 		return nil, err

@@ -1,12 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
@@ -68,37 +69,42 @@ func problemOf(ctx context.Context, err error) *problem {
 	}}
 }
 
-// unified turns the errors that huma makes itself (a parameter that is no
-// number, a body over the cap) into the same answers as ours.
-func unified(ctx huma.Context, _ string, v any) (any, error) {
-	model, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
+// refusal turns an error into an answer. A refusal of somebody known is on
+// record before it is told; one that cannot be recorded fails as that.
+func (a *API) refusal(ctx context.Context, err error) *problem {
+	if recordErr := a.recordRefusal(ctx, bus.CodeOf(err)); recordErr != nil {
+		err = recordErr
 	}
-	code := bus.CodeInvalid
-	switch model.Status {
-	case http.StatusRequestEntityTooLarge:
-		code = bus.CodeTooLarge
-	case http.StatusUnsupportedMediaType:
-		code = bus.CodeUnsupported
-	case http.StatusInternalServerError:
-		code = bus.CodeInternal
-	case http.StatusRequestTimeout:
-		code = bus.CodeUnavailable
+	if bus.CodeOf(err).Kind() == bus.KindInternal {
+		a.Logger.Error("request failed", "request", requestOf(ctx), "error", err)
 	}
-	e := bus.E(code)
-	for _, detail := range model.Errors {
-		e.Defects = append(e.Defects, bus.Defect{Field: detail.Location, Problem: bus.Text{EN: detail.Message}})
-	}
-	p := problemOf(ctx.Context(), e)
-	p.Status = model.Status
-	ctx.SetHeader("Content-Type", problemType)
-	return p, nil
+	return problemOf(ctx, err)
 }
 
-// write answers with err outside of huma.
-func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p := problemOf(r.Context(), err)
+// recordRefusal writes the one line of evidence about a refusal, unless whoever
+// refused has: the exchange records the decisions it takes.
+func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
+	c := callerOf(ctx)
+	switch code.Kind() {
+	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull:
+		return nil // no refusal, a failure of ours
+	}
+	if c.recorded || c.known == (bus.Principal{}) || code == bus.CodeDenied {
+		return nil
+	}
+	c.recorded = true
+	what := cmp.Or(c.http.Pattern, c.http.Method)
+	for _, name := range []string{"id", "kind", "of", "event"} {
+		if value := c.http.PathValue(name); value != "" {
+			what += " " + name + "=" + value
+		}
+	}
+	return a.record(ctx, c.known, audit.KindRefused, code, what)
+}
+
+// writeProblem answers with err outside of huma.
+func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.refusal(r.Context(), err)
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = encodeJSON(w, p.Problem) // a client that went away

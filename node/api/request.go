@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -14,19 +13,24 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 )
 
-// caller is what is known of a request before its handler runs.
+// caller is what is known of a request beside its input.
 type caller struct {
+	http      *http.Request
 	language  bus.Lang
 	request   string
 	principal bus.Principal
-	refused   error // why the credential, if there is one, is not good
+	refused   error         // why the credential, if there is one, is not good
+	known     bus.Principal // whom evidence names: the principal, or whose account or system was tried
+	recorded  bool          // its refusal stands in the evidence
 }
 
 type callerKey struct{}
 
-func callerOf(ctx context.Context) caller {
-	c, _ := ctx.Value(callerKey{}).(caller)
-	return c
+func callerOf(ctx context.Context) *caller {
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		return c
+	}
+	return &caller{}
 }
 
 func languageOf(ctx context.Context) bus.Lang { return callerOf(ctx).language }
@@ -70,13 +74,21 @@ func preferred(r *http.Request) bus.Lang {
 // node down. Headers that claim an identity in any other way are not read.
 func (a *API) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := caller{language: preferred(r), request: requestID(r)}
-		c.principal, c.refused = a.authenticate(r)
+		c := &caller{language: preferred(r), request: requestID(r)}
+		c.known, c.refused = a.authenticate(r)
+		if c.refused == nil {
+			c.principal = c.known
+		}
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		c.http = r
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler: // an answer that must not look whole
+				panic(p)
+			default:
 				a.Logger.Error("handler panicked", "request", c.request, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-				writeProblem(w, r, bus.E(bus.CodeInternal))
+				a.writeProblem(w, r, bus.E(bus.CodeInternal))
 			}
 		}()
 		h := w.Header()
@@ -90,11 +102,4 @@ func encodeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
-}
-
-// logged writes the cause of an internal error to the log, where it stays.
-func logged(ctx context.Context, logger *slog.Logger, err error) {
-	if code := bus.CodeOf(err); code.Kind() == bus.KindInternal {
-		logger.Error("request failed", "request", requestOf(ctx), "error", err)
-	}
 }

@@ -39,7 +39,7 @@ func (a *API) addSystems(h huma.API) {
 		OperationID: "put-system", Method: http.MethodPut, Path: "/api/v1/systems/{id}", Tags: []string{"systems"},
 		Summary: "Create or change system", Description: "The answer to a creation holds the credential, this once.",
 	}
-	handle(a, h, describes[bus.System](h, put), func(ctx context.Context, p bus.Principal, in *putOf[bus.System]) (*answer[credential], error) {
+	handle(a, h, describes[bus.System](a, h, put), func(ctx context.Context, p bus.Principal, in *putOf[bus.System]) (*answer[credential], error) {
 		return a.putSystem(ctx, p, in)
 	})
 	rotate := huma.Operation{
@@ -47,6 +47,9 @@ func (a *API) addSystems(h huma.API) {
 		Summary: "Replace a system's credential", Description: "The old one stops at once; the answer holds the new one, this once.",
 	}
 	handle(a, h, rotate, func(ctx context.Context, p bus.Principal, in *ByID) (*answer[credential], error) {
+		if err := only(bus.RoleSystemAdministrator, p); err != nil {
+			return nil, err
+		}
 		have, err := a.system(in.ID)
 		if err != nil {
 			return nil, err
@@ -67,6 +70,9 @@ func (a *API) system(id string) (have bus.System, err error) {
 }
 
 func (a *API) putSystem(ctx context.Context, p bus.Principal, in *putOf[bus.System]) (*answer[credential], error) {
+	if err := only(bus.RoleSystemAdministrator, p); err != nil {
+		return nil, err
+	}
 	expect, err := in.revision()
 	if err != nil {
 		return nil, err
@@ -74,6 +80,9 @@ func (a *API) putSystem(ctx context.Context, p bus.Principal, in *putOf[bus.Syst
 	s, err := in.decode()
 	if err != nil {
 		return nil, err
+	}
+	if s.ID != "" && s.ID != bus.SystemID(in.ID) {
+		return nil, notOfPath(in.ID)
 	}
 	s.ID = bus.SystemID(in.ID)
 	if expect == 0 {
@@ -87,7 +96,7 @@ func (a *API) putSystem(ctx context.Context, p bus.Principal, in *putOf[bus.Syst
 	if _, err := a.write(ctx, p, command.SystemPut, expect, s, in.ID); err != nil {
 		return nil, err
 	}
-	return a.credential(in.ID, "")
+	return a.credential(in.ID, nil)
 }
 
 // issue writes a system with a new credential.
@@ -97,18 +106,34 @@ func (a *API) issue(ctx context.Context, p bus.Principal, expect bus.Revision, s
 	if _, err := a.write(ctx, p, command.SystemPut, expect, s, string(s.ID)); err != nil {
 		return nil, err
 	}
-	return a.credential(string(s.ID), fresh.Reveal())
+	return a.credential(string(s.ID), &fresh)
 }
 
-func (a *API) credential(id, bearer string) (*answer[credential], error) {
+// credential shows a system, with the credential that was made for it.
+func (a *API) credential(id string, fresh *identity.Credential) (*answer[credential], error) {
 	out := &answer[credential]{}
 	var err error
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		s, _ := tx.System(bus.SystemID(id))
-		s.SecretHash = nil
 		out.ETag = etag(s.Revision)
-		out.Body = credential{System: s, Bearer: bearer}
+		if fresh != nil {
+			if !fresh.Secret.Matches(s.SecretHash) {
+				return shownOnce() // the repeat of a request that made another
+			}
+			out.Body.Bearer = fresh.Reveal()
+		}
+		s.SecretHash = nil
+		out.Body.System = s
 		return nil
 	})
 	return out, err
+}
+
+// shownOnce refuses the repeat of a request whose answer held a secret: that is
+// kept nowhere, and a new one would not be valid.
+func shownOnce() error {
+	return bus.E(bus.CodeExists, bus.Defect{
+		Field: client.HeaderRequest, Problem: bus.Text{ZH: "该请求已办理，其凭证只显示一次", EN: "this request was carried out before; its secret is shown once"},
+		Allowed: "a new request",
+	})
 }

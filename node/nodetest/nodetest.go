@@ -6,9 +6,11 @@
 package nodetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // Spec is a node to start.
@@ -36,12 +39,20 @@ func Province() []Spec {
 	}
 }
 
+// Options are what nodes run with beside their place.
+type Options struct {
+	Now         func() time.Time // nil: the system's clock
+	Log         io.Writer        // nil: no log, or the error stream where TEST_LOG is set
+	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
+}
+
 // Cluster is a set of running nodes.
 type Cluster struct {
-	Nodes    map[bus.NodeID]*Node
-	First    *Node
-	sessions map[string]string // account → password
-	tb       testing.TB
+	Nodes     map[bus.NodeID]*Node
+	First     *Node
+	Passwords map[string]string // of the administrators' accounts
+	options   Options
+	tb        testing.TB
 }
 
 // Node is one node of a cluster.
@@ -49,7 +60,9 @@ type Node struct {
 	Spec   Spec
 	Config server.Config
 	Server *server.Server // nil while it is stopped
-	tb     testing.TB
+
+	options Options
+	tb      testing.TB
 }
 
 const patience = 60 * time.Second
@@ -59,16 +72,21 @@ const patience = 60 * time.Second
 // it is meant to.
 func Start(tb testing.TB, specs ...Spec) *Cluster {
 	tb.Helper()
-	c := &Cluster{Nodes: map[bus.NodeID]*Node{}, sessions: map[string]string{}, tb: tb}
+	return StartWith(tb, Options{}, specs...)
+}
+
+// StartWith is Start with options.
+func StartWith(tb testing.TB, o Options, specs ...Spec) *Cluster {
+	tb.Helper()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Cluster{Nodes: map[bus.NodeID]*Node{}, Passwords: map[string]string{}, options: o, tb: tb}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for i, spec := range specs {
-		n := newNode(tb, spec)
-		c.Nodes[spec.ID] = n
-		f := server.Founding{
-			Dir: server.DataDir(n.Config.DataDir), Node: spec.ID, Division: spec.Division,
-			PeerAddress: n.Config.PeerListen, APIAddress: n.Config.APIListen, Now: time.Now(),
-		}
+		n := c.NewNode(spec)
+		f := n.Founding()
 		if i == 0 {
 			c.First = n
 			passwords, err := server.Init(ctx, f)
@@ -86,13 +104,24 @@ func Start(tb testing.TB, specs ...Spec) *Cluster {
 	return c
 }
 
-func newNode(tb testing.TB, spec Spec) *Node {
-	tb.Helper()
+// NewNode gives a node its directory and addresses; it is not yet a member.
+func (c *Cluster) NewNode(spec Spec) *Node {
+	c.tb.Helper()
 	config := server.DefaultConfig()
-	config.DataDir = filepath.Join(tb.TempDir(), string(spec.ID))
-	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
-	config.CheckpointInterval = time.Second
-	return &Node{Spec: spec, Config: config, tb: tb}
+	config.DataDir = filepath.Join(c.tb.TempDir(), string(spec.ID))
+	config.PeerListen, config.APIListen = FreeAddress(c.tb), FreeAddress(c.tb)
+	config.CheckpointInterval = cmp.Or(c.options.Checkpoints, time.Second)
+	n := &Node{Spec: spec, Config: config, options: c.options, tb: c.tb}
+	c.Nodes[spec.ID] = n
+	return n
+}
+
+// Founding is what Init or Join makes of the node.
+func (n *Node) Founding() server.Founding {
+	return server.Founding{
+		Dir: server.DataDir(n.Config.DataDir), Node: n.Spec.ID, Division: n.Spec.Division,
+		PeerAddress: n.Config.PeerListen, APIAddress: n.Config.APIListen, Now: n.options.Now(),
+	}
 }
 
 // FreeAddress returns a loopback address that nobody listened on just now.
@@ -107,11 +136,16 @@ func FreeAddress(tb testing.TB) string {
 // Start starts the node on its data directory and stops it when the test ends.
 func (n *Node) Start() {
 	n.tb.Helper()
-	s, err := server.Open(context.Background(), n.Config, server.Options{Version: "test", Logger: logger()})
+	s, err := n.Open()
 	must(n.tb, err)
 	n.Server = s
 	n.tb.Cleanup(n.Stop)
 	Eventually(n.tb, "node "+string(n.Spec.ID)+" is ready", s.Ready)
+}
+
+// Open opens the node's server, which is then the caller's to close.
+func (n *Node) Open() (*server.Server, error) {
+	return server.Open(context.Background(), n.Config, server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now})
 }
 
 // Stop stops the node in good order; it can be started again.
@@ -125,11 +159,15 @@ func (n *Node) Stop() {
 	n.Server = nil
 }
 
-func logger() *slog.Logger {
-	if os.Getenv("TEST_LOG") == "" {
+func (o Options) logger() *slog.Logger {
+	w := o.Log
+	if w == nil && os.Getenv("TEST_LOG") != "" {
+		w = os.Stderr
+	}
+	if w == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // CA is the file of the cluster's root certificate.
@@ -150,7 +188,7 @@ func (c *Cluster) replacePasswords(ctx context.Context, oneTime []server.OneTime
 		password := rand.Text()
 		_, err := c.First.Client("").SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
 		must(c.tb, err)
-		c.sessions[o.Account] = password
+		c.Passwords[o.Account] = password
 	}
 }
 
@@ -160,12 +198,17 @@ func (c *Cluster) Client(account string) *client.Client { return c.ClientAt(c.Fi
 // ClientAt signs in at a node.
 func (c *Cluster) ClientAt(n *Node, account string) *client.Client {
 	c.tb.Helper()
+	return n.Client(c.SignIn(n, account))
+}
+
+// SignIn opens a session at a node and returns its bearer.
+func (c *Cluster) SignIn(n *Node, account string) string {
+	c.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	api := n.Client("")
-	session, err := api.SignIn(ctx, client.SignIn{Account: account, Password: c.sessions[account]})
+	session, err := n.Client("").SignIn(ctx, client.SignIn{Account: account, Password: c.Passwords[account]})
 	must(c.tb, err)
-	return n.Client(session.Token)
+	return session.Token
 }
 
 // WaitPlaces waits until the nodes that are meant to vote do, and the others are
@@ -209,6 +252,20 @@ func Eventually(tb testing.TB, what string, check func() error) {
 			tb.Fatalf("waited %v until %s: %v", patience, what, err)
 		}
 	}
+}
+
+// SampleLayer is the sample policy layer of a division.
+func SampleLayer(tb testing.TB, division bus.DivisionCode) bus.Layer {
+	tb.Helper()
+	layers, err := policy.Samples()
+	must(tb, err)
+	for _, l := range layers {
+		if l.ID == bus.DivisionLayer(division) {
+			return l
+		}
+	}
+	tb.Fatalf("no sample layer of division %s", division)
+	return bus.Layer{}
 }
 
 func must(tb testing.TB, err error) {

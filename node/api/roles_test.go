@@ -1,0 +1,344 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gxbus/gxbus/node/nodetest"
+	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+)
+
+// route is a row of the matrix: what each caller is answered.
+type route struct {
+	//     nobody, provider, consumer, stranger, sysadmin, secadmin, auditor
+	want [7]int
+	make func(w *world, cell int) request // path from the pattern where empty
+}
+
+var columns = [7]string{nobody, provider, consumer, stranger, sysadmin, secadmin, auditor}
+
+const registration = bus.ResourceID("enterprise-registration")
+
+// matrix is who may do what (threats S29 and S30): each route of the OpenAPI
+// document must have a row.
+func matrix() map[string]route {
+	everybody := [7]int{200, 200, 200, 200, 200, 200, 200}
+	known := [7]int{401, 200, 200, 200, 200, 200, 200}
+	plain := func(path string) func(*world, int) request {
+		return func(*world, int) request { return request{path: path} }
+	}
+	market := "/" + string(sample.ShenzhenMarket.ID)
+	return map[string]route{
+		"GET /api/v1/version": {everybody, nil},
+		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(*world, int) request {
+			return request{body: text(`{"account":"somebody","password":"wrong"}`)}
+		}},
+		"DELETE /api/v1/sessions":      {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
+		"GET /api/v1/status":           {known, nil},
+		"POST /api/v1/tokens":          {[7]int{401, 403, 403, 403, 200, 403, 403}, newToken},
+		"POST /api/v1/join":            {[7]int{400, 400, 400, 400, 400, 400, 400}, func(*world, int) request { return request{body: text(`{"token":"gxj_x"}`)} }},
+		"GET /api/v1/divisions":        {known, nil},
+		"GET /api/v1/divisions/{id}":   {known, plain("/api/v1/divisions/440106")},
+		"GET /api/v1/nodes":            {known, nil},
+		"GET /api/v1/nodes/{id}":       {known, plain("/api/v1/nodes/guangdong")},
+		"GET /api/v1/departments":      {known, nil},
+		"GET /api/v1/departments/{id}": {known, plain("/api/v1/departments" + market)},
+		"PUT /api/v1/departments/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
+			d := spare(cell)
+			return creating("/api/v1/departments/"+string(d.ID), d)
+		}},
+		"DELETE /api/v1/departments/{id}": {[7]int{401, 403, 403, 403, 204, 403, 403}, func(w *world, cell int) request {
+			d, err := w.First.Client(w.bearers[sysadmin]).Departments().Put(context.Background(), spare(20+cell))
+			check(w.t, err)
+			return deleting("/api/v1/departments/"+string(d.ID), d.Revision)
+		}},
+		"GET /api/v1/systems":      {known, nil},
+		"GET /api/v1/systems/{id}": {[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID))},
+		"PUT /api/v1/systems/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
+			s := bus.System{ID: bus.SystemID(fmt.Sprint("spare-", cell)), Name: "备用系统", Department: sample.ShenzhenMarket.ID}
+			return creating("/api/v1/systems/"+string(s.ID), s)
+		}},
+		"POST /api/v1/systems/{id}/credential": {[7]int{401, 403, 403, 403, 200, 403, 403}, plain("/api/v1/systems/spare-4/credential")},
+		"GET /api/v1/resources":                {known, nil},
+		"GET /api/v1/resources/{id}":           {known, plain("/api/v1/resources/enterprise-registration")},
+		"PUT /api/v1/resources/{id}": {[7]int{401, 200, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
+			r := spareResource(cell)
+			return creating("/api/v1/resources/"+string(r.ID), r)
+		}},
+		"DELETE /api/v1/resources/{id}": {[7]int{401, 204, 403, 403, 204, 403, 403}, func(w *world, cell int) request {
+			r, err := w.First.Client(w.bearers[sysadmin]).Resources().Put(context.Background(), spareResource(20+cell))
+			check(w.t, err)
+			return deleting("/api/v1/resources/"+string(r.ID), r.Revision)
+		}},
+		"POST /api/v1/resources/{id}/events": {[7]int{401, 202, 403, 403, 403, 403, 403}, func(w *world, cell int) request {
+			own, ok := map[string]bus.Department{consumer: sample.TianheServices, stranger: sample.GuangzhouHealth}[columns[cell]]
+			if !ok {
+				own = sample.ShenzhenMarket
+			}
+			e := fmt.Sprintf(`{"specversion":"1.0","id":"matrix-1","source":%q,"type":"t","data":{"phone":"19900000000"}}`, sample.SystemOf(own).Source())
+			return request{path: events, header: map[string]string{"Content-Type": "application/cloudevents+json"}, body: text(e)}
+		}},
+		"GET /api/v1/accounts":      {known, nil},
+		"GET /api/v1/accounts/{id}": {[7]int{401, 404, 404, 404, 200, 200, 200}, plain("/api/v1/accounts/auditor")},
+		"GET /api/v1/grants":        {known, nil},
+		"GET /api/v1/grants/{id}":   {[7]int{401, 200, 200, 404, 200, 200, 200}, plain("/api/v1/grants/grant-1")},
+		"PUT /api/v1/grants/{id}": {[7]int{401, 200, 403, 403, 403, 200, 403}, func(_ *world, cell int) request {
+			g := sample.Grant(bus.GrantID(fmt.Sprint("spare-", cell)), sample.EnterpriseRegistration(), sample.TianheServices)
+			return creating("/api/v1/grants/"+string(g.ID), g)
+		}},
+		"POST /api/v1/grants/{id}/revoke": {[7]int{401, 200, 403, 404, 403, 200, 403}, func(w *world, cell int) request {
+			id := fmt.Sprint("revoked-", cell)
+			_, err := w.First.Client(w.bearers[secadmin]).Grants().Put(context.Background(), sample.Grant(bus.GrantID(id), sample.EnterpriseRegistration(), sample.TianheServices))
+			check(w.t, err)
+			return request{path: "/api/v1/grants/" + id + "/revoke", body: text(`{"reason":"测试"}`)}
+		}},
+		"GET /api/v1/subscriptions":      {known, nil},
+		"GET /api/v1/subscriptions/{id}": {[7]int{401, 404, 200, 404, 200, 200, 200}, plain("/api/v1/subscriptions/sub-1")},
+		"PUT /api/v1/subscriptions/{id}": {[7]int{401, 200, 200, 403, 403, 403, 403}, func(_ *world, cell int) request {
+			return creating(fmt.Sprint("/api/v1/subscriptions/spare-", cell), bus.Subscription{Resource: registration, Purpose: bus.PurposeAdministrativeBasis, Grant: map[bool]bus.GrantID{true: "grant-1"}[columns[cell] == consumer]})
+		}},
+		"DELETE /api/v1/subscriptions/{id}": {[7]int{401, 404, 204, 404, 403, 403, 403}, func(w *world, cell int) request {
+			s, err := w.First.Client(w.bearers[consumer]).Subscriptions().Put(context.Background(), bus.Subscription{
+				ID: bus.SubscriptionID(fmt.Sprint("deleted-", cell)), Resource: registration, Grant: "grant-1", Purpose: bus.PurposeAdministrativeBasis,
+			})
+			check(w.t, err)
+			return deleting("/api/v1/subscriptions/"+string(s.ID), s.Revision)
+		}},
+		"GET /api/v1/subscriptions/{id}/events": {[7]int{401, 404, 200, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/events")},
+		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
+			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
+		}},
+		"GET /api/v1/policies": {known, nil},
+		"POST /api/v1/policies/check": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
+			return request{body: text(asJSON(w.t, nodetest.SampleLayer(w.t, "440000")))}
+		}},
+		"PUT /api/v1/policies/{kind}/{of}": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
+			return creating("/api/v1/policies/division/440100", nodetest.SampleLayer(w.t, "440100"))
+		}},
+		"GET /api/v1/policies/{kind}/{of}": {known, plain("/api/v1/policies/division/440000")},
+		"DELETE /api/v1/policies/{kind}/{of}": {[7]int{401, 403, 403, 403, 403, 204, 403}, func(w *world, cell int) request {
+			if columns[cell] != secadmin {
+				return deleting("/api/v1/policies/division/440000", 1)
+			}
+			l, err := w.First.Client(w.bearers[sysadmin]).Policies().Read(context.Background(), "division/440000")
+			check(w.t, err)
+			return deleting("/api/v1/policies/division/440000", l.Revision)
+		}},
+		"GET /api/v1/audit/export":        {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"GET /api/v1/audit/checkpoints":   {known, nil},
+		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+	}
+}
+
+func newToken(_ *world, cell int) request {
+	return request{body: text(fmt.Sprintf(`{"node":"spare-%d","division":"440100"}`, cell))}
+}
+
+func creating(path string, v any) request {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // nouns always encode
+	}
+	return request{path: path, header: map[string]string{create: "*"}, body: text(string(data))}
+}
+
+func deleting(path string, r bus.Revision) request {
+	return request{path: path, header: map[string]string{change: fmt.Sprintf(`"%d"`, r)}}
+}
+
+func spare(n int) bus.Department {
+	return bus.Department{ID: sample.USCC("440100", 100+n), Name: "备用部门", Division: "440100"}
+}
+
+func spareResource(n int) bus.Resource {
+	r := sample.EnterpriseRegistration()
+	r.ID, r.Codes = bus.ResourceID(fmt.Sprint("spare-", n)), []bus.ResourceCode{bus.ResourceCode(fmt.Sprintf("3010010001/%06d", 500+n))}
+	return r
+}
+
+// routes reads the routes of the API out of its OpenAPI document.
+func (w *world) routes() map[string]map[string]any {
+	w.t.Helper()
+	got := w.ask(request{method: "GET", path: "/openapi.json"})
+	var document struct {
+		Paths map[string]map[string]map[string]any `json:"paths"`
+	}
+	check(w.t, json.Unmarshal([]byte(got.body), &document))
+	all := map[string]map[string]any{}
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			all[strings.ToUpper(method)+" "+path] = operation
+		}
+	}
+	return all
+}
+
+func TestS29S30EveryRoleAgainstEveryRouteEachRefusalRecordedOnce(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(context.Background(), nodetest.SampleLayer(t, "440000"))
+	check(t, err)
+	rows := matrix()
+	routes := w.routes()
+	for name := range rows {
+		if routes[name] == nil {
+			t.Errorf("%s is not in the OpenAPI document", name)
+		}
+	}
+	order := make([]string, 0, len(routes))
+	for name := range routes {
+		order = append(order, name)
+	}
+	slices.SortFunc(order, func(a, b string) int { return strings.Compare(rank(a)+a, rank(b)+b) })
+	for _, name := range order {
+		row, ok := rows[name]
+		if !ok {
+			t.Errorf("%s has no row in the matrix: say who may use it", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			w.t = t
+			for cell, who := range columns {
+				w.cell(name, row, cell, who)
+			}
+		})
+	}
+}
+
+// rank puts what ends sessions and layers last.
+func rank(route string) string {
+	switch {
+	case strings.HasPrefix(route, "DELETE /api/v1/sessions"):
+		return "3"
+	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.HasSuffix(route, "credential"):
+		return "2"
+	}
+	return "1"
+}
+
+func (w *world) cell(name string, row route, cell int, who string) {
+	w.t.Helper()
+	method, path, _ := strings.Cut(name, " ")
+	var r request
+	if row.make != nil {
+		r = row.make(w, cell)
+	}
+	r.method, r.who = method, who
+	if r.path == "" {
+		r.path = path
+	}
+	got := w.ask(r)
+	if got.status != row.want[cell] {
+		w.t.Errorf("%q is answered %d, want %d: %s", who, got.status, row.want[cell], got.body)
+	}
+	if got.status < 300 || who == nobody {
+		return
+	}
+	told := 0
+	for _, leaf := range w.leaves() {
+		if leaf.Request == got.problem.RequestID {
+			told++
+		}
+	}
+	if told != 1 {
+		w.t.Errorf("%q refused with %d: %d leaves, want 1", who, got.status, told)
+	}
+}
+
+func TestS27WhatIsAnothersLooksLikeWhatIsNotThere(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ method, there, absent, body string }{
+		{"GET", "/api/v1/subscriptions/sub-1", "/api/v1/subscriptions/sub-9", ""},
+		{"GET", "/api/v1/subscriptions/sub-1/events", "/api/v1/subscriptions/sub-9/events", ""},
+		{"POST", "/api/v1/subscriptions/sub-1/ack", "/api/v1/subscriptions/sub-9/ack", `{"last":1}`},
+		{"GET", "/api/v1/grants/grant-1", "/api/v1/grants/grant-9", ""},
+		{"POST", "/api/v1/grants/grant-1/revoke", "/api/v1/grants/grant-9/revoke", `{"reason":"r"}`},
+		{"GET", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID), "/api/v1/systems/absent", ""},
+		{"POST", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credential", "/api/v1/systems/absent/credential", ""},
+		{"GET", "/api/v1/accounts/auditor", "/api/v1/accounts/absent", ""},
+	} {
+		t.Run(c.method+" "+c.there, func(t *testing.T) {
+			w.t = t
+			shape := func(path string) string {
+				r := request{method: c.method, path: path, who: stranger}
+				if c.body != "" {
+					r.body = text(c.body)
+				}
+				got := w.ask(r)
+				p := got.problem
+				body := strings.NewReplacer(p.RequestID, "", idOf(path), "ID").Replace(got.body)
+				return fmt.Sprint(got.status, " ", body)
+			}
+			if there, absent := shape(c.there), shape(c.absent); there != absent {
+				t.Errorf("another's: %s\nabsent:    %s", there, absent)
+			}
+		})
+	}
+	list := w.ask(request{method: "GET", path: "/api/v1/subscriptions", who: stranger})
+	if !strings.Contains(list.body, `"items":[]`) {
+		t.Errorf("a stranger lists %s", list.body)
+	}
+}
+
+func idOf(path string) string { return strings.Split(path, "/")[4] }
+
+// A provider that could name another's grant in its own write would end it.
+func TestAGrantStaysOfItsResourceAndConsumer(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	g, err := w.First.Client(w.bearers[secadmin]).Grants().Read(ctx, "grant-1")
+	check(t, err)
+	own := sample.EnterpriseRegistration()
+	own.ID, own.Codes, own.Provider = "strangers", []bus.ResourceCode{"3010010001/000888"}, sample.GuangzhouHealth.ID
+	thief := w.First.Client(w.bearers[stranger])
+	_, err = thief.Resources().Put(ctx, own)
+	check(t, err)
+	taken := g
+	taken.Resource = own.ID
+	if _, err := thief.Grants().Put(ctx, taken); !client.IsCode(err, bus.CodeInvalid) && !client.IsCode(err, bus.CodeForbidden) {
+		t.Errorf("a stranger took over grant-1: %v", err)
+	}
+	after, err := w.First.Client(w.bearers[secadmin]).Grants().Read(ctx, "grant-1")
+	check(t, err)
+	if after.Resource != g.Resource || after.Revision != g.Revision {
+		t.Errorf("grant-1 is now %+v", after)
+	}
+}
+
+func TestTheAPIDescribesItself(t *testing.T) {
+	w := newWorld(t)
+	for name, operation := range w.routes() {
+		responses, _ := operation["responses"].(map[string]any)
+		if operation["summary"] == "" || operation["operationId"] == "" || len(responses) < 3 {
+			t.Errorf("%s is not described: %v", name, operation)
+		}
+		problem, _ := responses["400"].(map[string]any)
+		if content, _ := problem["content"].(map[string]any); content["application/problem+json"] == nil {
+			t.Errorf("%s: the refusal 400 is not described as a problem: %v", name, problem)
+		}
+		method, path, _ := strings.Cut(name, " ")
+		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/credential")
+		body, _ := operation["requestBody"].(map[string]any)
+		if wantsBody != (body != nil) {
+			t.Errorf("%s: request body %v", name, body)
+			continue
+		}
+		if content, _ := body["content"].(map[string]any); wantsBody && !strings.HasSuffix(path, "/events") {
+			media, _ := content["application/json"].(map[string]any)
+			if media["schema"] == nil {
+				t.Errorf("%s: the body has no schema: %v", name, content)
+			}
+		}
+	}
+	for _, path := range []string{"/livez", "/readyz"} {
+		if got := w.ask(request{method: http.MethodGet, path: path}); got.status != 200 {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
