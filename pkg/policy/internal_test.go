@@ -14,7 +14,7 @@ import (
 
 // What no rule for layers foresees: an evaluation that heeds no cancelling.
 func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
-	e, err := New(Options{Deadline: 20 * time.Millisecond})
+	e, err := New(Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

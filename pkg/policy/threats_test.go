@@ -45,7 +45,7 @@ func doubled(n int, first, line string) string {
 }
 
 func TestS33CostBombsAreRefused(t *testing.T) {
-	e, err := policy.New(policy.Options{})
+	e, err := policy.New(policy.Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func unified(n int) string {
 }
 
 func TestS33ABombIsDeniedByTheDeadlineAndOthersGoOn(t *testing.T) {
-	e, err := policy.New(policy.Options{})
+	e, err := policy.New(policy.Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,8 @@ func TestS33ABombIsDeniedByTheDeadlineAndOthersGoOn(t *testing.T) {
 		deny("x", "some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0"))})
 	start := time.Now()
 	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 policy-timeout")
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("denied after %v, want about the deadline of 50ms", took)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("denied after %v, want about the deadline of 500ms", took)
 	}
 	patientEngine := newEngine(t)
 	elsewhere := with(func(in *policy.Input) { in.Consumer = in.Provider })
