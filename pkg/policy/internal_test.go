@@ -74,6 +74,19 @@ func hangingLayer(t *testing.T, entered chan<- struct{}, release <-chan struct{}
 	return l
 }
 
+func TestANoWithoutAReasonGetsOne(t *testing.T) {
+	e, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := e.compile(bus.Layer{ID: bus.BaseLayer, Modules: map[string]string{"a.rego": "package gxbus.base\nallow := false"}})
+	e.layers.Store(&layerSet{bus.BaseLayer: silent})
+	d := e.Decide(t.Context(), Input{})
+	if d.Allow || len(d.Reasons) != 1 || d.Reasons[0].Layer != bus.BaseLayer || d.Reasons[0].Code != CodeNotGranted {
+		t.Errorf("decision = allow %v, reasons %v; want base not-granted", d.Allow, d.Reasons)
+	}
+}
+
 func TestAPanicDenies(t *testing.T) {
 	l := &layer{id: bus.BaseLayer} // a query that was never prepared panics
 	if v := l.ask(t.Context(), ast.NewObject(), nil); v.Allow || len(v.Reasons) != 1 || v.Reasons[0].Code != CodeError {
