@@ -129,6 +129,12 @@ func TestLayersOnlyNarrow(t *testing.T) {
 	wantDenied(t, e.Decide(t.Context(), in), "base grant-missing", "base no-items-left")
 }
 
+func TestAnEmptyItemListLetsNothingPass(t *testing.T) {
+	for _, rules := range []string{"items := []", "items := set()", `items contains i.id if { some i in input.resource.items; i.id == "none of them" }`} {
+		wantItems(t, newEngine(t, layerOf(t, city, 1, rules)).Decide(t.Context(), forward()))
+	}
+}
+
 func TestTheSampleLayersChangeOutcomes(t *testing.T) {
 	samples, err := policy.Samples()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // What no rule for layers foresees: an evaluation that heeds no cancelling.
 func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
-	e, err := New(Options{Deadline: 20 * time.Millisecond})
+	e, err := New(Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +72,19 @@ func hangingLayer(t *testing.T, entered chan<- struct{}, release <-chan struct{}
 		t.Fatal(err)
 	}
 	return l
+}
+
+func TestANoWithoutAReasonGetsOne(t *testing.T) {
+	e, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := e.compile(bus.Layer{ID: bus.BaseLayer, Modules: map[string]string{"a.rego": "package gxbus.base\nallow := false"}})
+	e.layers.Store(&layerSet{bus.BaseLayer: silent})
+	d := e.Decide(t.Context(), Input{})
+	if d.Allow || len(d.Reasons) != 1 || d.Reasons[0].Layer != bus.BaseLayer || d.Reasons[0].Code != CodeNotGranted {
+		t.Errorf("decision = allow %v, reasons %v; want base not-granted", d.Allow, d.Reasons)
+	}
 }
 
 func TestAPanicDenies(t *testing.T) {

@@ -45,7 +45,7 @@ func doubled(n int, first, line string) string {
 }
 
 func TestS33CostBombsAreRefused(t *testing.T) {
-	e, err := policy.New(policy.Options{})
+	e, err := policy.New(policy.Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,9 @@ func TestS33CostBombsAreRefused(t *testing.T) {
 		"nested functions":  {"f(x) := [x, x]\n" + deny("x", strings.Repeat("f(", 40)+"1"+strings.Repeat(")", 40)+" == 1"), policy.ProblemTooHeavy},
 		"nested lists":      {doubled(20, "1", `[@ | some _ in [1, 2, 3]]`) + deny("x", "a20 == 1"), policy.ProblemTooHeavy},
 		"unified parts":     {deny("x", "p0 := input.a; "+unified(40)+"p40 == 1"), policy.ProblemTooHeavy},
+		"nested entries":    {entries(20) + deny("x", "o20 == 1"), policy.ProblemTooHeavy},
+		"unified backwards": {deny("x", backwards(40)+"b40 == 1"), policy.ProblemTooHeavy},
+		"large exponent":    {deny("x", `1e9000 * 2 == 1`), policy.ProblemResult},
 		"taken apart":       {deny("x", "q0 := [[input.a, input.a], 0]; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
 		"through input":     {deny("x", "[q0, 0] = input.a; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
 		"doubled text":      {doubled(40, `"aaaaaaaaaa"`, `concat("", [@, @])`) + deny("x", `a40 == "b"`), policy.ProblemTooHeavy},
@@ -99,6 +102,24 @@ func takenApart(n int) string {
 	return b.String()
 }
 
+func backwards(n int) string {
+	var b strings.Builder
+	b.WriteString("b0 := input.a; ")
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "[[b%d, b%d], 1] = [b%d, 1]; ", i-1, i-1, i)
+	}
+	return b.String()
+}
+
+func entries(n int) string {
+	b := strings.Builder{}
+	b.WriteString("o0 := 1\n")
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "o%d[k] := o%d if some k in [1, 2, 3]\n", i, i-1)
+	}
+	return b.String()
+}
+
 func unified(n int) string {
 	var b strings.Builder
 	for i := 1; i <= n; i++ {
@@ -108,7 +129,7 @@ func unified(n int) string {
 }
 
 func TestS33ABombIsDeniedByTheDeadlineAndOthersGoOn(t *testing.T) {
-	e, err := policy.New(policy.Options{})
+	e, err := policy.New(policy.Options{Deadline: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +137,8 @@ func TestS33ABombIsDeniedByTheDeadlineAndOthersGoOn(t *testing.T) {
 		deny("x", "some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0"))})
 	start := time.Now()
 	wantDenied(t, e.Decide(t.Context(), forward()), "division/440100 policy-timeout")
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("denied after %v, want about the deadline of 50ms", took)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("denied after %v, want about the deadline of 500ms", took)
 	}
 	patientEngine := newEngine(t)
 	elsewhere := with(func(in *policy.Input) { in.Consumer = in.Provider })
