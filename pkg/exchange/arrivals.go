@@ -22,13 +22,14 @@ type arrivals struct {
 }
 
 const (
+	keySize       = 24
 	blockSize     = 1 << 16
 	falsePositive = 1e-4
 )
 
 // arrivalKey identifies an event: half of it the event's id, so that an event
 // can be found by id alone, half its source and resource.
-type arrivalKey [24]byte
+type arrivalKey [keySize]byte
 
 func keyOf(resource bus.ResourceID, source, id string) (key arrivalKey) {
 	byID := sha256.Sum256([]byte(id))
@@ -54,16 +55,16 @@ func openArrivals(tx *bbolt.Tx) *arrivals {
 	a := &arrivals{}
 	cursor := tx.Bucket(bucketArrivals).Cursor()
 	for number, value := cursor.First(); number != nil; number, value = cursor.Next() {
-		a.note(binary.BigEndian.Uint64(number), value[:12])
+		a.note(binary.BigEndian.Uint64(number), value[:keySize])
 	}
 	return a
 }
 
-func (a *arrivals) note(number uint64, id []byte) {
+func (a *arrivals) note(number uint64, key []byte) {
 	for uint64(len(a.blocks)) <= number/blockSize {
 		a.blocks = append(a.blocks, bloom.NewWithEstimates(blockSize, falsePositive))
 	}
-	a.blocks[number/blockSize].Add(id)
+	a.blocks[number/blockSize].Add(key)
 }
 
 // add writes an arrival. The filter learns it before the commit; should that
@@ -76,17 +77,24 @@ func (a *arrivals) add(tx *bbolt.Tx, key arrivalKey, at Occurrence) error {
 		return err
 	}
 	value := append(key[:], sequenceKey(at.Sequence)...)
-	a.note(number, key[:12])
+	a.note(number, key[:])
 	return bucket.Put(sequenceKey(number), append(value, at.Resource...))
 }
 
 // find looks up many keys at once and returns those that arrived before.
 func (a *arrivals) find(tx *bbolt.Tx, keys []arrivalKey) map[arrivalKey]Occurrence {
 	found := map[arrivalKey]Occurrence{}
+	if len(a.blocks) == 0 {
+		return found
+	}
+	places := make([][]uint64, len(keys)) // the same in every filter, as they are of one size
+	for i, key := range keys {
+		places[i] = bloom.Locations(key[:], a.blocks[0].K())
+	}
 	for block, filter := range a.blocks {
 		wanted := map[arrivalKey]bool{}
-		for _, key := range keys {
-			if filter.Test(key[:12]) {
+		for i, key := range keys {
+			if filter.TestLocations(places[i]) {
 				wanted[key] = true
 			}
 		}
@@ -122,8 +130,8 @@ func eachArrival(tx *bbolt.Tx, block uint64, visit func(arrivalKey, func() Occur
 	cursor := tx.Bucket(bucketArrivals).Cursor()
 	end := sequenceKey((block + 1) * blockSize)
 	for number, value := cursor.Seek(sequenceKey(block * blockSize)); number != nil && bytes.Compare(number, end) < 0; number, value = cursor.Next() {
-		visit(arrivalKey(value[:24]), func() Occurrence {
-			return Occurrence{Sequence: binary.BigEndian.Uint64(value[24:32]), Resource: bus.ResourceID(value[32:])}
+		visit(arrivalKey(value[:keySize]), func() Occurrence {
+			return Occurrence{Sequence: binary.BigEndian.Uint64(value[keySize : keySize+8]), Resource: bus.ResourceID(value[keySize+8:])}
 		})
 	}
 }

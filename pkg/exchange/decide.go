@@ -34,7 +34,7 @@ func decided(record audit.Record, d bus.Decision) audit.Record {
 
 // deny records a denial and returns it as an error.
 func (x *Exchange) deny(ctx context.Context, record audit.Record, d bus.Decision) error {
-	if err := x.Record(ctx, decided(record, d)); err != nil {
+	if err := x.Record(context.WithoutCancel(ctx), decided(record, d)); err != nil { // hanging up escapes no record
 		return err
 	}
 	return denied(d)

@@ -33,12 +33,18 @@ func (x *Exchange) Publish(ctx context.Context, by bus.Principal, request string
 		x.wake(id)
 		return receipts, nil
 	}
+	return nil, x.refuse(ctx, record, err)
+}
+
+// refuse records err where it is a refusal, and returns it, or why it could not
+// be recorded. A caller that hangs up does not escape the record.
+func (x *Exchange) refuse(ctx context.Context, record audit.Record, err error) error {
 	if refusal := refused(record, err); refusal != nil {
-		if err := x.Record(ctx, *refusal); err != nil {
-			return nil, err // the refusal could not be recorded: fail as that
+		if err := x.Record(context.WithoutCancel(ctx), *refusal); err != nil {
+			return err
 		}
 	}
-	return nil, err
+	return err
 }
 
 // refused makes the record of a refusal, or nil where err is a fault of ours or

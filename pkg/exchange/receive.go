@@ -39,9 +39,10 @@ func (b Batch) digest() string {
 // mark says how far a subscription has come on the consumer's node, in sequence
 // numbers of the resource's log.
 type mark struct {
-	Received     uint64 `json:"received"`
-	Delivered    uint64 `json:"delivered"`
-	Acknowledged uint64 `json:"acknowledged"`
+	Provider     bus.NodeID `json:"provider"` // whose numbers they are
+	Received     uint64     `json:"received"`
+	Delivered    uint64     `json:"delivered"`
+	Acknowledged uint64     `json:"acknowledged"`
 }
 
 func markOf(tx *bbolt.Tx, id bus.SubscriptionID) (m mark, err error) {
@@ -62,8 +63,14 @@ func (m mark) put(tx *bbolt.Tx, id bus.SubscriptionID) error {
 // Receive takes a batch from the node from into the subscription's inbox, and
 // returns once it is on the disk. What was received before is passed over, so
 // that a batch may be sent again. A batch from a node that does not serve the
-// provider, or for a consumer that is not served here, is refused and recorded.
+// provider, for a consumer that is not served here, or not in order, is refused
+// and recorded.
 func (x *Exchange) Receive(ctx context.Context, from bus.NodeID, batch Batch) error {
+	record := audit.Record{Principal: bus.Principal{Node: from}, Subscription: batch.Subscription}
+	return x.refuse(ctx, record, x.receive(ctx, from, batch))
+}
+
+func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) error {
 	flow, ok, err := x.flowOf(batch.Subscription)
 	if err != nil {
 		return err
@@ -71,12 +78,7 @@ func (x *Exchange) Receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	if !ok { // this replica may be behind the sender's
 		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
 	}
-	record := audit.Record{Principal: bus.Principal{Node: from}, Resource: flow.resource.ID, Subscription: batch.Subscription}
-	if from != flow.provider || x.Self != flow.consumer {
-		record.Kind, record.Code = audit.KindRefused, bus.CodeWrongNode
-		if err := x.Record(ctx, record); err != nil {
-			return err
-		}
+	if from != flow.provider || from != batch.From || x.Self != flow.consumer {
 		return bus.E(bus.CodeWrongNode)
 	}
 	if err := batch.check(); err != nil {
@@ -105,6 +107,10 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	if err != nil {
 		return err
 	}
+	if m.Provider != "" && m.Provider != batch.From {
+		return moved(m.Provider)
+	}
+	m.Provider = batch.From
 	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
 	if err != nil {
 		return err
@@ -130,6 +136,16 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	record := flow.record(fresh)
 	record.Kind, record.DecisionID, record.Principal = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}
 	return x.append(tx, record)
+}
+
+// moved refuses the log of a node that numbers anew: by the marks of the former
+// one its first events would pass for received.
+func moved(former bus.NodeID) error {
+	return bus.E(bus.CodeWrongNode, bus.Defect{
+		Field:   "from",
+		Problem: bus.Text{ZH: "该订阅按原节点 " + string(former) + " 的序号接收", EN: "the subscription follows the numbers of node " + string(former)},
+		Allowed: "that node, or a new subscription",
+	})
 }
 
 // waiting copies the events in an inbox, oldest first, up to count of them.

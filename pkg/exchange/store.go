@@ -98,6 +98,11 @@ func (s *Store) Commit(ctx context.Context, write func(*bbolt.Tx) error) error {
 	case err := <-st.done:
 		return err
 	case <-s.finished:
+	}
+	select { // it may have been in the very last commit
+	case err := <-st.done:
+		return err
+	default:
 		return bus.E(bus.CodeUnavailable)
 	}
 }
