@@ -1,0 +1,22 @@
+package state
+
+import (
+	"io"
+
+	"go.etcd.io/bbolt"
+)
+
+// KeptRequests lets a test reach the end of a request's memory.
+const KeptRequests = keptRequests
+
+// Build lets a fuzz target feed the reader of snapshots.
+func Build(path string, r io.Reader) error { return build(path, r) }
+
+// Dump yields every key and value of every table.
+func (s *Store) Dump(yield func(table Table, key, value []byte) error) error {
+	return s.View(func(tx *Tx) error {
+		return tx.tx.ForEach(func(name []byte, bucket *bbolt.Bucket) error {
+			return bucket.ForEach(func(k, v []byte) error { return yield(Table(name), k, v) })
+		})
+	})
+}

@@ -1,0 +1,240 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+func TestDepartmentRefusals(t *testing.T) {
+	w := newWorld(t)
+	put := func(change func(*bus.Department)) ask {
+		return ask{by: bySysadmin, typ: command.DepartmentPut, body: with(department(freeDepartment), change)}
+	}
+	remove := func(id bus.USCC) ask {
+		return ask{by: bySysadmin, typ: command.DepartmentDelete, expect: w.revision[string(id)], body: command.Key{ID: string(id)}}
+	}
+	checkRefusals(t, w, []refusal{
+		{"everything missing", put(func(d *bus.Department) { *d = bus.Department{} }), bus.CodeInvalid, "division id name"},
+		{"unknown division and node", put(func(d *bus.Department) { d.Division, d.Node = "990000", "nowhere" }), bus.CodeInvalid, "division node"},
+		{"one that is there", put(func(d *bus.Department) { d.ID = tax }), bus.CodeExists, "department"},
+		{"delete one with a resource and a system", remove(market), bus.CodeInUse, "department"},
+		{"delete one with a system", remove(tax), bus.CodeInUse, "department"},
+		{"delete none", remove(freeDepartment), bus.CodeNotFound, "department"},
+		{"delete nothing", remove(""), bus.CodeNotFound, "department"},
+	})
+}
+
+func TestDepartmentInUseByAResourceOrAGrantAlone(t *testing.T) {
+	w := newWorld(t)
+	revision := w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment))
+	remove := refusal{"", ask{by: bySysadmin, typ: command.DepartmentDelete, expect: revision, body: command.Key{ID: string(freeDepartment)}}, bus.CodeInUse, "department"}
+	w.must(bySecurity, command.GrantPut, 0, with(grant("g2"), func(g *bus.Grant) { g.Consumer = freeDepartment }))
+	remove.name = "a grant"
+	checkRefusals(t, w, []refusal{remove})
+
+	w = newWorld(t)
+	revision = w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment))
+	w.must(bySysadmin, command.ResourcePut, 0, with(resource("own", "307008/1"), func(r *bus.Resource) { r.Provider = freeDepartment }))
+	remove.name, remove.ask.expect = "a resource", revision
+	checkRefusals(t, w, []refusal{remove})
+}
+
+func TestADeletedDepartmentIsGoneAndMayComeBack(t *testing.T) {
+	w := newWorld(t)
+	revision := w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment))
+	w.must(bySysadmin, command.DepartmentDelete, revision, command.Key{ID: string(freeDepartment)})
+	w.view(func(tx *state.Tx) {
+		if _, ok := tx.Department(freeDepartment); ok {
+			t.Error("it is still there")
+		}
+	})
+	w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment)) // its id is no choice of anybody
+}
+
+func TestSystemRefusals(t *testing.T) {
+	w := newWorld(t)
+	put := func(expect bus.Revision, change func(*bus.System)) ask {
+		return ask{by: bySysadmin, typ: command.SystemPut, expect: expect, body: with(system("sample-new", tax), change)}
+	}
+	checkRefusals(t, w, []refusal{
+		{"everything missing", put(0, func(s *bus.System) { *s = bus.System{} }), bus.CodeInvalid, "department id name secret_hash"},
+		{"unknown department", put(0, func(s *bus.System) { s.Department = freeDepartment }), bus.CodeInvalid, "department"},
+		{"a short hash", put(0, func(s *bus.System) { s.SecretHash = s.SecretHash[:31] }), bus.CodeInvalid, "secret_hash"},
+		{"moved to another department", put(w.revision["sample-tax"], func(s *bus.System) { s.ID, s.Department = "sample-tax", housing }), bus.CodeInvalid, "department"},
+	})
+}
+
+func TestResourceRefusals(t *testing.T) {
+	w := newWorld(t)
+	put := func(by bus.Principal, expect bus.Revision, change func(*bus.Resource)) ask {
+		return ask{by: by, typ: command.ResourcePut, expect: expect, body: with(resource("new", "307009/1"), change)}
+	}
+	remove := func(by bus.Principal, id string) ask {
+		return ask{by: by, typ: command.ResourceDelete, expect: w.revision[id], body: command.Key{ID: id}}
+	}
+	checkRefusals(t, w, []refusal{
+		{"of another department", put(byHousing, 0, func(*bus.Resource) {}), bus.CodeForbidden, "provider"},
+		{"another's taken over", put(byHousing, w.revision["licences"], func(r *bus.Resource) { r.ID, r.Provider = "licences", housing }), bus.CodeInvalid, "provider"},
+		{"not as it should be", put(byMarket, 0, func(r *bus.Resource) { r.Name, r.Items = "", nil }), bus.CodeInvalid, "items name"},
+		{"unknown provider", put(bySysadmin, 0, func(r *bus.Resource) { r.Provider = freeDepartment }), bus.CodeInvalid, "provider"},
+		{"a code of another", put(byMarket, 0, func(r *bus.Resource) { r.Codes = append(r.Codes, "307001/1") }), bus.CodeInvalid, "codes[1]"},
+		{"another provider", put(bySysadmin, w.revision["licences"], func(r *bus.Resource) { r.ID, r.Provider = "licences", tax }), bus.CodeInvalid, "provider"},
+		{"delete another's", remove(byHousing, "licences"), bus.CodeForbidden, ""},
+		{"delete one subscribed to", remove(byMarket, "registrations"), bus.CodeInUse, "resource"},
+		{"delete none", remove(byMarket, "nothing"), bus.CodeNotFound, "resource"},
+	})
+}
+
+func TestCodesFollowTheirResource(t *testing.T) {
+	w := newWorld(t)
+	revision := w.must(byMarket, command.ResourcePut, w.revision["licences"], resource("licences", "307003/1", "307004/1"))
+	w.must(byMarket, command.ResourcePut, 0, resource("heir", "307002/1")) // given up above
+	w.must(byMarket, command.ResourceDelete, revision, command.Key{ID: "licences"})
+	w.must(byMarket, command.ResourcePut, 0, resource("heir-2", "307003/1", "307004/1"))
+	if got := w.contents()["resource-codes/307002/1"]; got != "heir" {
+		t.Errorf("the code belongs to %q", got)
+	}
+}
+
+// Queues and grants are keyed by ids: what comes later under a used id would get
+// what was meant for another.
+func TestDeletedIDsDoNotComeBack(t *testing.T) {
+	w := newWorld(t)
+	w.must(byMarket, command.ResourceDelete, w.revision["licences"], command.Key{ID: "licences"})
+	w.must(byHousing, command.SubscriptionDelete, w.revision["s1"], command.Key{ID: "s1"})
+	w.reopen()
+	checkRefusals(t, w, []refusal{
+		{"a resource", ask{by: byMarket, typ: command.ResourcePut, body: resource("licences", "307002/1")}, bus.CodeInvalid, "id"},
+		{"a subscription", ask{by: byHousing, typ: command.SubscriptionPut, body: subscription("s1")}, bus.CodeInvalid, "id"},
+		{"a resource deleted twice", ask{by: byMarket, typ: command.ResourceDelete, body: command.Key{ID: "licences"}}, bus.CodeNotFound, "resource"},
+	})
+	w.must(byMarket, command.ResourcePut, 0, resource("s1", "307002/1")) // another table's id
+}
+
+func TestGrantRefusals(t *testing.T) {
+	w := newWorld(t)
+	w.must(bySysadmin, command.ResourcePut, 0, with(resource("tax-returns", "307007/1"), func(r *bus.Resource) { r.Provider = tax }))
+	w.must(byMarket, command.ResourcePut, 0, with(resource("closed", "307006/1"), func(r *bus.Resource) {
+		r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "样例", Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"}}
+	}))
+	put := func(by bus.Principal, expect bus.Revision, change func(*bus.Grant)) ask {
+		return ask{by: by, typ: command.GrantPut, expect: expect, body: with(grant("g2"), change)}
+	}
+	revoke := func(by bus.Principal, id bus.GrantID, reason string) ask {
+		return ask{by: by, typ: command.GrantRevoke, body: command.Revoke{Grant: id, Reason: reason}}
+	}
+	checkRefusals(t, w, []refusal{
+		{"for oneself", put(byHousing, 0, func(*bus.Grant) {}), bus.CodeForbidden, ""},
+		{"of nothing", put(byMarket, 0, func(g *bus.Grant) { g.Resource = "nothing" }), bus.CodeForbidden, ""},
+		{"of nothing, by the security administrator", put(bySecurity, 0, func(g *bus.Grant) { g.Resource = "nothing" }), bus.CodeInvalid, "resource"},
+		{"everything missing", put(bySecurity, 0, func(g *bus.Grant) { *g = bus.Grant{} }), bus.CodeInvalid, "consumer id items not_after purposes resource"},
+		{"of what is not shared", put(byMarket, 0, func(g *bus.Grant) { g.Resource = "closed" }), bus.CodeInvalid, "resource"},
+		{"an item that it lacks", put(byMarket, 0, func(g *bus.Grant) { g.Items = append(g.Items, "phone") }), bus.CodeInvalid, "items[1]"},
+		{"art. 15: a purpose beyond the entry", put(byMarket, 0, func(g *bus.Grant) { g.Purposes = append(g.Purposes, bus.PurposeCollaboration) }), bus.CodeInvalid, "purposes[1]"},
+		{"an unknown consumer", put(byMarket, 0, func(g *bus.Grant) { g.Consumer = freeDepartment }), bus.CodeInvalid, "consumer"},
+		{"another's, written over", put(byTax, w.revision["g1"], func(g *bus.Grant) { g.ID, g.Resource = "g1", "tax-returns" }), bus.CodeInvalid, "grant"},
+		{"handed to another consumer", put(byMarket, w.revision["g1"], func(g *bus.Grant) { g.ID, g.Consumer = "g1", tax }), bus.CodeInvalid, "grant"},
+		{"revoked by its consumer", revoke(byHousing, "g1", "样例"), bus.CodeForbidden, ""},
+		{"revoked by a third", revoke(byTax, "g1", "样例"), bus.CodeForbidden, ""},
+		{"art. 27: revoked without a reason", revoke(byMarket, "g1", " \t"), bus.CodeInvalid, "reason"},
+		{"one revoked that is not there", revoke(byMarket, "g9", "样例"), bus.CodeNotFound, "grant"},
+	})
+}
+
+func TestARevokedGrantStaysRevoked(t *testing.T) {
+	w := newWorld(t)
+	revision := w.must(byMarket, command.GrantRevoke, 0, command.Revoke{Grant: "g1", Reason: "first"})
+	w.must(bySecurity, command.GrantRevoke, 0, command.Revoke{Grant: "g1", Reason: "second"})
+	w.view(func(tx *state.Tx) {
+		if g, _ := tx.Grant("g1"); g.Revoked != "first" || g.Revision != revision {
+			t.Errorf("the grant: %+v", g)
+		}
+	})
+	checkRefusals(t, w, []refusal{
+		{"put again", ask{by: byMarket, typ: command.GrantPut, expect: revision, body: grant("g1")}, bus.CodeInUse, "grant"},
+	})
+	w.must(byMarket, command.GrantPut, 0, with(grant("g2"), func(g *bus.Grant) { g.Revoked = "born dead" }))
+	w.view(func(tx *state.Tx) {
+		if g, _ := tx.Grant("g2"); g.Revoked != "" {
+			t.Errorf("a new grant is revoked: %+v", g)
+		}
+	})
+}
+
+// An unconditional resource names no purposes, so that any may be granted.
+func TestAnUnconditionalResourceIsGrantedForAnyPurpose(t *testing.T) {
+	w := newWorld(t)
+	w.must(byMarket, command.ResourcePut, 0, with(resource("open", "307006/1"), func(r *bus.Resource) {
+		r.Sharing = bus.Sharing{Type: bus.Unconditional}
+	}))
+	w.must(byMarket, command.GrantPut, 0, with(grant("g2"), func(g *bus.Grant) {
+		g.Resource, g.Purposes = "open", []bus.Purpose{bus.PurposeCollaboration}
+	}))
+}
+
+func TestSubscriptionRefusals(t *testing.T) {
+	w := newWorld(t)
+	w.must(byMarket, command.GrantPut, 0, with(grant("g-tax"), func(g *bus.Grant) { g.Consumer = tax }))
+	w.must(byMarket, command.GrantPut, 0, with(grant("g-licences"), func(g *bus.Grant) { g.Resource = "licences" }))
+	put := func(by bus.Principal, expect bus.Revision, change func(*bus.Subscription)) ask {
+		return ask{by: by, typ: command.SubscriptionPut, expect: expect, body: with(subscription("s2"), change)}
+	}
+	remove := func(by bus.Principal, id string) ask {
+		return ask{by: by, typ: command.SubscriptionDelete, expect: w.revision["s1"], body: command.Key{ID: id}}
+	}
+	checkRefusals(t, w, []refusal{
+		{"everything missing", put(byHousing, 0, func(s *bus.Subscription) { *s = bus.Subscription{} }), bus.CodeInvalid, "id purpose resource system"},
+		{"nothing that is there", put(byHousing, 0, func(s *bus.Subscription) { s.System, s.Resource, s.Grant = "ghost", "nothing", "g9" }), bus.CodeInvalid, "grant resource system"},
+		{"for another's system", put(byHousing, 0, func(s *bus.Subscription) { s.System = "sample-tax" }), bus.CodeForbidden, ""},
+		{"for another department", put(byTax, 0, func(*bus.Subscription) {}), bus.CodeForbidden, ""},
+		{"an item that the resource lacks", put(byHousing, 0, func(s *bus.Subscription) { s.Items = append(s.Items, "phone") }), bus.CodeInvalid, "items[1]"},
+		{"another's grant", put(byHousing, 0, func(s *bus.Subscription) { s.Grant = "g-tax" }), bus.CodeInvalid, "grant"},
+		{"a grant of another resource", put(byHousing, 0, func(s *bus.Subscription) { s.Grant = "g-licences" }), bus.CodeInvalid, "grant"},
+		{"another's taken over", put(byTax, w.revision["s1"], func(s *bus.Subscription) {
+			s.ID, s.Consumer, s.System, s.Grant = "s1", tax, "sample-tax", ""
+		}), bus.CodeForbidden, ""},
+		{"moved to another resource", put(byHousing, w.revision["s1"], func(s *bus.Subscription) {
+			s.ID, s.Resource, s.Grant = "s1", "licences", "g-licences"
+		}), bus.CodeInvalid, "resource"},
+		{"S27: delete another's", remove(byTax, "s1"), bus.CodeNotFound, "subscription"},
+		{"delete none", remove(byTax, "s9"), bus.CodeNotFound, "subscription"},
+	})
+}
+
+// Events that arrive from its creation on are for a subscription: a change must
+// not move that time.
+func TestASubscriptionKeepsItsCreation(t *testing.T) {
+	w := newWorld(t)
+	w.now = noon.Add(time.Hour)
+	w.must(byHousing, command.SubscriptionPut, w.revision["s1"], with(subscription("s1"), func(s *bus.Subscription) {
+		s.Created, s.Purpose = noon.Add(-time.Hour), bus.PurposeVerification
+	}))
+	w.view(func(tx *state.Tx) {
+		if s, _ := tx.Subscription("s1"); !s.Created.Equal(noon) || s.Purpose != bus.PurposeVerification {
+			t.Errorf("the subscription: %+v", s)
+		}
+	})
+}
+
+// S36.
+func TestLayerRefusals(t *testing.T) {
+	w := newWorld(t)
+	var refusals []refusal
+	for _, id := range []bus.LayerID{
+		"", "base", "base/", "/", "division", "division/", "division/990000", "division/440106/x", "Division/440106", "division/../440106",
+		"department/", "department/440106", bus.DepartmentLayer(freeDepartment), "node/gz",
+	} {
+		refusals = append(refusals, refusal{"layer " + string(id), ask{by: bySecurity, typ: command.LayerPut, body: layer(id)}, bus.CodeInvalid, "id"})
+	}
+	refusals = append(refusals,
+		refusal{"no module", ask{by: bySecurity, typ: command.LayerPut, body: bus.Layer{ID: "division/440106"}}, bus.CodeInvalid, "modules"},
+		refusal{"delete none", ask{by: bySecurity, typ: command.LayerDelete, body: command.Key{ID: "division/440106"}}, bus.CodeNotFound, "layer"},
+	)
+	checkRefusals(t, w, refusals)
+	w.must(bySecurity, command.LayerPut, 0, layer("division/440106"))
+	w.must(bySecurity, command.LayerPut, 0, layer(bus.DepartmentLayer(market)))
+}
