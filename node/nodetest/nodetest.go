@@ -78,14 +78,11 @@ func Start(tb testing.TB, specs ...Spec) *Cluster {
 // StartWith is Start with options.
 func StartWith(tb testing.TB, o Options, specs ...Spec) *Cluster {
 	tb.Helper()
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	c := &Cluster{Nodes: map[bus.NodeID]*Node{}, Passwords: map[string]string{}, options: o, tb: tb}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for i, spec := range specs {
-		n := c.NewNode(spec)
+		n := c.Add(spec)
 		f := n.Founding()
 		if i == 0 {
 			c.First = n
@@ -104,16 +101,25 @@ func StartWith(tb testing.TB, o Options, specs ...Spec) *Cluster {
 	return c
 }
 
-// NewNode gives a node its directory and addresses; it is not yet a member.
-func (c *Cluster) NewNode(spec Spec) *Node {
+// Add makes a node that is to be a member; it has not joined.
+func (c *Cluster) Add(spec Spec) *Node {
 	c.tb.Helper()
-	config := server.DefaultConfig()
-	config.DataDir = filepath.Join(c.tb.TempDir(), string(spec.ID))
-	config.PeerListen, config.APIListen = FreeAddress(c.tb), FreeAddress(c.tb)
-	config.CheckpointInterval = cmp.Or(c.options.Checkpoints, time.Second)
-	n := &Node{Spec: spec, Config: config, options: c.options, tb: c.tb}
+	n := NewNode(c.tb, c.options, spec)
 	c.Nodes[spec.ID] = n
 	return n
+}
+
+// NewNode gives a node its directory and addresses, which are still empty.
+func NewNode(tb testing.TB, o Options, spec Spec) *Node {
+	tb.Helper()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	config := server.DefaultConfig()
+	config.DataDir = filepath.Join(tb.TempDir(), string(spec.ID))
+	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
+	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
+	return &Node{Spec: spec, Config: config, options: o, tb: tb}
 }
 
 // Founding is what Init or Join makes of the node.

@@ -1,0 +1,155 @@
+package api_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gxbus/gxbus/node/nodetest"
+	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+func TestPublishing(t *testing.T) {
+	w := newWorld(t)
+	source := sample.SystemOf(sample.ShenzhenMarket).Source()
+	publish := func(t *testing.T, media, body string, header map[string]string) reply {
+		t.Helper()
+		w.t = t
+		return w.ask(request{method: "POST", path: events, who: provider, header: with(header, "Content-Type", media), body: text(body)})
+	}
+	const structured, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
+	one := func(id, data string) string {
+		return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":%q,"type":"t","data":{"phone":%q}}`, id, source, data)
+	}
+	t.Run("S02 the same event again is answered as the first, another content is refused", func(t *testing.T) {
+		first := publish(t, structured, one("e1", "19900000001"), nil)
+		again := publish(t, structured, one("e1", "19900000001"), nil)
+		if first.status != 202 || again.status != 202 || !strings.Contains(again.body, `"duplicate":true`) || !strings.Contains(again.body, `"sequence":1`) {
+			t.Errorf("first %d %s\nagain %d %s", first.status, first.body, again.status, again.body)
+		}
+		other := publish(t, structured, one("e1", "19900000002"), nil)
+		if other.status != 409 || other.problem.Code != bus.CodeEventConflict {
+			t.Errorf("another content: %d %s", other.status, other.body)
+		}
+		mixed := publish(t, batch, "["+one("e2", "1")+","+one("e1", "19900000002")+"]", nil)
+		if mixed.status != 409 {
+			t.Errorf("a batch with a conflict: %d %s", mixed.status, mixed.body)
+		}
+		if next := publish(t, structured, one("e3", "1"), nil); !strings.Contains(next.body, `"sequence":2`) {
+			t.Errorf("part of a refused batch was kept: the next event is %s", next.body)
+		}
+	})
+	t.Run("a Chinese subject survives binary mode", func(t *testing.T) {
+		subject := "企业/样例 100%"
+		got := publish(t, "application/json", `{"phone":"19900000003"}`, map[string]string{
+			"ce-specversion": "1.0", "ce-id": "e4", "ce-source": source, "ce-type": "t", "ce-subject": url.PathEscape(subject),
+		})
+		if got.status != 202 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		nodetest.Eventually(t, "the event is there", func() error {
+			pulled, _, err := w.First.Client(w.bearers[consumer]).Pull(context.Background(), "sub-1", 10)
+			if err != nil {
+				return err
+			}
+			for _, e := range pulled {
+				if e.ID() == "e4" {
+					if e.Subject() != subject {
+						t.Errorf("subject is %q, want %q", e.Subject(), subject)
+					}
+					return nil
+				}
+			}
+			return fmt.Errorf("%d others", len(pulled))
+		})
+	})
+	t.Run("bodies of just the allowed size are taken", func(t *testing.T) {
+		few := "[" + one("e5", "1") + "]"
+		full := strings.Repeat(" ", 8<<20-len(few)) + few
+		if got := publish(t, batch, full, nil); got.status != 202 {
+			t.Errorf("8 MiB: %d %s", got.status, got.body)
+		}
+		name := `{"name":"深圳市市场监督管理局（样例）","division":"440300"}`
+		r := request{method: "PUT", path: "/api/v1/departments/" + string(sample.USCC("440300", 77)), who: sysadmin,
+			header: map[string]string{create: "*"}, body: text(name + strings.Repeat(" ", 1<<20-len(name)))}
+		if got := w.ask(r); got.status != 200 {
+			t.Errorf("1 MiB: %d %s", got.status, got.body)
+		}
+	})
+	t.Run("a disabled system is turned away, and that is recorded", func(t *testing.T) {
+		w.t = t
+		admin := w.First.Client(w.bearers[sysadmin])
+		s, err := admin.Systems().Read(context.Background(), sample.SystemOf(sample.GuangzhouHealth).ID)
+		check(t, err)
+		s.Disabled = true
+		_, err = admin.Systems().Put(context.Background(), s)
+		check(t, err)
+		before := len(w.leaves())
+		if got := w.ask(request{method: "GET", path: "/api/v1/resources", who: stranger}); got.status != 401 {
+			t.Errorf("answered %d", got.status)
+		}
+		if leaves := w.leaves()[before:]; len(leaves) != 1 || leaves[0].Principal.System != s.ID {
+			t.Errorf("on record: %+v", leaves)
+		}
+	})
+	t.Run("a new credential stops the old one; a repeated request shows no dead one", func(t *testing.T) {
+		w.t = t
+		path := "/api/v1/systems/" + string(sample.SystemOf(sample.TianheServices).ID) + "/credential"
+		rotate := request{method: "POST", path: path, who: sysadmin, header: map[string]string{"Idempotency-Key": "rotate-1"}}
+		first, again := w.ask(rotate), w.ask(rotate)
+		if first.status != 200 || again.status != 409 || again.problem.Code != bus.CodeExists {
+			t.Errorf("first %d, again %d %s", first.status, again.status, again.body)
+		}
+		if got := w.ask(request{method: "GET", path: "/api/v1/status", who: consumer}); got.status != 401 {
+			t.Errorf("the old credential is answered %d", got.status)
+		}
+		token := func() reply {
+			return w.ask(request{method: "POST", path: "/api/v1/tokens", who: sysadmin, header: map[string]string{"Idempotency-Key": "token-1"}, body: text(`{"node":"x","division":"440100"}`)})
+		}
+		if first, again := token(), token(); first.status != 200 || again.status != 409 {
+			t.Errorf("token: first %d, again %d %s", first.status, again.status, again.body)
+		}
+	})
+	t.Run("S44 S50 neither log nor answer nor evidence tells a secret or breaks a line", func(t *testing.T) {
+		w.t = t
+		const canary = "canary-7f3d91"
+		answers := ""
+		for _, r := range []request{
+			{method: "GET", path: "/api/v1/status", header: map[string]string{"Authorization": "Bearer gxs_x_" + canary}},
+			{method: "GET", path: "/api/v1/status", header: map[string]string{"Authorization": "Bearer gxa_" + canary}},
+			{method: "POST", path: "/api/v1/sessions", body: text(`{"account":"auditor","password":"` + canary + `"}`)},
+			{method: "POST", path: "/api/v1/sessions", body: text(`{"account":"auditor","password":["` + canary + `"]}`)},
+			{method: "POST", path: "/api/v1/sessions", body: text(`{"account":"a\u001b[31m\r\nlevel=ERROR msg=forged","password":"` + canary)},
+			{method: "POST", path: "/api/v1/join", body: text(`{"token":"gxj_` + canary + `"}`)},
+			{method: "POST", path: "/api/v1/join", body: text(`{"token":{"` + base64.StdEncoding.EncodeToString([]byte(canary)) + `":1}}`)},
+			{method: "GET", path: "/api/v1/resources/%0d%0alevel=ERROR%20msg=forged", who: sysadmin, header: map[string]string{"Idempotency-Key": "level=ERROR msg=forged"}},
+		} {
+			got := w.ask(r)
+			if got.status < http.StatusBadRequest {
+				t.Errorf("%s %s: %d", r.method, r.path, got.status)
+			}
+			answers += got.body
+		}
+		evidence := asJSON(t, w.leaves())
+		for where, told := range map[string]string{"answers": answers, "log": w.log.String(), "evidence": evidence} {
+			if strings.Contains(told, canary) {
+				t.Errorf("the %s hold the canary: %s", where, told)
+			}
+			for line := range strings.Lines(told) {
+				if strings.HasPrefix(line, "level=ERROR msg=forged") {
+					t.Errorf("the %s hold a forged line", where)
+				}
+			}
+		}
+		for who, bearer := range w.bearers {
+			if secret := bearer[strings.LastIndex(bearer, "_")+1:]; secret != "" && strings.Contains(w.log.String()+evidence, secret) {
+				t.Errorf("the log or the evidence holds the bearer of %s", who)
+			}
+		}
+	})
+}
