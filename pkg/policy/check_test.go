@@ -2,6 +2,8 @@ package policy_test
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -172,5 +174,31 @@ func TestATestsOutputIsKept(t *testing.T) {
 	r := newEngine(t).Check(t.Context(), l)
 	if len(r.Tests) != 1 || r.Tests[0].Pass || !strings.Contains(r.Tests[0].Output, "seen") {
 		t.Errorf("tests = %+v, want one that failed and printed", r.Tests)
+	}
+}
+
+func TestThePolicyGuideIsComplete(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := policy.Builtins()
+	wanted = append(wanted, policy.CodeUndefined, policy.CodeError, policy.CodeTimeout, policy.CodeResultInvalid, policy.CodeLayerUnavailable, policy.CodeNotGranted,
+		policy.ProblemLayerID, policy.ProblemFileName, policy.ProblemTooLarge, policy.ProblemParse, policy.ProblemPackage, policy.ProblemRule,
+		policy.ProblemReference, policy.ProblemBuiltin, policy.ProblemWith, policy.ProblemNegation, policy.ProblemTooHeavy, policy.ProblemCompile,
+		policy.ProblemNoExport, policy.ProblemNoTests, policy.ProblemTestFailed, policy.ProblemTooSlow, policy.ProblemResult)
+	base, err := policy.Base()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range base.Modules {
+		for _, m := range regexp.MustCompile(`"code": "([a-z-]+)"`).FindAllStringSubmatch(text, -1) {
+			wanted = append(wanted, m[1])
+		}
+	}
+	for _, word := range wanted {
+		if !strings.Contains(string(guide), "`"+word+"`") {
+			t.Errorf("docs/policies.md does not tell of %s", word)
+		}
 	}
 }
