@@ -102,7 +102,7 @@ func TestPublishing(t *testing.T) {
 		path := "/api/v1/systems/" + string(sample.SystemOf(sample.TianheServices).ID) + "/credential"
 		rotate := request{method: "POST", path: path, who: sysadmin, header: map[string]string{"Idempotency-Key": "rotate-1"}}
 		first, again := w.ask(rotate), w.ask(rotate)
-		if first.status != 200 || again.status != 409 || again.problem.Code != bus.CodeExists {
+		if first.status != 200 || again.status != 409 || again.problem.Code != bus.CodeInUse {
 			t.Errorf("first %d, again %d %s", first.status, again.status, again.body)
 		}
 		if got := w.ask(request{method: "GET", path: "/api/v1/status", who: consumer}); got.status != 401 {

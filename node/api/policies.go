@@ -1,16 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
-	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // addPolicies registers policy layers. They are named by kind and what they are
@@ -41,7 +39,7 @@ func (a *API) addPolicies(h huma.API) {
 		return a.layer(id(*in))
 	})
 	check := describes[bus.Layer](a, h, op("check-layer", http.MethodPost, "/check", "Check and test a policy layer without storing it"))
-	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *Sent[bus.Layer]) (*answer[client.LayerReport], error) {
+	handle(a, h, check, func(ctx context.Context, p bus.Principal, in *Sent[bus.Layer]) (*answer[bus.LayerReport], error) {
 		if err := only(bus.RoleSecurityAdministrator, p); err != nil {
 			return nil, err
 		}
@@ -49,7 +47,7 @@ func (a *API) addPolicies(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return &answer[client.LayerReport]{Body: reportOf(layer.ID, a.Policy.Check(ctx, layer))}, nil
+		return &answer[bus.LayerReport]{Body: a.Policy.Check(ctx, layer)}, nil
 	})
 	handle(a, h, describes[bus.Layer](a, h, op("put-layer", http.MethodPut, "/{kind}/{of}", "Put a policy layer in force")), func(ctx context.Context, p bus.Principal, in *put) (*answer[bus.Layer], error) {
 		layer, err := in.decode()
@@ -95,7 +93,7 @@ func (a *API) putLayer(ctx context.Context, p bus.Principal, e Expected, layer b
 	if report := a.Policy.Check(ctx, layer); !report.OK {
 		refusal := bus.E(bus.CodePolicyRefused)
 		for _, problem := range report.Problems {
-			refusal.Defects = append(refusal.Defects, bus.Defect{Field: place(problem), Problem: problem.Message})
+			refusal.Defects = append(refusal.Defects, bus.Defect{Field: cmp.Or(problem.Where(), "modules"), Problem: problem.Message})
 		}
 		for _, t := range report.Tests {
 			if !t.Pass {
@@ -108,24 +106,4 @@ func (a *API) putLayer(ctx context.Context, p bus.Principal, e Expected, layer b
 		return nil, err
 	}
 	return a.layer(layer.ID)
-}
-
-// reportOf puts a check's outcome in the API's words.
-func reportOf(layer bus.LayerID, r policy.Report) client.LayerReport {
-	out := client.LayerReport{Layer: layer, OK: r.OK}
-	for _, p := range r.Problems {
-		out.Problems = append(out.Problems, client.LayerProblem{File: p.File, Row: p.Row, Column: p.Col, Code: p.Code, Message: p.Message})
-	}
-	for _, t := range r.Tests {
-		out.Tests = append(out.Tests, client.LayerTest{Name: t.Name, Pass: t.Pass, Output: t.Output})
-	}
-	return out
-}
-
-// place says where in a layer's source a problem is.
-func place(p policy.Problem) string {
-	if p.File == "" {
-		return "modules"
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Row, p.Col)
 }

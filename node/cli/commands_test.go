@@ -216,9 +216,9 @@ func TestCredentialsOthersCanReadAreRefused(t *testing.T) {
 }
 
 func TestPolicyCheckAndPush(t *testing.T) {
-	report := client.LayerReport{Layer: "division/440100", OK: true, Tests: []client.LayerTest{{Name: "test_narrow", Pass: true}}}
-	bad := client.LayerReport{Layer: "division/440100", Problems: []client.LayerProblem{
-		{File: "a.rego", Row: 3, Column: 2, Code: "rego_parse_error", Message: bus.Text{ZH: "语法错误", EN: "syntax error"}}}}
+	report := bus.LayerReport{Layer: "division/440100", OK: true, Tests: []bus.LayerTest{{Name: "test_narrow", Pass: true}}}
+	bad := bus.LayerReport{Layer: "division/440100", Problems: []bus.LayerProblem{
+		{File: "a.rego", Row: 3, Col: 2, Code: "rego_parse_error", Message: bus.Text{ZH: "语法错误", EN: "syntax error"}}}}
 	sh := newShell(t, map[string]http.HandlerFunc{
 		"POST /policies/check":          give(report),
 		"GET /policies/division/440100": give(bus.Layer{ID: "division/440100", Revision: 6, Modules: map[string]string{"a.rego": "package\ta\x1b\n"}}),
@@ -248,11 +248,12 @@ func TestPolicyCheckAndPush(t *testing.T) {
 	}
 
 	sh = newShell(t, map[string]http.HandlerFunc{"POST /policies/check": give(bad)})
-	code, out, errs := sh.run("policy", "test", dir, "--layer", "division/440100", "--lang", "zh")
+	code, out, errs := sh.run("policy", "check", dir, "--layer", "division/440100", "--lang", "zh")
 	if code != 1 {
 		t.Errorf("a bad layer: exit %d", code)
 	}
 	contains(t, "report", out+errs, "a.rego:3:2", "语法错误", "policy-refused")
+	sh.seen = nil
 	for _, layer := range []string{"base", "division", "division/", "division/a/b", "province/440000"} {
 		if code, _, _ := sh.run("policy", "push", dir, "--layer", layer); code != 1 || len(sh.seen) != 0 {
 			t.Errorf("layer %q: exit %d, asked %v", layer, code, sh.seen)
@@ -263,6 +264,21 @@ func TestPolicyCheckAndPush(t *testing.T) {
 	}
 	if code, _, _ := sh.run("policy", "push", dir, "--layer", "division/440100"); code != 1 || len(sh.seen) != 0 {
 		t.Error("a link out of the directory was followed")
+	}
+}
+
+func TestPolicyTestNeedsNoNode(t *testing.T) {
+	sh := newShell(t, nil)
+	out, _ := sh.ok("policy", "test", "base")
+	contains(t, "base", out, "pass", "gxbus.base_test.")
+	dir := filepath.Dir(sh.file("a.rego", "package a\n"))
+	code, out, errs := sh.run("policy", "test", dir, "--layer", "division/440100")
+	if code != 1 {
+		t.Errorf("a layer of another package: exit %d", code)
+	}
+	contains(t, "report", out+errs, "a.rego:1:1", "wrong-package", "policy-refused")
+	if len(sh.seen) != 0 {
+		t.Errorf("asked a node: %v", sh.seen)
 	}
 }
 

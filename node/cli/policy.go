@@ -10,14 +10,14 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 func (a *app) policyCommand() *cobra.Command {
 	w := layers()
 	return a.group("policy", "共享策略层", "Policy layers",
 		w.list(a), a.showLayer(w),
-		a.checkLayer("check", "在节点上检查策略目录并运行测试，不保存", "Check a directory of Rego on the node, tests included; nothing is stored"),
-		a.checkLayer("test", "在节点上运行策略目录的测试，不保存", "Run the tests of a directory of Rego on the node; nothing is stored"),
+		a.checkLayer(), a.testLayer(),
 		a.pushLayer(w), remove(a, w, func(c *client.Client) client.Removable[bus.LayerID, bus.Layer] { return c.Policies().Removable }))
 }
 
@@ -84,11 +84,11 @@ func (a *app) layerFlag(cmd *cobra.Command, layer *string) {
 	cmd.Flags().StringVar(layer, "layer", "", a.say("策略 `层`：division/440100 或 department/信用代码", "the `layer`: division/440100 or department/USCC"))
 }
 
-func (a *app) checkLayer(use, zh, en string) *cobra.Command {
+func (a *app) checkLayer() *cobra.Command {
 	var id string
 	cmd := &cobra.Command{
-		Use: use + " DIR --layer LAYER", Short: a.say(zh, en), Args: a.exactly("DIR"),
-		Example: "  gxbus policy " + use + " policies/guangzhou --layer division/440100",
+		Use: "check DIR --layer LAYER", Short: a.say("在节点上检查策略目录并运行测试，不保存", "Check a directory of Rego on the node, tests included; nothing is stored"),
+		Args: a.exactly("DIR"), Example: "  gxbus policy check policies/guangzhou --layer division/440100",
 	}
 	a.layerFlag(cmd, &id)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -107,15 +107,42 @@ func (a *app) checkLayer(use, zh, en string) *cobra.Command {
 	return cmd
 }
 
+// testLayer checks a layer here, without a node: for who writes one.
+func (a *app) testLayer() *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use: "test base | test DIR --layer LAYER", Short: a.say("在本机检查策略目录并运行测试，不需要节点", "Check a directory of Rego and run its tests here, without a node"),
+		Long: a.say("在本机检查策略目录并运行测试，规则与节点上启用前的检查相同。base 运行随程序发布的基础策略的测试。",
+			"Check a directory of Rego and run its tests here, by the rules a node applies before it takes a layer.\n\"base\" runs the tests of the base policy that ships with this program."),
+		Args: a.exactly("DIR"), Example: "  gxbus policy test base\n  gxbus policy test policies/samples/division-440100 --layer division/440100",
+	}
+	a.layerFlag(cmd, &id)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		engine, err := policy.New(policy.Options{})
+		if err != nil {
+			return err
+		}
+		if args[0] == "base" {
+			report, err := engine.TestBase(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printReport(report)
+		}
+		layer, err := a.layerOf(cmd, args[0], id)
+		if err != nil {
+			return err
+		}
+		return a.printReport(engine.Check(cmd.Context(), layer))
+	}
+	return cmd
+}
+
 // printReport prints problems, then tests; a layer that would be refused is an error.
-func (a *app) printReport(r client.LayerReport) error {
+func (a *app) printReport(r bus.LayerReport) error {
 	g := grid{keys: []string{"result", "where", "message"}, heads: []string{a.say("结果", "result"), a.say("位置", "where"), a.say("说明", "message")}}
 	for _, p := range r.Problems {
-		where := p.File
-		if p.Row > 0 {
-			where = fmt.Sprintf("%s:%d:%d", p.File, p.Row, p.Column)
-		}
-		g.rows = append(g.rows, []string{p.Code, where, p.Message.In(a.lang)})
+		g.rows = append(g.rows, []string{p.Code, p.Where(), p.Message.In(a.lang)})
 	}
 	for _, t := range r.Tests {
 		result := "pass"

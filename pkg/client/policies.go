@@ -21,6 +21,6 @@ func (c *Client) Policies() Policies {
 
 // Check compiles a layer on the node and runs its tests; nothing is stored.
 // Put does the same first and fails with CodePolicyRefused.
-func (p Policies) Check(ctx context.Context, layer bus.Layer) (LayerReport, error) {
-	return post[LayerReport](ctx, p.c, call{path: []string{p.noun, "check"}}, layer)
+func (p Policies) Check(ctx context.Context, layer bus.Layer) (bus.LayerReport, error) {
+	return post[bus.LayerReport](ctx, p.c, call{path: []string{p.noun, "check"}}, layer)
 }

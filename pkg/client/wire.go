@@ -144,30 +144,6 @@ type Revocation struct {
 	Reason string `json:"reason"`
 }
 
-// LayerReport is the result of checking a policy layer.
-type LayerReport struct {
-	Layer    bus.LayerID    `json:"layer"`
-	OK       bool           `json:"ok"`
-	Problems []LayerProblem `json:"problems,omitempty"`
-	Tests    []LayerTest    `json:"tests,omitempty"`
-}
-
-// LayerProblem is one thing that keeps a layer from being accepted.
-type LayerProblem struct {
-	File    string   `json:"file,omitempty"`
-	Row     int      `json:"row,omitempty"`
-	Column  int      `json:"column,omitempty"`
-	Code    string   `json:"code"`
-	Message bus.Text `json:"message"`
-}
-
-// LayerTest is the result of one test of a layer.
-type LayerTest struct {
-	Name   string `json:"name"`
-	Pass   bool   `json:"pass"`
-	Output string `json:"output,omitempty"`
-}
-
 // Trace is the way of one event across the nodes.
 type Trace struct {
 	Event    string       `json:"event"` // CloudEvents id

@@ -20,30 +20,14 @@ const (
 	probeTries = 3                // before a sample input counts as too slow
 )
 
-// Report is what a check found out about a layer.
-type Report struct {
-	OK       bool          `json:"ok"`
-	Problems []Problem     `json:"problems,omitempty"` // sorted by file, row, column
-	Tests    []Test        `json:"tests,omitempty"`    // sorted by name
-	Slowest  time.Duration `json:"slowest"`            // slowest sample input, in ns
-}
-
-// Test is the outcome of one test of a layer.
-type Test struct {
-	Name     string        `json:"name"` // package and rule, without "data."
-	Pass     bool          `json:"pass"`
-	Duration time.Duration `json:"duration"`         // ns
-	Output   string        `json:"output,omitempty"` // what it printed, or why it failed to run
-}
-
 // Check examines a layer before it is activated: source rules, compilation,
 // its own tests, and its answers and their cost on built-in sample inputs.
 // It changes nothing in the engine. Problems are all that one stage finds;
 // later stages run only where the earlier ones found none.
-func (e *Engine) Check(ctx context.Context, l bus.Layer) Report {
+func (e *Engine) Check(ctx context.Context, l bus.Layer) bus.LayerReport {
 	ctx, stop := context.WithTimeout(ctx, checkLimit)
 	defer stop()
-	report, done := within(checkLimit, func() (r Report) {
+	report, done := within(checkLimit, func() (r bus.LayerReport) {
 		defer func() {
 			if x := recover(); x != nil {
 				r = refusedReport(ProblemCompile, bus.Text{ZH: "编译器无法处理该策略。", EN: fmt.Sprintf("the compiler failed: %v", x)})
@@ -54,35 +38,36 @@ func (e *Engine) Check(ctx context.Context, l bus.Layer) Report {
 	if !done {
 		return refusedReport(ProblemTooSlow, bus.Text{ZH: "检查未在限定时间内完成；请简化策略。", EN: "the check did not end in time; simplify the policy"})
 	}
+	report.Layer = l.ID
 	return report
 }
 
 // TestBase checks the base layer of this release, its tests included.
-func (e *Engine) TestBase(ctx context.Context) (Report, error) {
+func (e *Engine) TestBase(ctx context.Context) (bus.LayerReport, error) {
 	base, err := Base()
 	if err != nil {
-		return Report{}, err
+		return bus.LayerReport{}, err
 	}
 	return e.Check(ctx, base), nil
 }
 
-func refusedReport(code string, message bus.Text) Report {
-	return Report{Problems: []Problem{{Code: code, Message: message}}}
+func refusedReport(code string, message bus.Text) bus.LayerReport {
+	return bus.LayerReport{Problems: []bus.LayerProblem{{Code: code, Message: message}}}
 }
 
-func (e *Engine) check(ctx context.Context, l bus.Layer) Report {
+func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
 	src, problems := e.language.read(l)
 	if len(problems) > 0 {
-		return Report{Problems: problems}
+		return bus.LayerReport{Problems: problems}
 	}
 	// Compiling changes modules; the tests read theirs again below.
 	ready := &layer{id: l.ID, revision: l.Revision}
 	if err := ready.compile(ctx, src); err != nil {
 		problems = problemsOf(ProblemCompile, "", err)
 		sortProblems(problems)
-		return Report{Problems: problems}
+		return bus.LayerReport{Problems: problems}
 	}
-	var r Report
+	var r bus.LayerReport
 	if r.Tests, r.Problems = e.language.test(ctx, l); len(r.Problems) > 0 {
 		return r
 	}
@@ -96,7 +81,7 @@ var noTests = bus.Text{
 	EN: "there are no tests; write rules that begin with test_ in *_test.rego files"}
 
 // test runs the tests of a layer that was read without problems before.
-func (l *language) test(ctx context.Context, of bus.Layer) ([]Test, []Problem) {
+func (l *language) test(ctx context.Context, of bus.Layer) ([]bus.LayerTest, []bus.LayerProblem) {
 	src, problems := l.read(of)
 	if len(problems) > 0 {
 		return nil, problems
@@ -114,15 +99,15 @@ func (l *language) test(ctx context.Context, of bus.Layer) ([]Test, []Problem) {
 		sortProblems(problems)
 		return nil, problems
 	}
-	var tests []Test
+	var tests []bus.LayerTest
 	for result := range results {
 		test, problem := outcome(result)
 		tests = append(tests, test)
 		problems = append(problems, problem...)
 	}
-	slices.SortFunc(tests, func(a, b Test) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(tests, func(a, b bus.LayerTest) int { return strings.Compare(a.Name, b.Name) })
 	if len(tests) == 0 {
-		problems = append(problems, Problem{Code: ProblemNoTests, Message: noTests})
+		problems = append(problems, bus.LayerProblem{Code: ProblemNoTests, Message: noTests})
 	}
 	sortProblems(problems)
 	return tests, problems
@@ -130,8 +115,8 @@ func (l *language) test(ctx context.Context, of bus.Layer) ([]Test, []Problem) {
 
 // outcome reads OPA's result of one test. A skipped test (todo_test_…) fails:
 // what is not tested is not activated.
-func outcome(r *tester.Result) (Test, []Problem) {
-	t := Test{Name: strings.TrimPrefix(r.Package, "data.") + "." + r.Name, Pass: r.Pass(), Duration: r.Duration, Output: string(r.Output)}
+func outcome(r *tester.Result) (bus.LayerTest, []bus.LayerProblem) {
+	t := bus.LayerTest{Name: strings.TrimPrefix(r.Package, "data.") + "." + r.Name, Pass: r.Pass(), Duration: r.Duration, Output: string(r.Output)}
 	if t.Pass {
 		return t, nil
 	}
@@ -146,12 +131,12 @@ func outcome(r *tester.Result) (Test, []Problem) {
 	if r.Error != nil {
 		t.Output += r.Error.Error()
 	}
-	return t, []Problem{at(location, ProblemTestFailed, bus.Text{ZH: zh, EN: en})}
+	return t, []bus.LayerProblem{at(location, ProblemTestFailed, bus.Text{ZH: zh, EN: en})}
 }
 
 // probe asks the layer about the sample inputs, under the deadline of a
 // decision, and returns the slowest answer's time.
-func (e *Engine) probe(ctx context.Context, l *layer) (slowest time.Duration, problems []Problem) {
+func (e *Engine) probe(ctx context.Context, l *layer) (slowest time.Duration, problems []bus.LayerProblem) {
 	for _, sample := range samples(l.id) {
 		var took time.Duration
 		var code string
@@ -166,11 +151,11 @@ func (e *Engine) probe(ctx context.Context, l *layer) (slowest time.Duration, pr
 		switch code {
 		case "":
 		case CodeTimeout, CodeLayerUnavailable:
-			return slowest, append(problems, Problem{Code: ProblemTooSlow, Message: bus.Text{
+			return slowest, append(problems, bus.LayerProblem{Code: ProblemTooSlow, Message: bus.Text{
 				ZH: fmt.Sprintf("对样例输入“%s”未在 %v 内给出结论；请简化策略。", sample.name.ZH, e.deadline),
 				EN: fmt.Sprintf("no answer within %v on the sample input %q; simplify the policy", e.deadline, sample.name.EN)}})
 		default:
-			problems = append(problems, Problem{Code: ProblemResult, Message: bus.Text{
+			problems = append(problems, bus.LayerProblem{Code: ProblemResult, Message: bus.Text{
 				ZH: fmt.Sprintf("对样例输入“%s”没有可用的结论（%s）。", sample.name.ZH, code),
 				EN: fmt.Sprintf("no usable answer on the sample input %q (%s)", sample.name.EN, code)}})
 		}

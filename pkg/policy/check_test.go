@@ -17,21 +17,21 @@ test_it if input.a == 1 with input as {"a": 1}
 `
 
 // checked checks rules as the layer of Guangzhou, beside a test that passes.
-func checked(t testing.TB, e *policy.Engine, rules string) policy.Report {
+func checked(t testing.TB, e *policy.Engine, rules string) bus.LayerReport {
 	t.Helper()
 	l := layerOf(t, city, 1, rules)
 	l.Modules["rules_test.rego"] = passing
 	return e.Check(t.Context(), l)
 }
 
-func problemCodes(r policy.Report) (codes []string) {
+func problemCodes(r bus.LayerReport) (codes []string) {
 	for _, p := range r.Problems {
 		codes = append(codes, p.Code)
 	}
 	return slices.Compact(codes)
 }
 
-func wantRefused(t *testing.T, r policy.Report, code string) {
+func wantRefused(t *testing.T, r bus.LayerReport, code string) {
 	t.Helper()
 	if r.OK || !slices.Contains(problemCodes(r), code) {
 		t.Errorf("report = ok %v, problems %v; want %s", r.OK, r.Problems, code)

@@ -17,9 +17,9 @@ import (
 // through. A helper rule that states the positive says what is meant.
 // A negated reference, alone or on a side of ==, is not affected, as long as
 // nothing within it is looked up first: `not masks[item.id]` is.
-func (s *source) vetNegations() []Problem {
+func (s *source) vetNegations() []bus.LayerProblem {
 	total := s.totalRules()
-	var problems []Problem
+	var problems []bus.LayerProblem
 	for _, file := range slices.Sorted(maps.Keys(s.modules)) {
 		ast.WalkExprs(s.modules[file], func(e *ast.Expr) bool {
 			if e.Negated && total.skips(e) {

@@ -46,21 +46,6 @@ const AllowedFileName = `^[a-z0-9_]+\.rego$`
 
 var fileName = regexp.MustCompile(AllowedFileName)
 
-// Problem is one thing wrong with a layer. Row and Col count from 1; 0 means
-// the file, or the layer, as a whole.
-type Problem struct {
-	File    string   `json:"file,omitempty"`
-	Row     int      `json:"row,omitempty"`
-	Col     int      `json:"col,omitempty"`
-	Code    string   `json:"code"`
-	Message bus.Text `json:"message"`
-}
-
-// String gives the problem as one English line.
-func (p Problem) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Row, p.Col, p.Code, p.Message.EN)
-}
-
 // LayerPackage returns the Rego package of a layer: "gxbus.base",
 // "gxbus.division.d440100", "gxbus.department.d114400000069401674". It is false
 // for an id that no layer can have, so an id never becomes query text unseen.
@@ -87,10 +72,10 @@ type source struct {
 }
 
 // read parses a layer and returns every problem that shows without compiling.
-func (l *language) read(layer bus.Layer) (*source, []Problem) {
+func (l *language) read(layer bus.Layer) (*source, []bus.LayerProblem) {
 	pkg, ok := LayerPackage(layer.ID)
 	if !ok {
-		return nil, []Problem{{Code: ProblemLayerID, Message: bus.Text{
+		return nil, []bus.LayerProblem{{Code: ProblemLayerID, Message: bus.Text{
 			ZH: "策略层标识不正确；应为 division/行政区划代码 或 department/统一社会信用代码。",
 			EN: "not a layer id; write division/CODE or department/USCC"}}}
 	}
@@ -99,7 +84,7 @@ func (l *language) read(layer bus.Layer) (*source, []Problem) {
 	}
 	src := &source{language: l, layer: layer.ID, path: ast.MustParseRef("data." + pkg),
 		modules: map[string]*ast.Module{}, tests: map[string]*ast.Module{}}
-	var problems []Problem
+	var problems []bus.LayerProblem
 	for _, file := range slices.Sorted(maps.Keys(layer.Modules)) {
 		problems = append(problems, src.readFile(file, layer.Modules[file])...)
 	}
@@ -109,22 +94,22 @@ func (l *language) read(layer bus.Layer) (*source, []Problem) {
 	return src, problems
 }
 
-func checkSize(modules map[string]string) []Problem {
+func checkSize(modules map[string]string) []bus.LayerProblem {
 	size := 0
 	for _, text := range modules {
 		size += len(text)
 	}
 	if size > MaxSourceBytes || len(modules) > MaxFiles {
-		return []Problem{{Code: ProblemTooLarge, Message: bus.Text{
+		return []bus.LayerProblem{{Code: ProblemTooLarge, Message: bus.Text{
 			ZH: fmt.Sprintf("策略文本过大；合计不超过 %d KiB、%d 个文件。", MaxSourceBytes>>10, MaxFiles),
 			EN: fmt.Sprintf("too large; at most %d KiB in %d files", MaxSourceBytes>>10, MaxFiles)}}}
 	}
 	return nil
 }
 
-func (s *source) readFile(file, text string) []Problem {
+func (s *source) readFile(file, text string) []bus.LayerProblem {
 	if len(file) > 64 || !fileName.MatchString(file) {
-		return []Problem{{File: file, Code: ProblemFileName, Message: bus.Text{
+		return []bus.LayerProblem{{File: file, Code: ProblemFileName, Message: bus.Text{
 			ZH: "文件名不正确；允许 " + AllowedFileName, EN: "file name not allowed; it must match " + AllowedFileName}}}
 	}
 	isTest := strings.HasSuffix(file, "_test.rego")
@@ -134,7 +119,7 @@ func (s *source) readFile(file, text string) []Problem {
 		return problemsOf(ProblemParse, file, err)
 	}
 	if module == nil {
-		return []Problem{{File: file, Code: ProblemParse, Message: bus.Text{ZH: "文件为空。", EN: "the file is empty"}}}
+		return []bus.LayerProblem{{File: file, Code: ProblemParse, Message: bus.Text{ZH: "文件为空。", EN: "the file is empty"}}}
 	}
 	if isTest {
 		s.tests[file] = module
@@ -145,27 +130,27 @@ func (s *source) readFile(file, text string) []Problem {
 }
 
 // problemsOf turns OPA's errors into problems.
-func problemsOf(code, file string, err error) []Problem {
+func problemsOf(code, file string, err error) []bus.LayerProblem {
 	list, ok := err.(ast.Errors)
 	if !ok {
-		return []Problem{{File: file, Code: code, Message: bus.Text{ZH: "无法处理：" + err.Error(), EN: err.Error()}}}
+		return []bus.LayerProblem{{File: file, Code: code, Message: bus.Text{ZH: "无法处理：" + err.Error(), EN: err.Error()}}}
 	}
-	problems := make([]Problem, 0, len(list))
+	problems := make([]bus.LayerProblem, 0, len(list))
 	for _, e := range list {
 		problems = append(problems, at(e.Location, code, bus.Text{ZH: "Rego 编译器报告：" + e.Message, EN: e.Message}))
 	}
 	return problems
 }
 
-func at(location *ast.Location, code string, message bus.Text) Problem {
+func at(location *ast.Location, code string, message bus.Text) bus.LayerProblem {
 	if location == nil {
-		return Problem{Code: code, Message: message}
+		return bus.LayerProblem{Code: code, Message: message}
 	}
-	return Problem{File: location.File, Row: location.Row, Col: location.Col, Code: code, Message: message}
+	return bus.LayerProblem{File: location.File, Row: location.Row, Col: location.Col, Code: code, Message: message}
 }
 
-func sortProblems(problems []Problem) {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
+func sortProblems(problems []bus.LayerProblem) {
+	slices.SortStableFunc(problems, func(a, b bus.LayerProblem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Row, b.Row), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Code, b.Code))
 	})
 }

@@ -19,8 +19,8 @@ func knownBuiltin(name string) bool {
 
 // vet returns every breach of the rules for layers in the parsed text. Loading
 // and checking share it: a layer that slipped past a check does not load.
-func (s *source) vet() []Problem {
-	var problems []Problem
+func (s *source) vet() []bus.LayerProblem {
+	var problems []bus.LayerProblem
 	for _, file := range slices.Sorted(maps.Keys(s.modules)) {
 		module := s.modules[file]
 		problems = append(problems, s.vetPackage(module, s.path)...)
@@ -36,7 +36,7 @@ func (s *source) vet() []Problem {
 	problems = append(problems, s.vetWeight()...)
 	problems = append(problems, s.vetNegations()...)
 	if len(problems) == 0 && !s.exports() {
-		problems = append(problems, Problem{Code: ProblemNoExport, Message: bus.Text{
+		problems = append(problems, bus.LayerProblem{Code: ProblemNoExport, Message: bus.Text{
 			ZH: "该层没有定义 deny、items、masks 中的任何一个，不起作用。",
 			EN: "the layer defines none of deny, items, masks, so it does nothing"}})
 	}
@@ -52,19 +52,19 @@ func testPackage(path ast.Ref) ast.Ref {
 	return test
 }
 
-func (s *source) vetPackage(module *ast.Module, want ast.Ref) []Problem {
+func (s *source) vetPackage(module *ast.Module, want ast.Ref) []bus.LayerProblem {
 	if module.Package.Path.Equal(want) {
 		return nil
 	}
 	name := strings.TrimPrefix(want.String(), "data.")
-	return []Problem{at(module.Package.Loc(), ProblemPackage, bus.Text{
+	return []bus.LayerProblem{at(module.Package.Loc(), ProblemPackage, bus.Text{
 		ZH: "包名不正确；此文件的包名应为 " + name, EN: "wrong package; in this file it is " + name})}
 }
 
 // vetRules holds layers other than base to denying and narrowing, and all to
 // exporting deny as a set.
-func (s *source) vetRules(module *ast.Module) []Problem {
-	var problems []Problem
+func (s *source) vetRules(module *ast.Module) []bus.LayerProblem {
+	var problems []bus.LayerProblem
 	for _, rule := range module.Rules {
 		name := ruleName(rule)
 		if name == "allow" && s.layer != bus.BaseLayer {
@@ -83,7 +83,7 @@ func (s *source) vetRules(module *ast.Module) []Problem {
 
 // vetModule holds a module to the allow-list, to its own package and to the
 // input it is given.
-func (s *source) vetModule(module *ast.Module, isTest bool, own ...ast.Ref) []Problem {
+func (s *source) vetModule(module *ast.Module, isTest bool, own ...ast.Ref) []bus.LayerProblem {
 	v := &vetting{allowed: s.language.allowed(isTest), isTest: isTest, own: own}
 	for _, imp := range module.Imports {
 		if ref, ok := imp.Path.Value.(ast.Ref); ok {
@@ -101,7 +101,7 @@ type vetting struct {
 	allowed  *allowList
 	isTest   bool
 	own      []ast.Ref
-	problems []Problem
+	problems []bus.LayerProblem
 }
 
 func (v *vetting) expression(e *ast.Expr) bool {
@@ -168,9 +168,9 @@ func (v *vetting) reference(location *ast.Location, ref ast.Ref) {
 		EN: "data outside the layer's own package may not be referred to; decide from input and the layer's own rules"}))
 }
 
-func (s *source) vetWeight() []Problem {
+func (s *source) vetWeight() []bus.LayerProblem {
 	modules := slices.Concat(slices.Collect(maps.Values(s.modules)), slices.Collect(maps.Values(s.tests)))
-	var problems []Problem
+	var problems []bus.LayerProblem
 	for _, rule := range tooHeavy(modules) {
 		problems = append(problems, at(rule.Loc(), ProblemTooHeavy, bus.Text{
 			ZH: "该规则的值由自身层层重复而成，过大；请简化，并用 := 而不是 = 赋值。",
