@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -183,7 +182,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := x.aged(&flow.input); err != nil {
 		return false, err
 	}
-	decision := x.Decider.Decide(ctx, flow.input)
+	decision := x.decide(ctx, flow)
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
 		return true, f.drop(ctx, record, decision)
@@ -292,38 +291,21 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	return f.next(ctx, flow)
 }
 
-// oblige applies the decision's obligations to each event. One that they cannot
-// be applied to is withheld alone.
+// oblige makes the batch that may leave, and the records of what may not.
 func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch, []audit.Record, error) {
 	batch := Batch{Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID}
-	var withheld []audit.Record
-	for _, n := range events {
-		e, err := event.Unmarshal(n.Event)
-		if err != nil {
-			return Batch{}, nil, fmt.Errorf("resource %s, event %d: %w", flow.resource.ID, n.Sequence, err)
-		}
-		e, err = obliged(flow, d, e)
-		if err != nil {
-			record := flow.record([]numbered{n})
-			record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindWithheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
-			withheld = append(withheld, record)
-			continue
-		}
-		data, err := event.Marshal(e)
+	passed, withheld, err := flow.oblige(d, events)
+	if err != nil {
+		return Batch{}, nil, err
+	}
+	for _, o := range passed {
+		data, err := event.Marshal(o.event)
 		if err != nil {
 			return Batch{}, nil, err
 		}
-		batch.Events = append(batch.Events, Delivery{n.Sequence, data})
+		batch.Events = append(batch.Events, Delivery{o.Sequence, data})
 	}
 	return batch, withheld, nil
-}
-
-// obliged applies a decision's obligations, except within one department.
-func obliged(f flow, d bus.Decision, e cloudevent.Event) (cloudevent.Event, error) {
-	if f.resource.Provider == f.subscription.Consumer && len(d.Obligations.Masks) == 0 && len(d.Obligations.Items) == len(f.resource.Items) {
-		return e, nil
-	}
-	return Apply(e, d.Obligations)
 }
 
 func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
