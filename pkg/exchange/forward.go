@@ -123,7 +123,7 @@ func poke(c chan struct{}) {
 
 func (f *forwarder) run(ctx context.Context) {
 	pause := f.x.RetryMin
-	for {
+	for ctx.Err() == nil {
 		more, err := f.step(ctx)
 		if ctx.Err() != nil {
 			return
