@@ -153,9 +153,11 @@ func (w *world) write(by bus.Principal, t command.Type, expect bus.Revision, bod
 
 func (w *world) subscribe(id bus.SubscriptionID, by bus.Principal) bus.Revision {
 	w.tb.Helper()
-	return w.write(by, command.SubscriptionPut, 0, bus.Subscription{
-		ID: id, Resource: firms, Consumer: by.Department, System: by.System, Grant: grant, Purpose: bus.PurposeReference,
-	})
+	s := bus.Subscription{ID: id, Resource: firms, Consumer: by.Department, System: by.System, Purpose: bus.PurposeReference}
+	if by.Department == services {
+		s.Grant = grant
+	}
+	return w.write(by, command.SubscriptionPut, 0, s)
 }
 
 func (w *world) revoke() {
@@ -301,10 +303,11 @@ type node struct {
 	store  *exchange.Store
 	log    *audit.Log
 	world  *world
+	retry  time.Duration // pause after a failure
 }
 
 func newNode(w *world, id bus.NodeID) *node {
-	n := &node{id: id, path: filepath.Join(w.tb.TempDir(), "exchange.db"), world: w}
+	n := &node{id: id, path: filepath.Join(w.tb.TempDir(), "exchange.db"), world: w, retry: time.Millisecond}
 	var err error
 	n.signer, n.key, err = audit.GenerateKey(audit.Origin("test", id))
 	must(w.tb, err)
@@ -324,7 +327,7 @@ func (n *node) open() {
 	n.Exchange, err = exchange.Open(exchange.Config{
 		Self: n.id, Store: store, Log: n.log, EvidenceKey: n.key, Directory: n.world.directory, Decider: n.world.decider,
 		Peers: n.world.line, Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
-		RetryMin: time.Millisecond, RetryMax: 4 * time.Millisecond,
+		RetryMin: n.retry, RetryMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
 	n.world.line.connect(n.id, n.Exchange)
@@ -435,6 +438,8 @@ func number(key []byte) (n uint64) {
 	}
 	return n
 }
+
+type directoryTx = state.Tx
 
 // directory is a real replica whose age the test sets.
 type directory struct {
