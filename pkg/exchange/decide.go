@@ -2,11 +2,33 @@ package exchange
 
 import (
 	"context"
+	"fmt"
+	"maps"
 
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
+
+// decide asks the policy decision point about a flow. The directory and the
+// policies compiled from it do not change in the same instant, and after a start
+// there is a moment without any layer but base: a decision by other layers than
+// those the directory had for this flow is none.
+func (x *Exchange) decide(ctx context.Context, f flow) bus.Decision {
+	d := x.Decider.Decide(ctx, f.input)
+	asked := maps.Clone(d.Layers)
+	delete(asked, bus.BaseLayer)
+	if passing(d) || maps.Equal(asked, f.layers) {
+		return d
+	}
+	d.Allow, d.Obligations = false, bus.Obligations{}
+	d.Reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: policy.CodeLayerUnavailable, Message: bus.Text{
+		ZH: "策略层正在更新，按拒绝处理，请稍后重试", EN: "the policy layers are being updated, which denies; try again",
+	}}}
+	return d
+}
 
 // passing reports whether a denial says nothing about the request, only that
 // this node could not decide it now: a layer that cannot be evaluated, a replica
@@ -51,4 +73,37 @@ func denied(d bus.Decision) *bus.Error {
 		e.Defects = append(e.Defects, bus.Defect{Field: string(r.Layer) + ":" + r.Code, Problem: r.Message})
 	}
 	return e
+}
+
+// allowed is an event with the obligations of a decision applied.
+type allowed struct {
+	numbered
+	event cloudevent.Event
+}
+
+// oblige applies a decision's obligations to each event. One that they cannot be
+// applied to is withheld alone.
+func (f flow) oblige(d bus.Decision, events []numbered) (passed []allowed, withheld []audit.Record, err error) {
+	for _, n := range events {
+		e, err := event.Unmarshal(n.Event)
+		if err != nil {
+			return nil, nil, fmt.Errorf("resource %s, event %d: %w", f.resource.ID, n.Sequence, err)
+		}
+		if e, err = f.obliged(d, e); err != nil {
+			record := f.record([]numbered{n})
+			record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindWithheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
+			withheld = append(withheld, record)
+			continue
+		}
+		passed = append(passed, allowed{n, e})
+	}
+	return passed, withheld, nil
+}
+
+// obliged applies a decision's obligations, except within one department.
+func (f flow) obliged(d bus.Decision, e cloudevent.Event) (cloudevent.Event, error) {
+	if f.resource.Provider == f.subscription.Consumer && len(d.Obligations.Masks) == 0 && len(d.Obligations.Items) == len(f.resource.Items) {
+		return e, nil
+	}
+	return Apply(e, d.Obligations)
 }

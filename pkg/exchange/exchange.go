@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -42,6 +43,8 @@ type Config struct {
 	Peers       Peers
 	Now         func() time.Time
 	Logger      *slog.Logger
+	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
+	RetryMax    time.Duration // what that grows to; 10 s where it is 0
 }
 
 // Exchange is this node's part of the exchange plane.
@@ -58,6 +61,8 @@ type Exchange struct {
 
 // Open starts the exchange over an open store.
 func Open(c Config) (*Exchange, error) {
+	c.RetryMin = cmp.Or(c.RetryMin, 200*time.Millisecond)
+	c.RetryMax = cmp.Or(c.RetryMax, 10*time.Second)
 	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)

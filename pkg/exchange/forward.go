@@ -3,11 +3,11 @@ package exchange
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
-	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -19,17 +19,17 @@ import (
 const (
 	batchEvents = 256
 	batchBytes  = 1 << 20
-	pauseMin    = 200 * time.Millisecond // before a failed or held batch is tried again
-	pauseMax    = 10 * time.Second
 )
 
 // forwarder carries one subscription from its resource's log to the consumer's
 // node: read, decide, record the decision, send, and on the durable answer move
 // the cursor with the record of it. A dead destination delays nobody else.
 type forwarder struct {
-	x    *Exchange
-	id   bus.SubscriptionID
-	wake chan struct{} // there may be something new to do
+	x        *Exchange
+	id       bus.SubscriptionID
+	resource bus.ResourceID
+	news     chan struct{} // the resource may have new events
+	change   chan struct{} // the directory says something else
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 }
@@ -59,17 +59,17 @@ func (x *Exchange) supervise(ctx context.Context) {
 
 // subscriptionsFrom lists the subscriptions to forward from here, where anything
 // changed since before.
-func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionID]bool, now basis, err error) {
+func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionID]bus.ResourceID, now basis, err error) {
 	err = x.Directory.View(func(tx *state.Tx) error {
 		if now = basisOf(tx); now == before {
 			return nil
 		}
-		wanted = map[bus.SubscriptionID]bool{}
+		wanted = map[bus.SubscriptionID]bus.ResourceID{}
 		for s := range tx.Subscriptions() {
 			resource, _ := tx.Resource(s.Resource)
 			provider, ok := tx.Department(resource.Provider)
 			if home, _ := tx.Home(provider); ok && home == x.Self {
-				wanted[s.ID] = true
+				wanted[s.ID] = s.Resource
 			}
 		}
 		return nil
@@ -79,85 +79,92 @@ func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionI
 
 // adjust starts and stops forwarders, and wakes those that go on: a held batch
 // may now be allowed.
-func (x *Exchange) adjust(ctx context.Context, stops map[bus.SubscriptionID]context.CancelFunc, wanted map[bus.SubscriptionID]bool) {
+func (x *Exchange) adjust(ctx context.Context, stops map[bus.SubscriptionID]context.CancelFunc, wanted map[bus.SubscriptionID]bus.ResourceID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for id, stop := range stops {
-		if !wanted[id] {
+		if _, ok := wanted[id]; !ok {
 			stop()
 			delete(stops, id)
 			delete(x.forwarders, id)
 		}
 	}
-	for id := range wanted {
+	for id, resource := range wanted {
 		f, running := x.forwarders[id]
 		if running {
-			f.poke()
+			poke(f.change)
 			continue
 		}
-		f = &forwarder{x: x, id: id, wake: make(chan struct{}, 1)}
+		f = &forwarder{x: x, id: id, resource: resource, news: make(chan struct{}, 1), change: make(chan struct{}, 1)}
 		own, stop := context.WithCancel(ctx)
 		x.forwarders[id], stops[id] = f, stop
 		x.workers.Go(func() { f.run(own) })
 	}
 }
 
-// wake tells the forwarders of a resource that it has new events. It wakes all
-// forwarders: one with nothing to do finds that out by one read.
-func (x *Exchange) wake(bus.ResourceID) {
+// wake tells the forwarders of a resource that it has new events.
+func (x *Exchange) wake(resource bus.ResourceID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, f := range x.forwarders {
-		f.poke()
+		if f.resource == resource {
+			poke(f.news)
+		}
 	}
 }
 
-func (f *forwarder) poke() {
+// poke leaves one token, however often it is called before somebody looks.
+func poke(c chan struct{}) {
 	select {
-	case f.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 func (f *forwarder) run(ctx context.Context) {
-	pause := pauseMin
-	for {
+	pause := f.x.RetryMin
+	for ctx.Err() == nil {
 		more, err := f.step(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil:
+		}
+		if err != nil {
 			f.x.Logger.Warn("forward", "subscription", f.id, "error", err, "retry_in", pause)
-		case more:
-			pause = pauseMin
-			continue
-		default:
-			pause = pauseMin
+			if f.retry(ctx, err, pause) {
+				pause = min(2*pause, f.x.RetryMax)
+				continue
+			}
+		} else if !more {
+			f.idle(ctx)
 		}
-		if !f.rest(ctx, err != nil, pause) {
-			return
-		}
-		pause = min(2*pause, pauseMax)
+		pause = f.x.RetryMin
 	}
 }
 
-// rest waits for news or, after a failure, for the pause to be over: new events
-// do not hurry a destination that is down. Jitter keeps the forwarders of a dead
-// node from calling in step.
-func (f *forwarder) rest(ctx context.Context, failed bool, pause time.Duration) bool {
-	if !failed {
-		select {
-		case <-f.wake:
-			return true
-		case <-ctx.Done():
-			return false
-		}
+// idle waits for something to do.
+func (f *forwarder) idle(ctx context.Context) {
+	select {
+	case <-f.news:
+	case <-f.change:
+	case <-ctx.Done():
+	}
+}
+
+// retry waits for the pause to be over and reports whether it was: a change of
+// the directory cuts it short for a held batch. New events hurry nothing that
+// failed. Jitter keeps the forwarders of a dead node from calling in step.
+func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (over bool) {
+	var change <-chan struct{}
+	if _, held := errors.AsType[heldError](err); held {
+		change = f.change
 	}
 	timer := time.NewTimer(pause/2 + rand.N(pause))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
+	case <-change:
+		return false
 	case <-ctx.Done():
 		return false
 	}
@@ -183,7 +190,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := x.aged(&flow.input); err != nil {
 		return false, err
 	}
-	decision := x.Decider.Decide(ctx, flow.input)
+	decision := x.decide(ctx, flow)
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
 		return true, f.drop(ctx, record, decision)
@@ -292,38 +299,21 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	return f.next(ctx, flow)
 }
 
-// oblige applies the decision's obligations to each event. One that they cannot
-// be applied to is withheld alone.
+// oblige makes the batch that may leave, and the records of what may not.
 func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch, []audit.Record, error) {
 	batch := Batch{Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID}
-	var withheld []audit.Record
-	for _, n := range events {
-		e, err := event.Unmarshal(n.Event)
-		if err != nil {
-			return Batch{}, nil, fmt.Errorf("resource %s, event %d: %w", flow.resource.ID, n.Sequence, err)
-		}
-		e, err = obliged(flow, d, e)
-		if err != nil {
-			record := flow.record([]numbered{n})
-			record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindWithheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
-			withheld = append(withheld, record)
-			continue
-		}
-		data, err := event.Marshal(e)
+	passed, withheld, err := flow.oblige(d, events)
+	if err != nil {
+		return Batch{}, nil, err
+	}
+	for _, o := range passed {
+		data, err := event.Marshal(o.event)
 		if err != nil {
 			return Batch{}, nil, err
 		}
-		batch.Events = append(batch.Events, Delivery{n.Sequence, data})
+		batch.Events = append(batch.Events, Delivery{o.Sequence, data})
 	}
 	return batch, withheld, nil
-}
-
-// obliged applies a decision's obligations, except within one department.
-func obliged(f flow, d bus.Decision, e cloudevent.Event) (cloudevent.Event, error) {
-	if f.resource.Provider == f.subscription.Consumer && len(d.Obligations.Masks) == 0 && len(d.Obligations.Items) == len(f.resource.Items) {
-		return e, nil
-	}
-	return Apply(e, d.Obligations)
 }
 
 func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
@@ -336,9 +326,14 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 	return f.x.Peers.Deliver(ctx, to, batch)
 }
 
-// advance moves the cursor past last, with the records of why.
+// advance moves the cursor past last, with the records of why. It never moves it
+// back: a forwarder that was stopped may end its last step beside its successor.
 func (f *forwarder) advance(tx *bbolt.Tx, last uint64, records []audit.Record) error {
-	if err := tx.Bucket(bucketCursors).Put([]byte(f.id), sequenceKey(last+1)); err != nil {
+	cursors := tx.Bucket(bucketCursors)
+	if at := cursors.Get([]byte(f.id)); len(at) == 8 && binary.BigEndian.Uint64(at) > last {
+		return f.x.append(tx, records...)
+	}
+	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
 		return err
 	}
 	return f.x.append(tx, records...)

@@ -8,14 +8,15 @@ import (
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
-// flow is one subscription with all that its decisions depend on, read at one
-// directory index.
+// flow is one subscription, or a publication, with all that its decisions depend
+// on, read at one directory index.
 type flow struct {
 	subscription bus.Subscription
 	resource     bus.Resource
 	input        policy.Input
-	provider     bus.NodeID // node that serves the provider
-	consumer     bus.NodeID // node that serves the consumer
+	provider     bus.NodeID                   // node that serves the provider
+	consumer     bus.NodeID                   // node that serves the consumer
+	layers       map[bus.LayerID]bus.Revision // that speak of it, without base
 	basis        basis
 }
 
@@ -61,6 +62,7 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	f.input = x.input(tx, f.resource)
 	f.input.Consumer = party(tx, consumer, s.System)
 	f.input.Provider = party(tx, provider, "")
+	f.layers = layersOf(tx, f.input.Provider, f.input.Consumer)
 	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
 	if grant, ok := tx.Grant(s.Grant); ok {
 		f.input.Grant = policy.GrantOf(grant)
@@ -78,6 +80,23 @@ func (x *Exchange) input(tx *state.Tx, r bus.Resource) policy.Input {
 
 func party(tx *state.Tx, d bus.Department, system bus.SystemID) policy.Party {
 	return policy.Party{Department: d.ID, Division: d.Division, Divisions: tx.Chain(d.Division), System: system}
+}
+
+// layersOf lists the layers that apply to an exchange between parties.
+func layersOf(tx *state.Tx, parties ...policy.Party) map[bus.LayerID]bus.Revision {
+	layers := map[bus.LayerID]bus.Revision{}
+	add := func(id bus.LayerID) {
+		if l, ok := tx.Layer(id); ok {
+			layers[id] = l.Revision
+		}
+	}
+	for _, p := range parties {
+		for _, code := range p.Divisions {
+			add(bus.DivisionLayer(code))
+		}
+		add(bus.DepartmentLayer(p.Department))
+	}
+	return layers
 }
 
 // aged sets how old the replica is that the input was read from.

@@ -63,12 +63,12 @@ func refused(record audit.Record, err error) *audit.Record {
 }
 
 func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.Record, id bus.ResourceID, events []cloudevent.Event) ([]Receipt, error) {
-	input, err := x.publishInput(by, id, events)
+	flow, err := x.publishing(by, id, events)
 	if err != nil {
 		return nil, err
 	}
-	decision := x.Decider.Decide(ctx, input)
-	record.Provider = input.Resource.Provider
+	decision := x.decide(ctx, flow)
+	record.Provider = flow.resource.Provider
 	if !decision.Allow {
 		return nil, x.deny(ctx, record, decision)
 	}
@@ -84,11 +84,11 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	return receipts, err
 }
 
-// publishInput checks what does not need a policy: that the resource exists, is
-// served here, and that the events are the system's own.
-func (x *Exchange) publishInput(by bus.Principal, id bus.ResourceID, events []cloudevent.Event) (policy.Input, error) {
-	var input policy.Input
-	err := x.Directory.View(func(tx *state.Tx) error {
+// publishing reads what a publication is decided on, and checks what does not
+// need a policy: that the resource exists, is served here, and that the events
+// are the system's own.
+func (x *Exchange) publishing(by bus.Principal, id bus.ResourceID, events []cloudevent.Event) (f flow, err error) {
+	err = x.Directory.View(func(tx *state.Tx) error {
 		r, ok := tx.Resource(id)
 		if !ok {
 			return bus.NotFound("resource", string(id))
@@ -111,15 +111,16 @@ func (x *Exchange) publishInput(by bus.Principal, id bus.ResourceID, events []cl
 		if defects := foreignSources(tx, by, events); len(defects) > 0 {
 			return bus.E(bus.CodeSourceMismatch, defects...)
 		}
-		input = x.input(tx, r)
-		input.Action, input.Stage = policy.ActionPublish, policy.StageProvider
-		input.Provider = party(tx, own, by.System)
+		f.resource, f.input = r, x.input(tx, r)
+		f.input.Action, f.input.Stage = policy.ActionPublish, policy.StageProvider
+		f.input.Provider = party(tx, own, by.System)
+		f.layers = layersOf(tx, f.input.Provider)
 		return nil
 	})
 	if err != nil {
-		return input, err
+		return f, err
 	}
-	return input, x.aged(&input)
+	return f, x.aged(&f.input)
 }
 
 func foreignSources(tx *state.Tx, by bus.Principal, events []cloudevent.Event) []bus.Defect {

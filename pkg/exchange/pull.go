@@ -2,19 +2,21 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
-	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
 )
 
 // MaxPull is how many events one pull hands out at most.
 const MaxPull = 1000
+
+const pullBytes = 8 << 20 // about how many bytes of events one pull hands out
 
 // Subscribe decides whether a subscription may be made, and records that. It
 // writes nothing to the directory. The decision is taken at the consumer's node
@@ -49,7 +51,7 @@ func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request stri
 		Principal: by, Request: request, Resource: s.Resource, Subscription: s.ID, Grant: s.Grant,
 		Provider: f.resource.Provider, Consumer: s.Consumer, Purpose: s.Purpose, Matter: s.Matter,
 	}
-	d := x.Decider.Decide(ctx, f.input)
+	d := x.decide(ctx, f)
 	if !d.Allow {
 		return x.deny(ctx, record, d)
 	}
@@ -73,9 +75,10 @@ func (x *Exchange) own(by bus.Principal, id bus.SubscriptionID) (flow, error) {
 }
 
 // Pull hands out the oldest events of a subscription that are not acknowledged,
-// up to limit, and the sequence number that acknowledges them; the same again
-// until then. A decision is taken, and the handing-out recorded, before it
-// returns. After a final denial (a revoked grant, say) what waits is dropped.
+// up to limit of them or about 8 MiB, and the sequence number that acknowledges
+// them; the same again until then. A decision is taken, and the handing-out
+// recorded, before it returns. After a final denial (a revoked grant, say) what
+// waits is dropped.
 func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.SubscriptionID, limit int) ([]cloudevent.Event, uint64, error) {
 	limit = min(max(limit, 1), MaxPull)
 	for {
@@ -83,11 +86,7 @@ func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.Subscripti
 		if err != nil {
 			return nil, 0, err
 		}
-		var events []numbered
-		err = x.Store.View(func(tx *bbolt.Tx) error {
-			events = waiting(tx, id, limit)
-			return nil
-		})
+		events, err := x.waiting(id, limit)
 		if err != nil || len(events) == 0 {
 			return nil, 0, err
 		}
@@ -100,42 +99,45 @@ func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.Subscripti
 		if err != nil {
 			return nil, 0, err
 		}
-		if same {
+		if same && len(out) > 0 { // with none left, all were withheld: go on to the next
 			return out, events[len(events)-1].Sequence, nil
 		}
 	}
 }
 
+func (x *Exchange) waiting(id bus.SubscriptionID, limit int) (events []numbered, err error) {
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		events = waiting(tx, id, limit, pullBytes)
+		return nil
+	})
+	return events, err
+}
+
 // handOut decides on a batch that waits, applies the obligations and records it
-// as delivered, or drops it.
+// as delivered; after a final denial it drops all that waits.
 func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) ([]cloudevent.Event, error) {
 	f.input.Action, f.input.Stage = policy.ActionDeliver, policy.StageConsumer
 	if err := x.aged(&f.input); err != nil {
 		return nil, err
 	}
-	d := x.Decider.Decide(ctx, f.input)
+	d := x.decide(ctx, f)
 	record := f.record(events)
 	record.Principal = by
 	if !d.Allow {
 		if passing(d) {
 			return nil, x.deny(ctx, record, d)
 		}
-		return nil, x.drop(ctx, record, d)
+		return nil, x.drop(ctx, by, f, d)
 	}
-	out := make([]cloudevent.Event, 0, len(events))
-	for _, n := range events {
-		e, err := event.Unmarshal(n.Event)
-		if err != nil {
-			return nil, fmt.Errorf("inbox %s, event %d: %w", f.subscription.ID, n.Sequence, err)
-		}
-		if e, err = obliged(f, d, e); err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+	passed, withheld, err := f.oblige(d, events)
+	if err != nil {
+		return nil, err
 	}
-	delivered := record
-	delivered.Kind, delivered.DecisionID = audit.KindDelivered, d.ID
-	return out, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+	records := append([]audit.Record{decided(record, d)}, withheld...)
+	if len(passed) > 0 {
+		records = append(records, delivered(by, f, d, passed))
+	}
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		m, err := markOf(tx, f.subscription.ID)
 		if err != nil {
 			return err
@@ -144,24 +146,59 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 		if err := m.put(tx, f.subscription.ID); err != nil {
 			return err
 		}
-		return x.append(tx, decided(record, d), delivered)
-	})
-}
-
-// drop removes what waits in an inbox, denied for good, and returns the denial.
-func (x *Exchange) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
-	withheld := record
-	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
-	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		if err := clearInbox(tx, record.Subscription, record.Last); err != nil {
+		if err := discard(tx, f.subscription.ID, withheld); err != nil {
 			return err
 		}
-		return x.append(tx, decided(record, d), withheld)
+		return x.append(tx, records...)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return denied(d)
+	out := make([]cloudevent.Event, len(passed))
+	for i, o := range passed {
+		out[i] = o.event
+	}
+	return out, nil
+}
+
+func delivered(by bus.Principal, f flow, d bus.Decision, passed []allowed) audit.Record {
+	events := make([]numbered, len(passed))
+	for i, o := range passed {
+		events[i] = o.numbered
+	}
+	record := f.record(events)
+	record.Kind, record.Principal, record.DecisionID = audit.KindDelivered, by, d.ID
+	return record
+}
+
+// drop removes all that waits in an inbox, denied for good, and returns the
+// denial.
+func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Decision) error {
+	for {
+		events, err := x.waiting(f.subscription.ID, MaxPull)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			return denied(d)
+		}
+		record := f.record(events)
+		record.Principal = by
+		withheld := record
+		withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
+		err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+			if _, _, err := clearInbox(tx, f.subscription.ID, record.Last); err != nil {
+				return err
+			}
+			return x.append(tx, decided(record, d), withheld)
+		})
+		if err != nil {
+			return err
+		}
+		if same, err := x.unchanged(f.basis); err != nil || !same { // what still waits is decided on afresh
+			return errors.Join(err, denied(d))
+		}
+	}
 }
 
 // Acknowledge removes all events up to last from a subscription's inbox. last
@@ -185,17 +222,17 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 		if last <= m.Acknowledged {
 			return nil
 		}
-		record := audit.Record{
-			Kind: audit.KindAcknowledged, Principal: by, Resource: f.resource.ID, Subscription: id, Grant: f.subscription.Grant,
-			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, First: m.Acknowledged + 1, Last: last,
-		}
 		m.Acknowledged = last
 		if err := m.put(tx, id); err != nil {
 			return err
 		}
-		if err := clearInbox(tx, id, last); err != nil {
+		first, count, err := clearInbox(tx, id, last)
+		if err != nil || count == 0 { // none: what was handed out has been dropped since
 			return err
 		}
-		return x.append(tx, record)
+		return x.append(tx, audit.Record{
+			Kind: audit.KindAcknowledged, Principal: by, Resource: f.resource.ID, Subscription: id, Grant: f.subscription.Grant,
+			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, First: first, Last: last, Events: count,
+		})
 	})
 }

@@ -148,8 +148,9 @@ func moved(former bus.NodeID) error {
 	})
 }
 
-// waiting copies the events in an inbox, oldest first, up to count of them.
-func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count int) []numbered {
+// waiting copies the events in an inbox, oldest first, up to count of them or
+// about size bytes, but at least one where there is one.
+func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count, size int) []numbered {
 	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
 	if inbox == nil {
 		return nil
@@ -157,6 +158,9 @@ func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count int) []numbered {
 	var events []numbered
 	cursor := inbox.Cursor()
 	for key, data := cursor.First(); key != nil && len(events) < count; key, data = cursor.Next() {
+		if size -= len(data); size < 0 && len(events) > 0 {
+			break
+		}
 		events = append(events, numbered{
 			binary.BigEndian.Uint64(key),
 			stored{Digest: sha256.Sum256(data), Event: append([]byte(nil), data...)},
@@ -165,15 +169,30 @@ func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count int) []numbered {
 	return events
 }
 
-// clear removes the events up to last from an inbox.
-func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, last uint64) error {
+// clearInbox removes the events up to last from an inbox and says how many they
+// were and which came first.
+func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, last uint64) (first uint64, count int, err error) {
 	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
 	if inbox == nil {
-		return nil
+		return 0, 0, nil
 	}
 	cursor := inbox.Cursor()
 	for key, _ := cursor.First(); key != nil && binary.BigEndian.Uint64(key) <= last; key, _ = cursor.First() {
+		if count++; count == 1 {
+			first = binary.BigEndian.Uint64(key)
+		}
 		if err := cursor.Delete(); err != nil {
+			return 0, 0, err
+		}
+	}
+	return first, count, nil
+}
+
+// discard removes single events from an inbox.
+func discard(tx *bbolt.Tx, id bus.SubscriptionID, withheld []audit.Record) error {
+	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
+	for _, r := range withheld {
+		if err := inbox.Delete(sequenceKey(r.First)); err != nil {
 			return err
 		}
 	}
