@@ -200,6 +200,9 @@ func build(path string, r io.Reader) error {
 		if string(have) != string(want) {
 			return errors.New("the snapshot's checksum does not match")
 		}
+		if _, err := in.ReadByte(); err != io.EOF {
+			return errors.Join(errors.New("the snapshot does not end where it should"), err)
+		}
 		return db.Sync()
 	}
 	return errors.Join(fill(), db.Close())
