@@ -1,24 +1,149 @@
 package main
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/gxbus/gxbus/node/nodetest"
+	"github.com/gxbus/gxbus/node/server"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// The scripts run the program as people do: every gxbus in them is a process.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gxbus": main})
 }
 
-// TestScripts runs the program as a user does; the scripts are its manual.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		RequireExplicitExec: true,
+		RequireExplicitExec: false,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("LC_ALL", "C")
+			env.Setenv("API", nodetest.FreeAddress(t))
+			env.Setenv("PEER", nodetest.FreeAddress(t))
+			env.Setenv("DATA", env.WorkDir+"/node")
+			env.Setenv("GXBUS_CREDENTIALS", env.WorkDir+"/credentials.json")
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"ready":    ready,
+			"onetime":  oneTime,
+			"readenv":  readEnv,
+			"eventual": eventual,
+		},
 	})
+}
+
+// exits CODE PROGRAM ARG... runs a program and wants that exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		failed, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = failed.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// eventual PATTERN PROGRAM ARG... runs a program until its output holds PATTERN.
+func eventual(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventual TEXT PROGRAM ARG...")
+	}
+	wait(ts, "the output holds "+args[0], func() error {
+		if err := ts.Exec(args[1], args[2:]...); err != nil {
+			return err
+		}
+		if out := ts.ReadFile("stdout"); !strings.Contains(out, args[0]) {
+			return fmt.Errorf("it is %q", out)
+		}
+		return nil
+	})
+}
+
+// ready ADDRESS CA waits until a node is ready.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ready ADDRESS CA")
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ts.ReadFile(args[1]))) {
+		ts.Fatalf("%s holds no certificate", args[1])
+	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer web.CloseIdleConnections()
+	wait(ts, args[0]+" is ready", func() error {
+		response, err := web.Get("https://" + args[0] + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
+}
+
+func wait(ts *testscript.TestScript, what string, check func() error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("waited until %s: %v", what, err)
+		}
+	}
+}
+
+// onetime FILE ACCOUNT OUT writes an account's one-time password out of the
+// JSON that init printed.
+func oneTime(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: onetime FILE ACCOUNT OUT")
+	}
+	var passwords []server.OneTime
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &passwords))
+	for _, p := range passwords {
+		if p.Account == args[1] {
+			ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(p.Password+"\n"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("no password of %s", args[1])
+}
+
+// readenv NAME FILE sets a variable to the content of a file.
+func readEnv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readenv NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

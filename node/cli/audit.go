@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,23 +28,9 @@ func (a *app) traceEvent() *cobra.Command {
 			if len(trace.Silent) > 0 {
 				a.notice("未答复的节点："+listed(trace.Silent), "nodes that did not answer: "+listed(trace.Silent))
 			}
-			return a.print(trace, gridOf(a, stepColumns, trace.Steps))
+			return a.print(trace, gridOf(a, a.stepColumns(), stepsOf(trace)))
 		}),
 	}
-}
-
-var stepColumns = []column[client.TraceStep]{
-	{"node", "节点", func(s client.TraceStep) string { return string(s.Node) }},
-	{"leaf", "存证序号", func(s client.TraceStep) string { return sprint(s.Leaf) }},
-	{"record", "记录", func(s client.TraceStep) string { return compact(s.Record) }},
-}
-
-func compact(record json.RawMessage) string {
-	var b bytes.Buffer
-	if json.Compact(&b, record) != nil {
-		return strings.TrimSpace(string(record))
-	}
-	return b.String()
 }
 
 func (a *app) exportEvidence() *cobra.Command {

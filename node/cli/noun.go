@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,8 @@ type writer[K ~string, V any] struct {
 
 func (n noun[K, V]) list(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: a.say("列出"+n.zh, "List the "+n.en+"s"), Args: a.exactly(),
-		Example: "  gxbus " + n.en + " list\n  gxbus " + n.en + " list -o csv > " + n.en + "s.csv",
+		Use: "list", Short: a.say("列出"+n.zh, "List the "+plural(n.en)), Args: a.exactly(),
+		Example: "  gxbus " + n.en + " list\n  gxbus " + n.en + " list -o csv > " + plural(n.en) + ".csv",
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
 			values, err := n.entries(c).List(ctx)
 			if err != nil {
@@ -122,7 +123,7 @@ func (w writer[K, V]) putCommand(a *app) *cobra.Command {
 			"Create or change "+w.en+"s from a file of YAML documents or JSON; \"-\" is the standard input.\n"+
 				"All of it is checked first; with one defect nothing is sent. An entry that states its revision is changed\n"+
 				"only if it still has it; one that states none replaces what is there now."),
-		Example: "  gxbus " + w.en + " put -f " + w.en + "s.yaml\n  gxbus " + w.en + " put -f - --dry-run < " + w.en + "s.yaml",
+		Example: "  gxbus " + w.en + " put -f " + plural(w.en) + ".yaml\n  gxbus " + w.en + " put -f - --dry-run < " + plural(w.en) + ".yaml",
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", a.say("`文件`（YAML、JSON），\"-\" 为标准输入", "`file` of YAML or JSON, \"-\" for the standard input"))
 	a.dryRunFlag(cmd, &dry)
@@ -193,4 +194,12 @@ func (w writer[K, V]) putOne(ctx context.Context, c *client.Client, value V) (V,
 
 func (a *app) dryRunFlag(cmd *cobra.Command, dry *bool) {
 	cmd.Flags().BoolVar(dry, "dry-run", false, a.say("只在本地检查并显示将提交的内容", "only check here, and show what would be sent"))
+}
+
+// plural of a noun of the command line.
+func plural(noun string) string {
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return stem + "ies"
+	}
+	return noun + "s"
 }

@@ -34,17 +34,16 @@ func DefaultConfig() Config {
 }
 
 // LoadConfig reads the file at path, if one is named, and the environment. An
-// unknown key, in either, is refused.
+// unknown key, in either, is refused; all that is wrong is told at once.
 func LoadConfig(path string, environ []string) (Config, error) {
 	c := DefaultConfig()
+	var defects []bus.Defect
 	if path != "" {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return c, bus.E(bus.CodeInvalid, bus.Defect{Field: "config", Problem: bus.Text{ZH: "无法读取配置文件", EN: "the configuration cannot be read"}}).Because(err)
 		}
-		if err := c.merge(data, path); err != nil {
-			return c, err
-		}
+		defects = c.merge(data, path)
 	}
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
@@ -56,11 +55,9 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		if err != nil {
 			return c, err
 		}
-		if err := c.merge(line, name); err != nil {
-			return c, err
-		}
+		defects = append(defects, c.merge(line, name)...)
 	}
-	return c, c.Validate()
+	return c, bus.Invalid(append(defects, c.defects()...))
 }
 
 // clientVariable reports whether GXBUS_key is for the command line's client side.
@@ -72,21 +69,28 @@ func clientVariable(key string) bool {
 	return false
 }
 
-func (c *Config) merge(data []byte, from string) error {
+// merge reads one YAML document over c and returns what it could not take.
+func (c *Config) merge(data []byte, from string) []bus.Defect {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	err := decoder.Decode(c)
-	if err == nil || errors.Is(err, io.EOF) {
-		return nil
+	if errors.Is(err, io.EOF) {
+		return nil // empty, or comments only
 	}
-	return bus.E(bus.CodeInvalid, bus.Defect{
-		Field: from, Problem: bus.Text{ZH: "配置项无法识别", EN: yamlProblem(err)}, Allowed: strings.Join(configKeys(), ", "),
-	}).Because(err)
+	if err == nil {
+		if decoder.Decode(&yaml.Node{}) == io.EOF {
+			return nil
+		}
+		err = errors.New("more than one document")
+	}
+	return []bus.Defect{{
+		Field: from, Problem: bus.Text{ZH: "配置无法识别：" + yamlProblem(err), EN: yamlProblem(err)}, Allowed: strings.Join(configKeys(), ", "),
+	}}
 }
 
 // yamlProblem is the decoder's message without the Go type in it.
 func yamlProblem(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:")
 	text = strings.ReplaceAll(text, " in type server.Config", "")
 	return strings.Join(strings.Fields(text), " ")
 }
@@ -102,7 +106,9 @@ func configKeys() []string {
 }
 
 // Validate returns every defect of c at once.
-func (c Config) Validate() error {
+func (c Config) Validate() error { return bus.Invalid(c.defects()) }
+
+func (c Config) defects() []bus.Defect {
 	var defects []bus.Defect
 	if c.DataDir == "" {
 		defects = append(defects, bus.Defect{Field: "data_dir", Problem: bus.Text{ZH: "必填", EN: "required"}})
@@ -122,7 +128,7 @@ func (c Config) Validate() error {
 	if c.CheckpointInterval < time.Second || c.CheckpointInterval > 24*time.Hour {
 		defects = append(defects, bus.Defect{Field: "checkpoint_interval", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("%v–%v", time.Second, 24*time.Hour)})
 	}
-	return bus.Invalid(defects)
+	return defects
 }
 
 // Over returns c with the fields of over that say something in place of its own.

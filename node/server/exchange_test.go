@@ -18,6 +18,7 @@ import (
 type story struct {
 	*nodetest.Cluster
 	provider, consumer *client.Client
+	bearers            map[bus.USCC]string // of each sample department's system
 	resource           bus.Resource
 	system             bus.System // the provider's
 }
@@ -27,18 +28,18 @@ func tell(t *testing.T, specs ...nodetest.Spec) *story {
 	ctx := context.Background()
 	s := &story{Cluster: nodetest.Start(t, specs...), resource: sample.EnterpriseRegistration(), system: sample.SystemOf(sample.ShenzhenMarket)}
 	admin := s.Client("sysadmin")
-	bearers := map[bus.USCC]string{}
+	s.bearers = map[bus.USCC]string{}
 	for _, d := range sample.Departments() {
 		_, err := admin.Departments().Put(ctx, d)
 		check(t, err)
 		credential, err := admin.Systems().Put(ctx, sample.SystemOf(d))
 		check(t, err)
-		bearers[d.ID] = credential.Bearer
+		s.bearers[d.ID] = credential.Bearer
 	}
 	_, err := admin.Resources().Put(ctx, s.resource)
 	check(t, err)
-	s.provider = s.at("shenzhen").Client(bearers[sample.ShenzhenMarket.ID])
-	s.consumer = s.at("tianhe").Client(bearers[sample.TianheServices.ID])
+	s.provider = s.at("shenzhen").Client(s.bearers[sample.ShenzhenMarket.ID])
+	s.consumer = s.at("tianhe").Client(s.bearers[sample.TianheServices.ID])
 	return s
 }
 

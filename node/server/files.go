@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -56,9 +57,12 @@ type keys struct {
 	verifier string // public half of the evidence key
 }
 
-// keys makes the keys of a new node in an empty directory. A directory that has
-// keys and nothing else is one whose join was cut off: it goes on with the same
-// keys, which its join token is bound to by then.
+// joining are the files that a join cut off half-way may have left.
+var joining = []string{"evidence.key", "node.key", "ca.crt", "node.crt"}
+
+// keys makes the keys of a new node in an empty directory. One that a join of
+// this node into this cluster was cut off in goes on with the same keys, which
+// its join token is bound to by then.
 func (d DataDir) keys(cluster string, node bus.NodeID) (k keys, err error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return k, fmt.Errorf("create data directory: %w", err)
@@ -67,13 +71,21 @@ func (d DataDir) keys(cluster string, node bus.NodeID) (k keys, err error) {
 	if err != nil {
 		return k, fmt.Errorf("read data directory: %w", err)
 	}
-	if len(entries) == 2 && entries[0].Name() == "evidence.key" && entries[1].Name() == "node.key" {
-		return d.savedKeys()
+	left := 0
+	for _, e := range entries {
+		if slices.Contains(joining, e.Name()) {
+			left++
+		}
+	}
+	if left > 0 && left == len(entries) {
+		if k, err = d.savedKeys(audit.Origin(cluster, node)); err == nil {
+			return k, nil
+		}
 	}
 	if len(entries) > 0 {
 		return k, bus.E(bus.CodeAlreadyInitialized, bus.Defect{
 			Field: "data_dir", Problem: bus.Text{ZH: "目录不为空：" + string(d), EN: "not empty: " + string(d)}, Allowed: "an empty or new directory",
-		})
+		}).Because(err)
 	}
 	if k.node, err = identity.NewKey(); err != nil {
 		return k, err
@@ -89,16 +101,30 @@ func (d DataDir) keys(cluster string, node bus.NodeID) (k keys, err error) {
 	return k, identity.SaveKey(d.path("node.key"), k.node)
 }
 
-func (d DataDir) savedKeys() (k keys, err error) {
+func (d DataDir) savedKeys(origin string) (k keys, err error) {
 	if k.node, err = identity.LoadKey(d.path("node.key")); err != nil {
 		return k, err
 	}
+	_, k.verifier, err = d.evidenceKey(origin)
+	return k, err
+}
+
+// evidenceKey reads the key of the evidence log named origin, and refuses that
+// of another.
+func (d DataDir) evidenceKey(origin string) (signer note.Signer, verifier string, err error) {
 	secret, err := identity.ReadPrivate(d.path("evidence.key"))
 	if err != nil {
-		return k, err
+		return nil, "", err
 	}
-	_, k.verifier, err = audit.OpenKey(string(secret))
-	return k, err
+	if signer, verifier, err = audit.OpenKey(string(secret)); err != nil {
+		return nil, "", err
+	}
+	if signer.Name() != origin {
+		return nil, "", bus.E(bus.CodeForeignCluster, bus.Defect{
+			Field: "evidence.key", Problem: bus.Text{ZH: "存证密钥属于 " + signer.Name(), EN: "the evidence key is that of " + signer.Name()}, Allowed: origin,
+		})
+	}
+	return signer, verifier, nil
 }
 
 // settle writes what the cluster gave the node. node.json comes last: with it,
@@ -156,14 +182,16 @@ func (d DataDir) open(now time.Time) (o opened, err error) {
 		return o, err
 	}
 	o.certificate = identity.NodeCertificate(leaf, o.root, key)
-	secret, err := identity.ReadPrivate(d.path("evidence.key"))
-	if err != nil {
+	// The CA's key is read when a node joins; whether others could have read it
+	// must show before.
+	if _, err := identity.ReadPrivate(d.path("ca.key")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return o, err
 	}
-	if o.signer, o.verifier, err = audit.OpenKey(string(secret)); err != nil {
+	if err := o.verify(leaf, key, now); err != nil {
 		return o, err
 	}
-	return o, o.verify(leaf, key, now)
+	o.signer, o.verifier, err = d.evidenceKey(audit.Origin(o.Cluster, o.Node))
+	return o, err
 }
 
 // verify checks that certificate, key, cluster and node id belong together, so

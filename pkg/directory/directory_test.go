@@ -247,10 +247,10 @@ func TestAgeIsTheLargerOfContactAndTick(t *testing.T) {
 		contact, sinceTick, want time.Duration
 	}{
 		"the leader, fresh":           {0, 0, 0},
-		"between two ticks":           {0, directory.TickPeriod, 0},
-		"a tick overdue":              {0, directory.TickPeriod + 7*time.Second, 7 * time.Second},
+		"between two ticks":           {0, directory.TickPeriod, directory.TickPeriod},
+		"a tick overdue":              {0, directory.TickPeriod + 7*time.Second, directory.TickPeriod + 7*time.Second},
 		"a cut link, a fresh tick":    {9 * time.Second, time.Second, 9 * time.Second},
-		"a link, but a lagging copy":  {time.Second, 10 * time.Minute, 10*time.Minute - directory.TickPeriod},
+		"a link, but a lagging copy":  {time.Second, 10 * time.Minute, 10 * time.Minute},
 		"a clock behind the leader's": {2 * time.Second, -time.Hour, 2 * time.Second},
 		"never heard since the start": {year, time.Second, year},
 	} {

@@ -119,7 +119,7 @@ func (w *world) join(id bus.NodeID, division bus.DivisionCode, n int) {
 		ID: bus.TokenID("token-" + id), Node: id, Division: division, SecretHash: secret, Expires: w.clock.at.AddDate(0, 0, 1),
 	})
 	w.write(bus.Principal{Node: shenzhen}, command.NodeJoin, 0, command.Join{
-		Token: bus.TokenID("token-" + id), SecretHash: secret, KeyHash: []byte(id), Node: nodeEntry(id, division, n),
+		Token: bus.TokenID("token-" + id), SecretHash: secret, KeyHash: secret, Node: nodeEntry(id, division, n),
 	})
 }
 

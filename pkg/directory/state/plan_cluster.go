@@ -45,7 +45,7 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 
 // home makes a node the one that serves its division, where that has none yet.
 func home(tx *Tx, node bus.Node) []Change {
-	if tx.bytes(homes, string(node.Division)) != nil {
+	if node.Division == "" || tx.bytes(homes, string(node.Division)) != nil {
 		return nil
 	}
 	return []Change{{homes, string(node.Division), []byte(node.ID)}}
