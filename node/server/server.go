@@ -32,13 +32,12 @@ import (
 )
 
 const (
-	decisionDeadline = 200 * time.Millisecond // a decision takes well under one; this is for a machine out of breath
-	passwordChecks   = 2                      // at once; each takes 19 MiB
-	headerTimeout    = 10 * time.Second
-	idleTimeout      = 2 * time.Minute
-	writeTimeout     = time.Minute
-	maxHeaderBytes   = 80 << 10 // 64 KiB of event attributes and the rest
-	shutdownTimeout  = 5 * time.Second
+	passwordChecks  = 2 // at once; each takes 19 MiB
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	writeTimeout    = time.Minute
+	maxHeaderBytes  = 80 << 10 // 64 KiB of event attributes and the rest
+	shutdownTimeout = 5 * time.Second
 )
 
 // Server is a running node.
@@ -188,7 +187,7 @@ func (s *Server) busy(err error) error {
 }
 
 func (s *Server) openPolicy(context.Context) (err error) {
-	s.policy, err = policy.New(policy.Options{Deadline: decisionDeadline})
+	s.policy, err = policy.New(policy.Options{})
 	return err
 }
 

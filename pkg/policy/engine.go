@@ -20,7 +20,7 @@ import (
 // Options configures an Engine. The zero value is usable.
 type Options struct {
 	// Deadline is how long all layers together may take for one decision;
-	// 50 ms where it is 0.
+	// 200 ms where it is 0, many times what a decision takes: it is for a machine out of breath.
 	Deadline time.Duration
 	// CompileLimit is how long one layer may take to compile; 2 s where it is 0.
 	CompileLimit time.Duration
@@ -61,7 +61,7 @@ func New(opts Options) (*Engine, error) {
 		seen:     map[bus.LayerID]bus.Revision{}, refused: map[bus.LayerID]Status{},
 	}
 	if e.deadline <= 0 {
-		e.deadline = 50 * time.Millisecond
+		e.deadline = 200 * time.Millisecond
 	}
 	if e.compileLimit <= 0 {
 		e.compileLimit = 2 * time.Second
