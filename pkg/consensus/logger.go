@@ -1,9 +1,10 @@
 package consensus
 
 import (
+	"fmt"
 	"io"
-
 	"log/slog"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -19,9 +20,13 @@ func newLogger(to *slog.Logger) hclog.Logger {
 type sink struct{ to *slog.Logger }
 
 func (s sink) Accept(name string, level hclog.Level, msg string, args ...any) {
+	if level < hclog.Info { // a sink gets all, whatever the logger's level
+		return
+	}
+	args = slices.Clone(args)
 	for i, arg := range args {
 		if format, ok := arg.(hclog.Format); ok && len(format) > 0 {
-			args[i] = format[0]
+			args[i] = fmt.Sprintf(fmt.Sprint(format[0]), format[1:]...)
 		}
 	}
 	to := s.to.With("component", name)

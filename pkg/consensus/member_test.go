@@ -1,0 +1,287 @@
+package consensus_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/consensus"
+	"github.com/gxbus/gxbus/pkg/directory"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/hashicorp/raft"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second // elections take seconds; a loaded machine more
+
+// member is a node of a group: its files, and its parts while it runs.
+type member struct {
+	t     *testing.T
+	id    bus.NodeID
+	dir   string
+	wires *wires
+
+	store    *state.Store
+	group    *consensus.Group
+	halted   chan error
+	restored int // how often the state was replaced by a snapshot
+}
+
+func newMember(t *testing.T, id bus.NodeID, w *wires) *member {
+	m := &member{t: t, id: id, dir: t.TempDir(), wires: w, halted: make(chan error, 1)}
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *member) databasePath() string { return filepath.Join(m.dir, "directory.db") }
+
+func (m *member) start() {
+	m.t.Helper()
+	if err := m.tryStart(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *member) tryStart() error {
+	m.t.Helper()
+	store, err := state.Open(m.databasePath())
+	if err != nil {
+		return err
+	}
+	layer, err := m.wires.listen(m.id)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	halt := func(err error) {
+		select {
+		case m.halted <- err:
+		default:
+		}
+	}
+	applied, _ := store.Applied()
+	group, err := consensus.Open(consensus.Config{
+		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{directory.NewFSM(store, halt), m},
+		Applied: applied, Logger: slog.New(slog.DiscardHandler), Halt: halt,
+	})
+	if err != nil {
+		return errors.Join(err, layer.Close(), store.Close())
+	}
+	m.store, m.group = store, group
+	return nil
+}
+
+// stop ends a member that runs.
+func (m *member) stop() {
+	m.t.Helper()
+	if m.group == nil {
+		return
+	}
+	if err := errors.Join(m.group.Close(), m.store.Close()); err != nil {
+		m.t.Error(err)
+	}
+	m.group = nil
+}
+
+func (m *member) loseFile(name string) {
+	m.t.Helper()
+	if err := os.RemoveAll(filepath.Join(m.dir, name)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// lead waits until the member leads.
+func (m *member) lead() {
+	m.t.Helper()
+	until(m.t, "no leader", func() bool { return m.group.Leader() == m.id })
+}
+
+// apply proposes an entry and returns where it is in the log.
+func (m *member) apply(e command.Entry) bus.Revision {
+	m.t.Helper()
+	answer, err := m.propose(m.t.Context(), e)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	result, ok := answer.(state.Result)
+	if !ok || result.Err() != nil || result.Index == 0 {
+		m.t.Fatalf("answered %+v", answer)
+	}
+	return result.Index
+}
+
+func (m *member) propose(ctx context.Context, e command.Entry) (any, error) {
+	m.t.Helper()
+	data, err := e.Encode()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return m.group.Apply(ctx, data)
+}
+
+// reach waits until the member's replica has index.
+func (m *member) reach(index bus.Revision) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	if err := m.store.Wait(ctx, index); err != nil {
+		m.t.Fatalf("%s does not reach %d: %v", m.id, index, err)
+	}
+}
+
+func (m *member) hash() string {
+	m.t.Helper()
+	snapshot, err := m.store.Snapshot()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer snapshot.Close()
+	hash, err := snapshot.Hash()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(hash)
+}
+
+// voters counts who votes and who does not, as the member knows it.
+func (m *member) voters() (voters, others int) {
+	m.t.Helper()
+	members, err := m.group.Members()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, member := range members {
+		if member.Voter {
+			voters++
+		} else {
+			others++
+		}
+	}
+	return voters, others
+}
+
+func until(t *testing.T, failure string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(patience); !condition(); {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal(failure)
+		}
+	}
+}
+
+func founding(t *testing.T) command.Entry {
+	return entry(t, command.ClusterInit, command.Init{Cluster: "gd", Node: bus.Node{ID: "gz"}})
+}
+
+// tick is an entry that can be told from others by its time.
+func tick(t *testing.T, n int) command.Entry {
+	e := entry(t, command.Tick, command.Empty{})
+	e.At = time.Unix(int64(n), 0).UTC()
+	return e
+}
+
+func entry(t *testing.T, typ command.Type, body any) command.Entry {
+	t.Helper()
+	e, err := command.New(typ, bus.Principal{Node: "gz"}, "", 0, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// counted counts a state machine's restores.
+type counted struct {
+	*directory.FSM
+	m *member
+}
+
+func (c counted) Restore(r io.ReadCloser) error {
+	c.m.restored++
+	return c.FSM.Restore(r)
+}
+
+// wires join the members of a group by TCP; an address is a node id.
+type wires struct {
+	mu  sync.Mutex
+	ids map[bus.NodeID]string
+}
+
+func newWires() *wires { return &wires{ids: map[bus.NodeID]string{}} }
+
+func (w *wires) listen(id bus.NodeID) (*layer, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids[id] = listener.Addr().String()
+	return &layer{Listener: listener, wires: w, id: id}, nil
+}
+
+// layer is one member's end; it closes its connections with itself.
+type layer struct {
+	net.Listener
+	wires *wires
+	id    bus.NodeID
+
+	mu     sync.Mutex
+	open   []net.Conn
+	closed bool
+}
+
+func (l *layer) Addr() net.Addr { return address(l.id) }
+
+func (l *layer) Accept() (net.Conn, error) { return l.kept(l.Listener.Accept()) }
+
+func (l *layer) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	l.wires.mu.Lock()
+	where := l.wires.ids[bus.NodeID(to)]
+	l.wires.mu.Unlock()
+	return l.kept(net.DialTimeout("tcp", where, timeout))
+}
+
+func (l *layer) kept(conn net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	l.open = append(l.open, conn)
+	return conn, nil
+}
+
+func (l *layer) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, conn := range l.open {
+		_ = conn.Close() // some are closed already
+	}
+	l.open = nil
+	return l.Listener.Close()
+}
+
+type address bus.NodeID
+
+func (address) Network() string  { return "node" }
+func (a address) String() string { return string(a) }
