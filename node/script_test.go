@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,17 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gxbus/gxbus/node/cli"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
-	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/spf13/cobra"
 )
 
 // The scripts run the program as people do: every gxbus in them is a process.
@@ -149,32 +144,4 @@ func readEnv(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: readenv NAME FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
-}
-
-// Every command shows how it is used, in both languages, and its examples are
-// of itself.
-func TestEveryCommandHasExamplesInBothLanguages(t *testing.T) {
-	for lang, heading := range map[bus.Lang]string{bus.English: "Examples:", bus.Chinese: "示例："} {
-		var out bytes.Buffer
-		process := cli.Process{In: &out, Out: &out, Err: &out, Env: func(string) string { return "" }, Now: time.Now}
-		var walk func(c *cobra.Command)
-		walk = func(c *cobra.Command) {
-			out.Reset()
-			path := strings.Fields(c.CommandPath())
-			args := append(slices.Clone(path[1:]), "--help", "--lang", string(lang))
-			if code := cli.Run(context.Background(), process, cli.Build{}, args); code != cli.ExitOK {
-				t.Errorf("%s --help exits with %d", c.CommandPath(), code)
-			}
-			if !strings.Contains(out.String(), heading) || c.Short == "" {
-				t.Errorf("%s --help in %s has no %q:\n%s", c.CommandPath(), lang, heading, out.String())
-			}
-			if !strings.Contains(c.Example, c.CommandPath()) && !c.HasSubCommands() {
-				t.Errorf("the examples of %s are of something else:\n%s", c.CommandPath(), c.Example)
-			}
-			for _, sub := range c.Commands() {
-				walk(sub)
-			}
-		}
-		walk(cli.New(process, cli.Build{}, lang))
-	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/peer"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -178,7 +179,7 @@ func (s *Server) sameCluster() error {
 
 // busy explains a file lock that somebody else holds.
 func (s *Server) busy(err error) error {
-	if !errors.Is(err, bbolt.ErrTimeout) {
+	if !errors.Is(err, bolterrors.ErrTimeout) {
 		return err
 	}
 	return bus.E(bus.CodeInUse, bus.Defect{

@@ -10,6 +10,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/identity"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // VerifyEvidence checks the evidence log in the data directory of a node that is
@@ -59,7 +60,7 @@ func knownCheckpoints(dir DataDir, node bus.NodeID) (known []bus.Checkpoint, err
 
 // running explains a file that a running node holds.
 func running(err error) error {
-	if !errors.Is(err, bbolt.ErrTimeout) {
+	if !errors.Is(err, bolterrors.ErrTimeout) {
 		return err
 	}
 	return bus.E(bus.CodeInUse, bus.Defect{
