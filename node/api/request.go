@@ -84,8 +84,8 @@ func (a *API) identified(next http.Handler) http.Handler {
 		defer func() {
 			switch p := recover(); p {
 			case nil:
-			case http.ErrAbortHandler: // an answer that must not look whole
-				panic(p)
+			case http.ErrAbortHandler:
+				panic(p) // net/http then cuts the connection: the answer must not look whole
 			default:
 				a.Logger.Error("handler panicked", "request", c.request, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 				a.writeProblem(w, r, bus.E(bus.CodeInternal))

@@ -251,8 +251,15 @@ func (w *world) cell(name string, row route, cell int, who string) {
 	}
 }
 
-func TestS27WhatIsAnothersLooksLikeWhatIsNotThere(t *testing.T) {
+func TestWhatTheAPIShowsAndToWhom(t *testing.T) {
 	w := newWorld(t)
+	t.Run("S27 what is another's looks like what is not there", func(t *testing.T) { anothersLooksAbsent(w, t) })
+	t.Run("a grant stays of its resource and consumer", func(t *testing.T) { grantStays(w, t) })
+	t.Run("the API describes itself", func(t *testing.T) { describesItself(w, t) })
+}
+
+func anothersLooksAbsent(w *world, t *testing.T) {
+	w.t = t
 	for _, c := range []struct{ method, there, absent, body string }{
 		{"GET", "/api/v1/subscriptions/sub-1", "/api/v1/subscriptions/sub-9", ""},
 		{"GET", "/api/v1/subscriptions/sub-1/events", "/api/v1/subscriptions/sub-9/events", ""},
@@ -280,6 +287,7 @@ func TestS27WhatIsAnothersLooksLikeWhatIsNotThere(t *testing.T) {
 			}
 		})
 	}
+	w.t = t
 	list := w.ask(request{method: "GET", path: "/api/v1/subscriptions", who: stranger})
 	if !strings.Contains(list.body, `"items":[]`) {
 		t.Errorf("a stranger lists %s", list.body)
@@ -289,8 +297,8 @@ func TestS27WhatIsAnothersLooksLikeWhatIsNotThere(t *testing.T) {
 func idOf(path string) string { return strings.Split(path, "/")[4] }
 
 // A provider that could name another's grant in its own write would end it.
-func TestAGrantStaysOfItsResourceAndConsumer(t *testing.T) {
-	w := newWorld(t)
+func grantStays(w *world, t *testing.T) {
+	w.t = t
 	ctx := context.Background()
 	g, err := w.First.Client(w.bearers[secadmin]).Grants().Read(ctx, "grant-1")
 	check(t, err)
@@ -311,8 +319,8 @@ func TestAGrantStaysOfItsResourceAndConsumer(t *testing.T) {
 	}
 }
 
-func TestTheAPIDescribesItself(t *testing.T) {
-	w := newWorld(t)
+func describesItself(w *world, t *testing.T) {
+	w.t = t
 	for name, operation := range w.routes() {
 		responses, _ := operation["responses"].(map[string]any)
 		if operation["summary"] == "" || operation["operationId"] == "" || len(responses) < 3 {

@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/gxbus/gxbus/node/cli"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/spf13/cobra"
 )
 
 // Every command shows how it is used, in both languages, and its examples are

@@ -226,6 +226,14 @@ func revocationStops(s *story, t *testing.T) {
 	_, err := s.Client("secadmin").Grants().Revoke(ctx, "grant-1", "超范围使用")
 	check(t, err)
 	revoked := time.Now()
+	atProvider := s.ClientAt(s.Nodes["shenzhen"], "auditor")
+	nodetest.Eventually(t, "the provider's node has applied it", func() error {
+		g, err := atProvider.Grants().Read(ctx, "grant-1")
+		if err == nil && g.Revoked == "" {
+			err = errors.New("not yet")
+		}
+		return err
+	})
 	s.publish(t, 500, 5)
 	nodetest.Eventually(t, "the consumer's node has applied it", func() error {
 		events, _, err := s.consumer.Pull(ctx, "sub-1", 100)
@@ -235,10 +243,12 @@ func revocationStops(s *story, t *testing.T) {
 		return nil
 	})
 	nodetest.Eventually(t, "the queued ones are withheld", func() error {
-		for _, id := range []string{"registration-000449", "registration-000500"} {
+		for id, node := range map[string]bus.NodeID{"registration-000449": "tianhe", "registration-000500": "shenzhen"} {
 			steps := s.steps(t, id)
-			if !slices.ContainsFunc(steps, func(r audit.Record) bool { return r.Kind == audit.KindWithheld && r.Subscription == "sub-1" }) {
-				return fmt.Errorf("%s: not withheld yet", id)
+			if !slices.ContainsFunc(steps, func(r audit.Record) bool {
+				return r.Kind == audit.KindWithheld && r.Subscription == "sub-1" && r.Node == node
+			}) {
+				return fmt.Errorf("%s: not withheld at %s yet", id, node)
 			}
 		}
 		return nil

@@ -1,0 +1,91 @@
+package mesh_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/exchange"
+)
+
+// Whole nodes talk over mesh in package server's tests; here is what goes wrong
+// between them.
+
+func TestWhatAnotherNodeAnswersIsReadWithCare(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func() (*http.Response, error)
+		code   bus.Code
+		field  string
+	}{
+		{"a refusal is the error it was", answered(422, `{"code":"revision-mismatch","defects":[{"field":"grant","problem":{"zh":"旧","en":"stale"}}],"decision_id":"d"}`), bus.CodeRevision, "grant"},
+		{"a node that cannot be reached", func() (*http.Response, error) { return nil, errors.New("no route") }, bus.CodeUnavailable, "node"},
+		{"a page of something else", answered(502, `<html>`), bus.CodeUnavailable, ""},
+		{"a refusal without a code", answered(422, `{}`), bus.CodeUnavailable, ""},
+		{"a redirect is not followed", answered(302, ``), bus.CodeUnavailable, ""},
+		{"half an answer", answered(200, `{"index":`), bus.CodeMalformedJSON, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked := 0
+			api := mesh.NewClient(roundTrip(func(r *http.Request) (*http.Response, error) {
+				if asked++; r.URL.Host != "guangzhou" {
+					t.Errorf("asked %s", r.URL)
+				}
+				return c.answer()
+			}))
+			_, err := api.Join(context.Background(), "guangzhou", client.JoinRequest{})
+			e, ok := errors.AsType[*bus.Error](err)
+			if !ok || e.Code != c.code || asked != 1 {
+				t.Fatalf("got %v after %d requests, want %s", err, asked, c.code)
+			}
+			if c.field != "" && (len(e.Defects) != 1 || e.Defects[0].Field != c.field) {
+				t.Errorf("defects %+v, want one of %s", e.Defects, c.field)
+			}
+			if c.code == bus.CodeRevision && e.DecisionID != "d" {
+				t.Errorf("decision %q was lost", e.DecisionID)
+			}
+		})
+	}
+}
+
+func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
+	var none mesh.Node // never reached
+	web := httptest.NewServer(mesh.Handler(none, slog.New(slog.DiscardHandler)))
+	defer web.Close()
+	api := mesh.NewClient(roundTrip(func(r *http.Request) (*http.Response, error) {
+		r.URL.Host = strings.TrimPrefix(web.URL, "http://")
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && response.StatusCode != http.StatusForbidden {
+			t.Errorf("%s answered %s to nobody", r.URL.Path, response.Status)
+		}
+		return response, err
+	}))
+	ctx := context.Background()
+	_, forward := api.Forward(ctx, "x", []byte(`{}`))
+	_, status := api.Status(ctx, "x")
+	_, trace := api.Trace(ctx, "x", mesh.TraceQuery{})
+	_, join := api.Join(ctx, "x", client.JoinRequest{})
+	for i, err := range []error{forward, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
+		if err == nil {
+			t.Errorf("request %d was answered", i)
+		}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answered(status int, body string) func() (*http.Response, error) {
+	return func() (*http.Response, error) {
+		return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Location": {"http://elsewhere/"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+}
