@@ -67,7 +67,8 @@ func TestAHaltedFSMDoesNothingMore(t *testing.T) {
 	if len(reasons) != 1 || !errors.Is(reasons[0], command.ErrUnknown) {
 		t.Errorf("halt was called with %v", reasons)
 	}
-	if _, err := fsm.Snapshot(); err == nil {
+	if snapshot, err := fsm.Snapshot(); err == nil {
+		snapshot.Release()
 		t.Error("a halted state machine gave a snapshot")
 	}
 	closed := &stream{Reader: bytes.NewReader(good)}
