@@ -205,7 +205,7 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, id 
 	accepted.Kind, accepted.DecisionID = audit.KindAccepted, d.ID
 	accepted.First, accepted.Last = first, next-1
 	accepted.Events, accepted.Digest = len(digests), audit.Digest(digests...)
-	return receipts, x.append(tx, decided(record, d), accepted)
+	return receipts, x.append(tx, decided(accepted, d), accepted)
 }
 
 // repeat answers an event that arrived before.

@@ -50,7 +50,7 @@ var (
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // world is a directory, two nodes and the line between them.
 type world struct {
