@@ -3,12 +3,18 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 )
+
+// exportTimeout is how long an export may take. It keeps the pages that it reads
+// from being used again, so that there has to be an end to a slow reader.
+const exportTimeout = 30 * time.Minute
 
 // addAudit registers what the auditor reads.
 func (a *API) addAudit(h huma.API) {
@@ -23,7 +29,12 @@ func (a *API) addAudit(h huma.API) {
 		}
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			hc.SetHeader("Content-Type", "application/x-ndjson")
-			if err := a.Exchange.Export(hc.BodyWriter()); err != nil {
+			_, w := humago.Unwrap(hc)
+			err := http.NewResponseController(w).SetWriteDeadline(a.Now().Add(exportTimeout))
+			if err == nil {
+				err = a.Exchange.Export(hc.BodyWriter())
+			}
+			if err != nil {
 				a.Logger.Warn("evidence export cut short", "request", requestOf(ctx), "error", err)
 				panic(http.ErrAbortHandler) // the status is sent; the connection must not end as if all were there
 			}

@@ -18,16 +18,16 @@ func (a *app) demoCommand() *cobra.Command {
 	o := demo.Options{}
 	cmd := &cobra.Command{
 		Use: "demo", Short: a.say("用五个节点演示完整的共享交换过程", "Tell the whole story with five nodes on this machine"), Args: a.exactly(),
-		Long: a.say(`在本机启动五个节点（1 省 2 市 2 县，各一个进程），装入样例部门和资源，演示跨层级交换、脱敏、
-拒绝、市级收窄、撤销授权、主节点断电和存证验证。演示完成后节点保持运行，按 Ctrl-C 结束。`,
+		Long: a.say(`在本机启动五个节点（1 省 2 市 2 区，各一个进程），装入样例部门和资源，演示跨层级交换、脱敏、
+拒绝、市级收窄、撤销授权、主节点被强制终止和存证验证。演示完成后节点保持运行，按 Ctrl-C 结束。`,
 			`Start five nodes on this machine (a province, two cities, two counties; a process each), load sample
 departments and resources, and show an exchange across the levels: masked, denied, narrowed, revoked,
 through the loss of the leader, with evidence that verifies. The nodes stay up until Ctrl-C.`),
-		Example: "  gxbus demo\n  gxbus demo --once --output json\n  gxbus demo --dir ./demo --keep",
+		Example: "  gxbus demo\n  gxbus demo --once --output json\n  gxbus demo --dir ./demo",
 	}
 	f := cmd.Flags()
 	f.BoolVar(&once, "once", false, a.say("演示完即结束", "end when the story is told"))
-	f.BoolVar(&keep, "keep", false, a.say("保留数据目录", "keep the data directories"))
+	f.BoolVar(&keep, "keep", false, a.say("保留临时数据目录（用 --dir 指定的目录总是保留）", "keep the temporary data directory; one named with --dir is always kept"))
 	f.StringVar(&dir, "dir", "", a.say("数据 `目录`，缺省为临时目录", "`directory` for the data; a temporary one where left out"))
 	f.IntVar(&o.Events, "events", 1000, a.say("发布的事件 `数`", "`number` of events to publish"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ func (a *app) demo(ctx context.Context, o demo.Options, dir string, once, keep b
 	if o.Dir, err = demoDir(dir); err != nil {
 		return err
 	}
-	if !keep {
+	if !keep && dir == "" {
 		defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
 	}
 	if a.output == "table" {

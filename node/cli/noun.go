@@ -119,9 +119,10 @@ func (w writer[K, V]) putCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "put -f FILE", Short: a.say("按文件新建或修改"+w.zh, "Create or change "+w.en+"s from a file"), Args: a.exactly(),
 		Long: a.say("按 YAML 或 JSON 文件新建或修改"+w.zh+"；一个文件可含多个文档，\"-\" 为标准输入。\n"+
-			"先检查全部内容，有一处错误则一项也不提交。文件中写有 revision 的，仅当其未变化时修改；未写的，以当前内容为准。",
+			"先在本机检查全部内容的格式，有一处错误则一项也不提交；只有节点才能判断的（如区划是否存在）逐项检查，此前各项已经写入。文件中写有 revision 的，仅当其未变化时修改；未写的，以当前内容为准。",
 			"Create or change "+w.en+"s from a file of YAML documents or JSON; \"-\" is the standard input.\n"+
-				"All of it is checked first; with one defect nothing is sent. An entry that states its revision is changed\n"+
+				"The form of all of it is checked here first, and with one defect nothing is sent. What only the node can\n"+
+				"know (does the division exist?) is checked entry by entry; those before it stay stored. An entry that states its revision is changed\n"+
 				"only if it still has it; one that states none replaces what is there now."),
 		Example: "  gxbus " + w.en + " put -f " + plural(w.en) + ".yaml\n  gxbus " + w.en + " put -f - --dry-run < " + plural(w.en) + ".yaml",
 	}

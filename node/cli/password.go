@@ -39,7 +39,7 @@ func (a *app) passwordFile(file string) (string, error) {
 	}
 	line, _, _ := strings.Cut(string(content), "\n")
 	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return "", bus.E(bus.CodeInvalid, bus.Defect{Field: file, Problem: bus.Text{ZH: "口令文件为空", EN: "the password file is empty"}})
+		return "", bus.E(bus.CodeInvalid, bus.Defect{Field: file, Problem: bus.Text{ZH: "文件第一行为空", EN: "the first line of the file is empty"}})
 	}
 	return line, nil
 }

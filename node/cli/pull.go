@@ -74,7 +74,7 @@ func (a *app) pull(ctx context.Context, c *client.Client, p pulling) error {
 			return nil
 		}
 		if len(events) == 0 && !wait(ctx, followWait) {
-			return ctx.Err()
+			return nil // an interrupt is how following ends
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 
@@ -18,6 +19,7 @@ const (
 	codeUsage       bus.Code = "usage"
 	codeFailed      bus.Code = "failed"
 	codeUnreachable bus.Code = "node-unreachable"
+	codeFile        bus.Code = "file-unusable"
 	codeUntrusted   bus.Code = "node-untrusted"
 	codeInterrupted bus.Code = "interrupted"
 )
@@ -44,7 +46,7 @@ func (a *app) tell(err error) int {
 	for _, d := range t.Defects {
 		fmt.Fprintf(a.Err, "  - %s\n", printable(d.In(a.lang)))
 	}
-	if t.Detail != "" {
+	if t.Detail != "" && len(t.Defects) == 0 { // else it says the defects again
 		fmt.Fprintf(a.Err, "  %s\n", printable(t.Detail))
 	}
 	if t.DecisionID != "" {
@@ -97,6 +99,9 @@ func (a *app) local(err error) (bus.Code, string) {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return codeUntrusted, a.say("节点证书不受信任", "the node's certificate is not trusted")
 	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return codeFile, a.say("文件或目录无法使用", "a file or directory cannot be used")
+	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return codeUnreachable, a.say("无法连接节点", "the node cannot be reached")
 	}
@@ -110,14 +115,14 @@ func (a *app) hint(code bus.Code) string {
 		return a.say("请登录：gxbus login ACCOUNT；业务系统请设置 GXBUS_TOKEN", "sign in: gxbus login ACCOUNT; a system sets GXBUS_TOKEN")
 	case bus.CodePasswordChange:
 		return a.say("请设新口令：gxbus login ACCOUNT --new-password-file FILE", "choose a password: gxbus login ACCOUNT --new-password-file FILE")
-	case bus.CodeRevision, bus.CodeExists:
+	case bus.CodeRevision:
 		return a.say("请用 show 重新读取，改后再写入", "read it again with show, then put the change")
 	case bus.CodeNoLeader, bus.CodeUnavailable, bus.CodeWrongNode:
 		return a.say("查看节点状态：gxbus status", "see the nodes: gxbus status")
 	case bus.CodePolicyRefused:
 		return a.say("逐条检查：gxbus policy check DIR --layer LAYER", "see each problem: gxbus policy check DIR --layer LAYER")
 	case bus.CodeForbidden:
-		return a.say("此操作属于其他角色，或登录凭证不受保护", "another role may do this, or a file is not protected")
+		return a.say("此操作属于其他角色，见 docs/operations.md 的 Who does what", "this is another role's to do: see docs/operations.md, \"Who does what\"")
 	case codeUntrusted:
 		return a.say("请用 --ca 指定集群 CA 证书", "name the cluster's CA with --ca")
 	case codeUnreachable:

@@ -34,8 +34,8 @@ func (a *app) statusLine(s client.Status) {
 	if leader == "" {
 		leader = a.say("无", "none")
 	}
-	fmt.Fprintf(a.Out, a.say("集群 %s  本节点 %s  主节点 %s  目录序号 %d  副本时延 %.1f 秒\n",
-		"cluster %s  node %s  leader %s  index %d  age %.1f s\n"),
+	fmt.Fprintf(a.Out, a.say("集群 %s  本节点 %s  主节点 %s  目录序号 %d  副本至多落后 %.0f 秒\n",
+		"cluster %s  node %s  leader %s  index %d  replica at most %.0f s old\n"),
 		printable(s.Cluster), printable(string(s.Node)), printable(leader), s.AppliedIndex, s.AgeSeconds)
 	if s.StateHash != "" {
 		fmt.Fprintf(a.Out, a.say("目录状态摘要 %s\n", "state hash %s\n"), printable(s.StateHash))

@@ -37,7 +37,7 @@ func (s *story) steps() []chapter {
 		{"deny", bus.Text{ZH: "未授权部门被拒绝", EN: "no grant, no data"}, s.deny},
 		{"city-layer", bus.Text{ZH: "市级策略收窄", EN: "the city's layer narrows"}, s.cityLayer},
 		{"revoke", bus.Text{ZH: "中途撤销授权", EN: "the grant is revoked mid-stream"}, s.revoke},
-		{"failover", bus.Text{ZH: "主节点断电", EN: "the leader's process is killed"}, s.failover},
+		{"failover", bus.Text{ZH: "主节点进程被强制终止", EN: "the leader's process is killed"}, s.failover},
 		{"recover", bus.Text{ZH: "节点恢复", EN: "the killed node comes back"}, s.recover},
 		{"evidence", bus.Text{ZH: "验证全部存证", EN: "the evidence of all nodes verifies"}, s.verify},
 	}
@@ -51,7 +51,7 @@ func (s *story) startNodes(ctx context.Context) (told bus.Text, err error) {
 		return told, err
 	}
 	return bus.Text{
-		ZH: "1 省 2 市 2 县，3 个表决节点；三员一次性口令已更换",
+		ZH: "1 省 2 市 2 区，3 个表决节点；三员一次性口令已更换",
 		EN: "1 province, 2 cities, 2 counties; 3 voters; the administrators' one-time passwords are replaced",
 	}, nil
 }

@@ -32,9 +32,24 @@ func (n Node) Check() []Defect {
 	if n.Division == "" {
 		defects = append(defects, missing("division"))
 	}
-	defects = append(defects, CheckAddress("peer_address", n.PeerAddress)...)
-	defects = append(defects, CheckAddress("api_address", n.APIAddress)...)
+	defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	defects = append(defects, checkDialable("api_address", n.APIAddress)...)
+	if n.PeerAddress == n.APIAddress && n.PeerAddress != "" {
+		defects = append(defects, Defect{"api_address", Text{"与节点间地址相同", "the same as peer_address"}, "another port"})
+	}
 	return defects
+}
+
+// checkDialable returns the defect of an address that others are to dial: one of
+// no host in particular ("0.0.0.0") can be listened on, not reached.
+func checkDialable(field, address string) []Defect {
+	if defects := CheckAddress(field, address); len(defects) > 0 {
+		return defects
+	}
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().IsUnspecified() {
+		return []Defect{{field, Text{"不是可连接的地址", "not an address that others can dial"}, "a host name or address of this machine, and a port"}}
+	}
+	return nil
 }
 
 // CheckAddress returns the defect of a host:port address, if it has one. IPv6
@@ -75,7 +90,7 @@ type Token struct {
 	Node       NodeID       `json:"node"`
 	Division   DivisionCode `json:"division"`
 	Voter      bool         `json:"voter"`
-	SecretHash []byte       `json:"secret_hash"` // SHA-256
+	SecretHash []byte       `json:"secret_hash,omitempty"` // SHA-256
 	Expires    time.Time    `json:"expires"`
 	UsedBy     []byte       `json:"used_by,omitempty"` // SHA-256 of the key that redeemed it
 	Revision   Revision     `json:"revision"`
@@ -107,7 +122,7 @@ type System struct {
 	ID         SystemID `json:"id"`
 	Department USCC     `json:"department"`
 	Name       string   `json:"name"`
-	SecretHash []byte   `json:"secret_hash"` // SHA-256 of its 256-bit credential
+	SecretHash []byte   `json:"secret_hash,omitempty"` // SHA-256 of its 256-bit credential
 	Disabled   bool     `json:"disabled,omitempty"`
 	Revision   Revision `json:"revision"`
 }
@@ -151,7 +166,7 @@ const (
 type Account struct {
 	Name         string   `json:"name"`
 	Role         Role     `json:"role"`
-	PasswordHash string   `json:"password_hash"` // argon2id, PHC string
+	PasswordHash string   `json:"password_hash,omitempty"` // argon2id, PHC string
 	MustChange   bool     `json:"must_change"`   // the password was handed out, not chosen
 	Revision     Revision `json:"revision"`
 }

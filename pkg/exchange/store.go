@@ -40,6 +40,11 @@ type step struct {
 const (
 	stepsPerCommit = 256
 	openTimeout    = time.Second
+
+	// mapped is address space for the file to grow in (no memory): bbolt would
+	// else have to wait for every reader, a slow export too, before it can map
+	// a grown file anew.
+	mapped = 64 << 30
 )
 
 // OpenStore opens or creates the exchange file. halt must bring the node down:
@@ -47,7 +52,7 @@ const (
 // after that nobody knows what is on the disk.
 func OpenStore(path string, halt func(error)) (*Store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+		Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open exchange file: %w", err)

@@ -27,6 +27,10 @@ import (
 const (
 	keyApplied = "applied"
 	keyTick    = "tick"
+
+	// mapped is address space for the file to grow in (no memory), so that no
+	// entry waits for a snapshot that is being read.
+	mapped = 8 << 30
 )
 
 // Store is the directory on disk.
@@ -73,7 +77,7 @@ func OpenReadOnly(path string) (*Store, error) {
 
 func openFile(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
