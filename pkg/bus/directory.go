@@ -167,7 +167,7 @@ type Account struct {
 	Name         string   `json:"name"`
 	Role         Role     `json:"role"`
 	PasswordHash string   `json:"password_hash,omitempty"` // argon2id, PHC string
-	MustChange   bool     `json:"must_change"`   // the password was handed out, not chosen
+	MustChange   bool     `json:"must_change"`             // the password was handed out, not chosen
 	Revision     Revision `json:"revision"`
 }
 

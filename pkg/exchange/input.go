@@ -99,6 +99,23 @@ func layersOf(tx *state.Tx, parties ...policy.Party) map[bus.LayerID]bus.Revisio
 	return layers
 }
 
+// elsewhere refuses what is another node's to do for a department, and says whose.
+func elsewhere(tx *state.Tx, home bus.NodeID, d bus.Department) error {
+	if home == "" {
+		return bus.E(bus.CodeWrongNode, bus.Defect{
+			Field:   "department",
+			Problem: bus.Text{ZH: "没有节点服务于该部门所在区划 " + string(d.Division), EN: "no node serves the department's division " + string(d.Division) + " or one above"},
+			Allowed: "a node of that division or of one above: gxbus token create",
+		})
+	}
+	node, _ := tx.Node(home)
+	return bus.E(bus.CodeWrongNode, bus.Defect{
+		Field:   "department",
+		Problem: bus.Text{ZH: "该部门由节点 " + string(home) + " 服务", EN: "the department is served by node " + string(home)},
+		Allowed: string(home) + " at " + node.APIAddress,
+	})
+}
+
 // aged sets how old the replica is that the input was read from.
 func (x *Exchange) aged(in *policy.Input) error {
 	age, err := x.Directory.Age()

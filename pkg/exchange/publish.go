@@ -98,11 +98,7 @@ func (x *Exchange) publishing(by bus.Principal, id bus.ResourceID, events []clou
 			return bus.NotFound("department", string(r.Provider))
 		}
 		if home, _ := tx.Home(provider); home != x.Self {
-			node, _ := tx.Node(home)
-			return bus.E(bus.CodeWrongNode, bus.Defect{
-				Field: "resource", Problem: bus.Text{ZH: "该资源由其他节点受理", EN: "events of this resource are taken by another node"},
-				Allowed: fmt.Sprintf("node %s at %s", home, node.APIAddress),
-			})
+			return elsewhere(tx, home, provider)
 		}
 		own, ok := tx.Department(by.Department)
 		if !ok {

@@ -31,14 +31,7 @@ func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request stri
 		if f, ok = x.flow(tx, s); !ok {
 			return bus.E(bus.CodeForbidden)
 		}
-		if f.consumer != x.Self {
-			node, _ := tx.Node(f.consumer)
-			return bus.E(bus.CodeWrongNode, bus.Defect{
-				Field: "consumer", Problem: bus.Text{ZH: "请向本部门所在节点订阅", EN: "subscribe at the node that serves the department"},
-				Allowed: fmt.Sprintf("node %s at %s", f.consumer, node.APIAddress),
-			})
-		}
-		return nil
+		return x.servesConsumer(tx, f)
 	})
 	if err != nil {
 		return err
@@ -68,10 +61,16 @@ func (x *Exchange) own(by bus.Principal, id bus.SubscriptionID) (flow, error) {
 	if !ok || by.System == "" || f.subscription.System != by.System || f.subscription.Consumer != by.Department {
 		return f, bus.NotFound("subscription", string(id))
 	}
-	if f.consumer != x.Self {
-		return f, bus.E(bus.CodeWrongNode)
+	return f, x.Directory.View(func(tx *state.Tx) error { return x.servesConsumer(tx, f) })
+}
+
+// servesConsumer refuses a consumer that another node serves, and names it.
+func (x *Exchange) servesConsumer(tx *state.Tx, f flow) error {
+	if f.consumer == x.Self {
+		return nil
 	}
-	return f, nil
+	department, _ := tx.Department(f.subscription.Consumer)
+	return elsewhere(tx, f.consumer, department)
 }
 
 // Pull hands out the oldest events of a subscription that are not acknowledged,
