@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -103,7 +104,7 @@ func TestSessions(t *testing.T) {
 
 func TestAOneTimePasswordOpensNothingUntilItIsChanged(t *testing.T) {
 	ctx := context.Background()
-	n := nodetest.NewNode(t, nodetest.Options{}, nodetest.Province()[0])
+	n := nodetest.NewNode(t, nodetest.Options{}, fleet.Province()[0])
 	passwords, err := server.Init(ctx, n.Founding())
 	check(t, err)
 	n.Start()

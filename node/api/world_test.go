@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -46,7 +47,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Now()}, log: &journal{}, bearers: map[string]string{nobody: ""}}
-	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour}, nodetest.Province()[0])
+	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour}, fleet.Province()[0])
 	pem, err := os.ReadFile(w.First.CA())
 	check(t, err)
 	roots := x509.NewCertPool()

@@ -18,26 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
-
-// Spec is a node to start.
-type Spec struct {
-	ID       bus.NodeID
-	Division bus.DivisionCode
-	Voter    bool
-}
-
-// Province is the five nodes of the demo.
-func Province() []Spec {
-	return []Spec{
-		{"guangdong", "440000", true}, {"guangzhou", "440100", true}, {"shenzhen", "440300", true},
-		{"tianhe", "440106", false}, {"nanshan", "440305", false},
-	}
-}
 
 // Options are what nodes run with beside their place.
 type Options struct {
@@ -57,7 +43,7 @@ type Cluster struct {
 
 // Node is one node of a cluster.
 type Node struct {
-	Spec   Spec
+	Spec   fleet.Spec
 	Config server.Config
 	Server *server.Server // nil while it is stopped
 
@@ -70,13 +56,13 @@ const patience = 60 * time.Second
 // Start starts a cluster of the given nodes, the first one founding it, and
 // stops it when the test ends. It returns when every node is ready and votes as
 // it is meant to.
-func Start(tb testing.TB, specs ...Spec) *Cluster {
+func Start(tb testing.TB, specs ...fleet.Spec) *Cluster {
 	tb.Helper()
 	return StartWith(tb, Options{}, specs...)
 }
 
 // StartWith is Start with options.
-func StartWith(tb testing.TB, o Options, specs ...Spec) *Cluster {
+func StartWith(tb testing.TB, o Options, specs ...fleet.Spec) *Cluster {
 	tb.Helper()
 	c := &Cluster{Nodes: map[bus.NodeID]*Node{}, Passwords: map[string]string{}, options: o, tb: tb}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -102,7 +88,7 @@ func StartWith(tb testing.TB, o Options, specs ...Spec) *Cluster {
 }
 
 // Add makes a node that is to be a member; it has not joined.
-func (c *Cluster) Add(spec Spec) *Node {
+func (c *Cluster) Add(spec fleet.Spec) *Node {
 	c.tb.Helper()
 	n := NewNode(c.tb, c.options, spec)
 	c.Nodes[spec.ID] = n
@@ -110,7 +96,7 @@ func (c *Cluster) Add(spec Spec) *Node {
 }
 
 // NewNode gives a node its directory and addresses, which are still empty.
-func NewNode(tb testing.TB, o Options, spec Spec) *Node {
+func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	tb.Helper()
 	if o.Now == nil {
 		o.Now = time.Now

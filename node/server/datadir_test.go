@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -39,7 +40,7 @@ func refused(t *testing.T, err error, code bus.Code, field string) {
 
 func founded(t *testing.T) *nodetest.Node {
 	t.Helper()
-	n := nodetest.NewNode(t, nodetest.Options{}, nodetest.Province()[0])
+	n := nodetest.NewNode(t, nodetest.Options{}, fleet.Province()[0])
 	_, err := server.Init(context.Background(), n.Founding())
 	check(t, err)
 	return n
@@ -59,7 +60,7 @@ func TestInitRefusesAUsedDirectoryAndLeavesItAlone(t *testing.T) {
 			}
 		}
 	}
-	other := nodetest.NewNode(t, nodetest.Options{}, nodetest.Province()[0])
+	other := nodetest.NewNode(t, nodetest.Options{}, fleet.Province()[0])
 	check(t, os.MkdirAll(other.Config.DataDir, 0o700))
 	check(t, os.WriteFile(filepath.Join(other.Config.DataDir, "somebody's"), nil, 0o600))
 	_, err = server.Init(context.Background(), other.Founding())
@@ -125,7 +126,7 @@ func TestS57AKeyThatOthersCanReadIsRefused(t *testing.T) {
 }
 
 func TestAnEmptyDirectoryIsNoNode(t *testing.T) {
-	_, err := nodetest.NewNode(t, nodetest.Options{}, nodetest.Province()[0]).Open()
+	_, err := nodetest.NewNode(t, nodetest.Options{}, fleet.Province()[0]).Open()
 	refused(t, err, bus.CodeNotInitialized, "data_dir")
 }
 
@@ -153,7 +154,7 @@ func TestANodeStopsCleanlyAndComesBackTheSame(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	defer goleak.VerifyNone(t, ignore)
 	t.Run("run", func(t *testing.T) {
-		c := nodetest.StartWith(t, nodetest.Options{Checkpoints: 24 * time.Hour}, nodetest.Province()[0])
+		c := nodetest.StartWith(t, nodetest.Options{Checkpoints: 24 * time.Hour}, fleet.Province()[0])
 		ctx := context.Background()
 		before, err := c.Client("sysadmin").Status(ctx, true)
 		check(t, err)
@@ -171,7 +172,7 @@ func TestANodeStopsCleanlyAndComesBackTheSame(t *testing.T) {
 }
 
 func TestVerifyNamesALeafThatWasEdited(t *testing.T) {
-	c := nodetest.Start(t, nodetest.Province()[0])
+	c := nodetest.Start(t, fleet.Province()[0])
 	dir := server.DataDir(c.First.Config.DataDir)
 	c.First.Stop()
 	report, err := server.VerifyEvidence(dir)

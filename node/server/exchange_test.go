@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -23,7 +24,7 @@ type story struct {
 	system             bus.System // the provider's
 }
 
-func tell(t *testing.T, specs ...nodetest.Spec) *story {
+func tell(t *testing.T, specs ...fleet.Spec) *story {
 	t.Helper()
 	ctx := context.Background()
 	s := &story{Cluster: nodetest.Start(t, specs...), resource: sample.EnterpriseRegistration(), system: sample.SystemOf(sample.ShenzhenMarket)}
@@ -107,7 +108,7 @@ func check(t *testing.T, err error) {
 }
 
 func TestAnEventCrossesThreeLevelsMaskedInOrderOnce(t *testing.T) {
-	s := tell(t, nodetest.Province()...)
+	s := tell(t, fleet.Province()...)
 	s.grant(t)
 	s.subscribe(t)
 	s.publish(t, 0, 300)
@@ -136,7 +137,7 @@ func TestAnEventCrossesThreeLevelsMaskedInOrderOnce(t *testing.T) {
 }
 
 func TestWithoutAGrantASubscriptionIsDeniedWithLayerAndReason(t *testing.T) {
-	s := tell(t, nodetest.Province()[0])
+	s := tell(t, fleet.Province()[0])
 	_, err := s.consumer.Subscriptions().Put(context.Background(), bus.Subscription{
 		ID: "sub-1", Resource: s.resource.ID, Purpose: bus.PurposeAdministrativeBasis,
 	})

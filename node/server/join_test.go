@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -18,7 +19,7 @@ import (
 func TestS24AJoinTokenAdmitsOneNodeOnce(t *testing.T) {
 	ctx := context.Background()
 	now := &clock{at: time.Now()}
-	c := nodetest.StartWith(t, nodetest.Options{Now: now.Now}, nodetest.Province()[0])
+	c := nodetest.StartWith(t, nodetest.Options{Now: now.Now}, fleet.Province()[0])
 	api := c.First.Config.APIListen
 	token := func(node bus.NodeID) string {
 		made, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: node, Division: "440100"})
@@ -26,7 +27,7 @@ func TestS24AJoinTokenAdmitsOneNodeOnce(t *testing.T) {
 		return made.Token
 	}
 	candidate := func(node bus.NodeID) *nodetest.Node {
-		return nodetest.NewNode(t, nodetest.Options{Now: now.Now}, nodetest.Spec{ID: node, Division: "440100"})
+		return nodetest.NewNode(t, nodetest.Options{Now: now.Now}, fleet.Spec{ID: node, Division: "440100"})
 	}
 	members := func() int {
 		nodes, err := c.Client("auditor").Nodes(ctx)

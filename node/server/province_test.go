@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -19,7 +20,7 @@ import (
 // One province of five nodes, through a day's work. The parts build on each
 // other; each leaves the province able to go on.
 func TestAProvinceAtWork(t *testing.T) {
-	s := tell(t, nodetest.Province()...)
+	s := tell(t, fleet.Province()...)
 	for _, part := range []struct {
 		name string
 		run  func(*story, *testing.T)
@@ -41,7 +42,7 @@ func TestAProvinceAtWork(t *testing.T) {
 
 func writesThroughAnyNode(s *story, t *testing.T) {
 	ctx := context.Background()
-	for i, spec := range nodetest.Province() {
+	for i, spec := range fleet.Province() {
 		api := s.ClientAt(s.Nodes[spec.ID], "sysadmin")
 		d, err := api.Departments().Put(ctx, bus.Department{ID: sample.USCC(spec.Division, 500+i), Name: "经由 " + string(spec.ID), Division: spec.Division})
 		check(t, err)

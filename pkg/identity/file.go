@@ -114,10 +114,22 @@ func checkPrivate(path string, info os.FileInfo) error {
 	return nil
 }
 
-// readPEM returns the bytes of the one block of the given kind in a file. The
-// check sees the opened file, not the path, so that nothing can be swapped
-// between checking and reading.
+// readPEM returns the bytes of the one block of the given kind in a file.
 func readPEM(path, kind string, check func(string, os.FileInfo) error) ([]byte, error) {
+	data, err := read(path, check)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != kind || strings.TrimSpace(string(rest)) != "" {
+		return nil, badFile(path, "文件应只含一个 PEM 块："+kind, "must hold exactly one PEM block: "+kind, nil)
+	}
+	return block.Bytes, nil
+}
+
+// read returns what a file holds. The check sees the opened file, not the path,
+// so that nothing can be swapped between checking and reading.
+func read(path string, check func(string, os.FileInfo) error) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -130,15 +142,7 @@ func readPEM(path, kind string, check func(string, os.FileInfo) error) ([]byte, 
 	if err := check(path, info); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile))
-	if err != nil {
-		return nil, err
-	}
-	block, rest := pem.Decode(data)
-	if block == nil || block.Type != kind || strings.TrimSpace(string(rest)) != "" {
-		return nil, badFile(path, "文件应只含一个 PEM 块："+kind, "must hold exactly one PEM block: "+kind, nil)
-	}
-	return block.Bytes, nil
+	return io.ReadAll(io.LimitReader(file, maxFile))
 }
 
 func badFile(path, zh, en string, cause error) error {
@@ -147,18 +151,4 @@ func badFile(path, zh, en string, cause error) error {
 
 // ReadPrivate returns the content of a file that its owner alone may use; wider
 // permissions are refused.
-func ReadPrivate(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPrivate(path, info); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(file, maxFile))
-}
+func ReadPrivate(path string) ([]byte, error) { return read(path, checkPrivate) }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,7 +17,7 @@ func newTransport(t *testing.T, p *peer.Plane) *raft.NetworkTransport {
 	layer, err := p.StreamLayer()
 	ok(t, err)
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: layer, MaxPool: 3, Timeout: patience, Logger: peer.RaftLogger(newJournal().logger()),
+		Stream: layer, MaxPool: 3, Timeout: patience, Logger: hclog.NewNullLogger(),
 	})
 	t.Cleanup(func() {
 		transport.CloseStreams()
@@ -109,19 +108,5 @@ func answer(rpc raft.RPC, snapshot []byte) {
 		rpc.Respond(&raft.InstallSnapshotResponse{Success: bytes.Equal(got, snapshot)}, err)
 	default:
 		rpc.Respond(nil, errors.New("unexpected"))
-	}
-}
-
-func TestRaftLogGoesToSlog(t *testing.T) {
-	log := newJournal()
-	logger := peer.RaftLogger(log.logger())
-	for level, want := range map[hclog.Level]string{
-		hclog.Trace: "DEBUG", hclog.Debug: "DEBUG", hclog.Info: "INFO", hclog.Warn: "WARN", hclog.Error: "ERROR",
-	} {
-		logger.Named("transport").With("node", "440100").Log(level, "heartbeat failed", "peer", "440106")
-		line := log.wait(t, "heartbeat failed")
-		if !strings.HasPrefix(line, want+" raft.transport: ") || !strings.Contains(line, "node=440100") || !strings.Contains(line, "peer=440106") {
-			t.Errorf("%v: %q", level, line)
-		}
 	}
 }
