@@ -24,7 +24,7 @@ type arrivals struct {
 const (
 	keySize       = 24
 	blockSize     = 1 << 16
-	falsePositive = 1e-4
+	falsePositive = 1e-6
 )
 
 // arrivalKey identifies an event: half of it the event's id, so that an event
