@@ -130,6 +130,33 @@ func TestPassingDenialHoldsAndLosesNothing(t *testing.T) {
 	}
 }
 
+func TestStaleReplicaHoldsUntilItHearsTheLeader(t *testing.T) {
+	w := newWorld(t, engine(t))
+	w.directory.setAge(time.Hour)
+	w.subscribe(sub, puller)
+	w.publish(1, 3)
+	eventually(t, "the batch is held", func() error {
+		for _, r := range w.provider().records(audit.KindDecision) {
+			if r.Subscription == sub && r.Decision.Reasons[0].Code == "directory-stale" {
+				return nil
+			}
+		}
+		return errLine
+	})
+	if withheld := w.provider().records(audit.KindWithheld); len(withheld) > 0 || len(w.line.batches()) > 0 {
+		t.Errorf("withheld %d, sent %d", len(withheld), len(w.line.batches()))
+	}
+	w.directory.setAge(0)
+	w.received(3)
+	w.directory.setAge(time.Hour)
+	_, _, err := w.consumer().Pull(t.Context(), puller, sub, 3)
+	wantCode(t, err, bus.CodeUndecided)
+	w.directory.setAge(0)
+	if got := ids(w.received(3)); !slices.Equal(got, numbers(1, 3)) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestPassingReasonBesideAFinalOneDropsAllTheSame(t *testing.T) {
 	w, d := fake(t)
 	both := refuse(policy.CodeTimeout)

@@ -169,15 +169,18 @@ func TestRealPolicyLetsOnlyTheOwnerPublish(t *testing.T) {
 
 func TestHangingUpDoesNotEscapeTheRecord(t *testing.T) {
 	for range 20 { // a select between a gone caller and a free queue is a coin toss
-		w, _ := fake(t)
+		w, d := fake(t)
+		d.follow(always(refuse("publisher-not-owner")))
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		foreign := sample(1)
 		foreign.SetSource("/systems/other")
-		refusal(t, w, bus.CodeSourceMismatch, func() error {
-			_, err := w.provider().Publish(gone, publisher, "", firms, []cloudevent.Event{foreign})
-			return err
-		})
+		for code, event := range map[bus.Code]cloudevent.Event{bus.CodeSourceMismatch: foreign, bus.CodeDenied: sample(1)} {
+			refusal(t, w, code, func() error {
+				_, err := w.provider().Publish(gone, publisher, "", firms, []cloudevent.Event{event})
+				return err
+			})
+		}
 	}
 }
 
