@@ -465,6 +465,12 @@ func (d *directory) Age() (time.Duration, error) {
 	return d.age, nil
 }
 
+func (d *directory) setAge(age time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.age = age
+}
+
 type clock struct {
 	mu sync.Mutex
 	at time.Time
