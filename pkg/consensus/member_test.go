@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second // elections take seconds; a loaded machine more
+const patience = time.Minute // elections take seconds; a loaded machine more
 
 // member is a node of a group: its files, and its parts while it runs.
 type member struct {

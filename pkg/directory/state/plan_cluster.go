@@ -43,6 +43,43 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 	return append(changes, home(tx, node)...), nil
 }
 
+// staying keeps the departments that a new node's division would take over with
+// the node that has served them: their events are numbered there, and whoever
+// subscribed follows those numbers. Moving one is an act of its own.
+func staying(tx *Tx, index bus.Revision, node bus.Node) ([]Change, error) {
+	if tx.bytes(homes, string(node.Division)) != nil {
+		return nil, nil
+	}
+	var changes []Change
+	for d := range tx.Departments() {
+		served, ok := tx.Home(d)
+		if d.Node != "" || !ok || !tx.nearer(d.Division, node.Division) {
+			continue
+		}
+		d.Node, d.Revision = served, index
+		change, err := set(Departments, string(d.ID), d)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, change...)
+	}
+	return changes, nil
+}
+
+// nearer reports whether a node of division candidate would serve division: no
+// division on the way up to it has a node.
+func (t *Tx) nearer(division, candidate bus.DivisionCode) bool {
+	for _, code := range t.Chain(division) {
+		if code == candidate {
+			return true
+		}
+		if t.bytes(homes, string(code)) != nil {
+			return false
+		}
+	}
+	return false
+}
+
 // home makes a node the one that serves its division, where that has none yet.
 func home(tx *Tx, node bus.Node) []Change {
 	if node.Division == "" || tx.bytes(homes, string(node.Division)) != nil {
@@ -117,7 +154,11 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 		return nil, err
 	}
 	used, err := set(Tokens, string(token.ID), token)
-	return slices.Concat(changes, used, home(tx, node)), err
+	if err != nil {
+		return nil, err
+	}
+	stay, err := staying(tx, r.index, node)
+	return slices.Concat(changes, used, home(tx, node), stay), err
 }
 
 // taken lists the addresses of a node that are another's: its certificate would
