@@ -58,8 +58,8 @@ type Server struct {
 	directory *directory.Directory
 	exchange  *exchange.Exchange
 	mesh      *mesh.Client
+	listener  net.Listener // of the API
 	api       *http.Server
-	apiAddr   string
 
 	close   []func() error // in the order of opening; run in reverse
 	cancel  context.CancelFunc
@@ -97,7 +97,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openPolicy, s.openPeers, s.openDirectory, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openExchange, s.openMesh, s.openAPI,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -107,7 +107,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	s.workers.Go(func() { s.follow(running) })
 	s.workers.Go(func() { s.takePlace(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
-	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.apiAddr, "peer", s.peers.Address())
+	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
 }
 
@@ -145,6 +145,21 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) onClose(fn func() error) { s.close = append(s.close, fn) }
+
+// openListener takes the API's port before the node joins others, so that a port in
+// use is told at once; who calls early waits until there is an API to answer.
+func (s *Server) openListener(context.Context) (err error) {
+	if s.listener, err = net.Listen("tcp", s.config.APIListen); err != nil {
+		return portInUse("api_listen", s.config.APIListen, err)
+	}
+	s.onClose(func() error {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil // the API's server has closed it
+	})
+	return nil
+}
 
 func (s *Server) openStores(context.Context) (err error) {
 	if s.state, err = state.Open(s.dir.path("directory.db")); err != nil {
@@ -294,16 +309,11 @@ func (s *Server) openAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.config.APIListen)
-	if err != nil {
-		return portInUse("api_listen", s.config.APIListen, err)
-	}
-	s.apiAddr = listener.Addr().String()
 	s.api = &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
-	s.serve(s.api, tls.NewListener(listener, &tls.Config{
+	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
 	}))
 	return nil
@@ -318,7 +328,7 @@ func (s *Server) serve(server *http.Server, listener net.Listener) {
 }
 
 // APIAddress is where the API listens, PeerAddress where other nodes connect.
-func (s *Server) APIAddress() string { return s.apiAddr }
+func (s *Server) APIAddress() string { return s.listener.Addr().String() }
 
 // PeerAddress is where other nodes connect.
 func (s *Server) PeerAddress() string { return s.peers.Address() }
