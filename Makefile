@@ -29,10 +29,21 @@ demo: build ## run five nodes of three levels on this machine and tell their sto
 .PHONY: test
 test: ## run all tests; needs only Go and make
 	go test ./...
+	@$(MAKE) --no-print-directory tell-skipped
 
 .PHONY: race
 race: ## run all tests under the race detector; needs gcc
 	CGO_ENABLED=1 go test -race ./...
+	@$(MAKE) --no-print-directory tell-skipped
+
+# The tests that need an ext4 disk of their own, and so root and loop devices.
+ON_A_DISK := TestPowerCut|TestFullDisk|TestCut
+
+.PHONY: tell-skipped
+tell-skipped:
+	@if go test -count=1 -v -run '$(ON_A_DISK)' ./pkg/exchange ./pkg/directory/state ./pkg/internal/powercut | grep -A1 -e '--- SKIP'; then \
+		echo; echo "SKIPPED: the tests above cut the power of a disk of their own or fill it; run them as root on Linux"; \
+	fi
 
 .PHONY: lint
 lint: tools ## check format, vet, staticcheck and the project's own rules
