@@ -48,6 +48,7 @@ func (a *API) jsonOnly(ctx huma.Context, next func(huma.Context)) {
 
 func (a *API) turnAway(ctx huma.Context, err error) {
 	r, w := humago.Unwrap(ctx)
+	w.Header().Set("Connection", "close") // what is left of its body is not waited for (threat S08)
 	a.writeProblem(w, r, err)
 }
 

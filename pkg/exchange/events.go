@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,6 +44,15 @@ func decodeStored(b []byte) (stored, error) {
 	return s, nil
 }
 
+// intact reads a stored event and refuses one that is not what was accepted.
+func intact(b []byte) (stored, error) {
+	s, err := decodeStored(b)
+	if err == nil && sha256.Sum256(s.Event) != s.Digest {
+		return stored{}, errors.New("stored event was altered: its digest does not match")
+	}
+	return s, err
+}
+
 func sequenceKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // tail returns the sequence number of a resource's newest event, 0 before the first.
@@ -68,7 +78,7 @@ func eventAt(tx *bbolt.Tx, resource bus.ResourceID, sequence uint64) (s stored, 
 	if data == nil {
 		return stored{}, false, nil
 	}
-	s, err = decodeStored(data)
+	s, err = intact(data)
 	return s, err == nil, err
 }
 
@@ -91,9 +101,9 @@ func eventsFrom(tx *bbolt.Tx, resource bus.ResourceID, first uint64, count, size
 		if len(events) > 0 && (len(events) == count || size < len(data)) {
 			break
 		}
-		s, err := decodeStored(data)
+		s, err := intact(data)
 		if err != nil {
-			return nil, fmt.Errorf("resource %s: %w", resource, err)
+			return nil, fmt.Errorf("resource %s, event %d: %w", resource, binary.BigEndian.Uint64(key), err)
 		}
 		s.Event = append([]byte(nil), s.Event...)
 		size -= len(data)

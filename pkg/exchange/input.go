@@ -64,7 +64,7 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	f.input.Provider = party(tx, provider, "")
 	f.layers = layersOf(tx, f.input.Provider, f.input.Consumer)
 	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
-	if grant, ok := tx.Grant(s.Grant); ok {
+	if grant, ok := tx.Grant(s.Grant); ok && grant.Consumer == s.Consumer { // another's is as good as none
 		f.input.Grant = policy.GrantOf(grant)
 	}
 	return f, true
