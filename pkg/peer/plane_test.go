@@ -54,6 +54,22 @@ func TestParentReachesAChildThatTakesNoConnections(t *testing.T) {
 	}
 }
 
+func TestConnectionsLeaveFromTheAddressANodeListensOn(t *testing.T) {
+	w := newWorld(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ok(t, err)
+	defer listener.Close()
+	w.setAddress(city, listener.Addr().String())
+	b := w.open(county, func(c *peer.Config) { c.Listen = "127.0.0.7:0" })
+	go func() { _, _ = b.Dial(t.Context(), city, peer.HTTP) }()
+	conn, err := listener.Accept()
+	ok(t, err)
+	defer conn.Close()
+	if host, _, _ := net.SplitHostPort(conn.RemoteAddr().String()); host != "127.0.0.7" {
+		t.Errorf("the connection came from %s", host)
+	}
+}
+
 func TestConcurrentDialsShareOneHandshake(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.open(city), w.open(county)

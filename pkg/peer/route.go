@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -19,8 +20,23 @@ func (p *Plane) reach(ctx context.Context, id bus.NodeID) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var dialer net.Dialer
+	dialer := net.Dialer{LocalAddr: p.source()}
 	return dialer.DialContext(ctx, "tcp", address)
+}
+
+// source is the address that connections leave from: the one this node listens
+// on, where that is one address, so that a firewall between sites needs one rule
+// a node. nil leaves the choice to the system.
+func (p *Plane) source() net.Addr {
+	host, _, err := net.SplitHostPort(p.config.Listen)
+	if err != nil {
+		return nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.IsUnspecified() {
+		return nil
+	}
+	return &net.TCPAddr{IP: ip.AsSlice(), Zone: ip.Zone()}
 }
 
 // jitter spreads waiting between half of d and d, so that nodes that lost the
