@@ -1,0 +1,356 @@
+package search
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
+	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// schema is the form of the index on disk: what is folded, how it is cut into terms
+// and which fields there are. An index of another form is made anew.
+const schema = "1"
+
+const (
+	keySchema  = "gxbus-schema"
+	keyCluster = "gxbus-cluster"
+	keyThrough = "gxbus-through" // directory index that the documents are of
+)
+
+// fieldNames are the fields on disk; codes are looked through in memory.
+var fieldNames = [fields]string{inAbout: "about", inItems: "items", inName: "name"}
+
+// analyzer cuts a folded text into the terms of the index: each Chinese character
+// and each pair of neighbours, and words of letters and digits.
+var analyzer = &analysis.DefaultAnalyzer{
+	Tokenizer:    unicode.NewUnicodeTokenizer(),
+	TokenFilters: []analysis.TokenFilter{cjk.NewCJKBigramFilter(true)},
+}
+
+// term is a term to look up. It stands for all that begin with it where it is the
+// end of a word of letters and digits.
+type term struct {
+	text   []byte
+	prefix bool
+}
+
+// termsOf cuts a folded word into the terms that a text with the word must have.
+func termsOf(word string) []term {
+	tokens := analyzer.Analyze([]byte(word))
+	paired := make([]bool, len(word)+1) // bytes that a pair covers
+	for _, t := range tokens {
+		if t.Type == analysis.Double {
+			for at := t.Start; at < t.End; at++ {
+				paired[at] = true
+			}
+		}
+	}
+	var terms []term
+	for _, t := range tokens {
+		single := t.Type == analysis.Single || t.Type == analysis.Ideographic
+		if single && paired[t.Start] {
+			continue
+		}
+		prefix := !single && t.Type != analysis.Double && t.End == len(word)
+		terms = append(terms, term{t.Term, prefix})
+	}
+	return terms
+}
+
+// store is the part of the index that is on disk.
+type store struct {
+	dir    string
+	queue  *index.AnalysisQueue
+	scorch index.Index
+}
+
+// analysts is how many goroutines cut texts into terms.
+const analysts = 2
+
+// openStore opens the index in dir, or makes an empty one where there is none, or
+// none that can be used: why tells then.
+func openStore(dir, cluster string) (s *store, through bus.Revision, why string, err error) {
+	if _, missing := os.Stat(dir); missing == nil {
+		s, through, err = reopen(dir, cluster)
+		if err == nil {
+			return s, through, "", nil
+		}
+		why = err.Error()
+	} else {
+		why = "there is no index yet"
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, 0, why, err
+	}
+	if s, err = openScorch(dir); err != nil {
+		return nil, 0, why, err
+	}
+	first := index.NewBatch()
+	first.SetInternal([]byte(keySchema), []byte(schema))
+	first.SetInternal([]byte(keyCluster), []byte(cluster))
+	first.SetInternal([]byte(keyThrough), []byte("0"))
+	if err := s.scorch.Batch(first); err != nil {
+		return nil, 0, why, errors.Join(err, s.close())
+	}
+	return s, 0, why, nil
+}
+
+// reopen opens an index that was left behind. It refuses a damaged one, before any
+// of it is mapped into memory.
+func reopen(dir, cluster string) (s *store, through bus.Revision, err error) {
+	defer func() {
+		if r := recover(); r != nil { // damage that no checksum covers
+			err = fmt.Errorf("the index cannot be read: %v", r)
+		}
+	}()
+	if err := checkSegments(dir); err != nil {
+		return nil, 0, err
+	}
+	if s, err = openScorch(dir); err != nil {
+		return nil, 0, err
+	}
+	r, err := s.scorch.Reader()
+	if err != nil {
+		return nil, 0, errors.Join(err, s.close())
+	}
+	said := map[string]string{}
+	for _, key := range []string{keySchema, keyCluster, keyThrough} {
+		value, err := r.GetInternal([]byte(key))
+		if err != nil {
+			return nil, 0, errors.Join(err, r.Close(), s.close())
+		}
+		said[key] = string(value)
+	}
+	n, parseErr := strconv.ParseUint(said[keyThrough], 10, 64)
+	if said[keySchema] != schema || said[keyCluster] != cluster || parseErr != nil {
+		err = errors.New("the index is of another release or cluster")
+		return nil, 0, errors.Join(err, r.Close(), s.close())
+	}
+	return s, bus.Revision(n), r.Close()
+}
+
+// checkSegments compares each segment file with the CRC-32 at its end.
+func checkSegments(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.zap"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		end := len(data) - 4
+		if end < 0 || crc32.ChecksumIEEE(data[:end]) != binary.BigEndian.Uint32(data[end:]) {
+			return fmt.Errorf("the index is damaged: %s", filepath.Base(file))
+		}
+	}
+	return nil
+}
+
+func openScorch(dir string) (*store, error) {
+	s := &store{dir: dir, queue: index.NewAnalysisQueue(analysts)}
+	// A batch is on disk a little after it can be searched: what a crash takes
+	// away is followed again from the directory.
+	config := map[string]any{"path": dir, "unsafe_batch": true, "bolt_timeout": "1s"}
+	var err error
+	if s.scorch, err = scorch.NewScorch(scorch.Name, config, s.queue); err == nil {
+		err = s.scorch.Open()
+	}
+	if err != nil {
+		s.queue.Close()
+		return nil, fmt.Errorf("open search index: %w", err)
+	}
+	return s, nil
+}
+
+func (s *store) close() error {
+	err := s.scorch.Close()
+	s.queue.Close()
+	return err
+}
+
+// write puts and removes documents and notes how far the directory was followed,
+// all at once.
+func (s *store) write(rows []*row, removed []string, through bus.Revision) error {
+	batch := index.NewBatch()
+	for _, key := range removed {
+		batch.Delete(key)
+	}
+	const options = index.IndexField | index.SkipFreqNorm
+	for _, r := range rows {
+		doc := document.NewDocument(r.key)
+		for f, name := range fieldNames {
+			if name != "" && r.text[f] != "" {
+				doc.AddField(document.NewTextFieldCustom(name, nil, []byte(r.text[f]), options, analyzer))
+			}
+		}
+		batch.Update(doc)
+	}
+	batch.SetInternal([]byte(keyThrough), []byte(strconv.FormatUint(uint64(through), 10)))
+	return s.scorch.Batch(batch)
+}
+
+// snapshot is the documents on disk at one moment.
+type snapshot struct {
+	reader *scorch.IndexSnapshot
+	slots  []uint32 // document number → place of its row; noSlot where it has none
+}
+
+const noSlot = ^uint32(0)
+
+// segments remembers which documents a segment holds; a segment never changes.
+type segments map[uint64][]uint32
+
+// snapshot pins the present documents. slotOf finds the rows by their keys.
+func (s *store) snapshot(known segments, slotOf map[string]uint32) (snapshot, segments, error) {
+	r, err := s.scorch.Reader()
+	if err != nil {
+		return snapshot{}, nil, err
+	}
+	snap, ok := r.(*scorch.IndexSnapshot)
+	if !ok {
+		return snapshot{}, nil, errors.Join(errors.New("the index is closed"), r.Close())
+	}
+	made, now := snapshot{reader: snap}, segments{}
+	for _, segment := range snap.Segments() {
+		slots, ok := known[segment.Id()]
+		if !ok {
+			slots = make([]uint32, segment.Segment().Count())
+			for n := range slots {
+				key, err := segment.DocID(uint64(n))
+				if err != nil {
+					return snapshot{}, nil, errors.Join(err, r.Close())
+				}
+				slots[n] = noSlot
+				if slot, ok := slotOf[string(key)]; ok {
+					slots[n] = slot
+				}
+			}
+		}
+		now[segment.Id()] = slots
+		made.slots = append(made.slots, slots...)
+	}
+	return made, now, nil
+}
+
+// maxSpellings is how many terms may begin with the end of a word before the texts
+// are looked through instead.
+const maxSpellings = 128
+
+// lookup calls visit with the place of each row whose field may contain a word;
+// sure tells that it does. all is true where the terms are no help: any row may.
+func (s snapshot) lookup(ctx context.Context, field int, word string, visit func(slot uint32)) (sure, all bool, err error) {
+	terms := termsOf(word)
+	if len(terms) == 0 {
+		return false, true, nil
+	}
+	var best []index.TermFieldReader
+	fewest := uint64(0)
+	defer func() { err = errors.Join(err, closeAll(best)) }()
+	for i, t := range terms {
+		readers, count, err := s.postings(ctx, field, t)
+		if err != nil {
+			return false, false, err
+		}
+		switch {
+		case readers == nil && len(terms) == 1:
+			return false, true, nil
+		case readers == nil:
+			continue
+		case i > 0 && best != nil && count >= fewest:
+			if err := closeAll(readers); err != nil {
+				return false, false, err
+			}
+			continue
+		}
+		if err := closeAll(best); err != nil {
+			return false, false, err
+		}
+		best, fewest = readers, count
+	}
+	var doc index.TermFieldDoc
+	for _, r := range best {
+		for {
+			next, err := r.Next(&doc)
+			if err != nil {
+				return false, false, err
+			}
+			if next == nil {
+				break
+			}
+			if slot := s.slots[next.ID.Value()]; slot != noSlot {
+				visit(slot)
+			}
+		}
+	}
+	return len(terms) == 1, false, nil
+}
+
+// postings opens the documents of a term, or of all that begin with it. nil where
+// those are too many.
+func (s snapshot) postings(ctx context.Context, field int, t term) (readers []index.TermFieldReader, count uint64, err error) {
+	spellings := [][]byte{t.text}
+	if t.prefix {
+		if spellings, err = s.spellings(field, t.text); err != nil || spellings == nil {
+			return nil, 0, err
+		}
+	}
+	readers = []index.TermFieldReader{}
+	for _, text := range spellings {
+		r, err := s.reader.TermFieldReader(ctx, text, fieldNames[field], false, false, false)
+		if err != nil {
+			return nil, 0, errors.Join(err, closeAll(readers))
+		}
+		readers, count = append(readers, r), count+r.Count()
+	}
+	return readers, count, nil
+}
+
+// spellings lists the terms of a field that begin with a text, nil where they are
+// too many.
+func (s snapshot) spellings(field int, text []byte) (found [][]byte, err error) {
+	dictionary, err := s.reader.FieldDictPrefix(fieldNames[field], text)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dictionary.Close()) }()
+	found = [][]byte{}
+	for {
+		entry, err := dictionary.Next()
+		if err != nil || entry == nil {
+			return found, err
+		}
+		if found = append(found, []byte(entry.Term)); len(found) > maxSpellings {
+			return nil, nil
+		}
+	}
+}
+
+func closeAll(readers []index.TermFieldReader) error {
+	var errs []error
+	for _, r := range readers {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// coded reports whether a word may be part of an id or a code.
+func coded(word string) bool {
+	first, _ := utf8.DecodeRuneInString(word)
+	return !ideographic(first)
+}
