@@ -125,12 +125,13 @@ func (f *follower) open(ctx context.Context) error {
 		return err
 	}
 	if fresh {
-		f.through, f.stored = f.goal, f.goal
-		if err := f.store.write(nil, nil, f.through); err != nil {
+		f.through = f.goal
+		if err := f.store.flush(ctx, f.through); err != nil { // a start before that would begin anew
 			return err
 		}
 		f.Logger.Info("the search index is complete", "entries", len(f.slotOf), "index", f.through)
 	}
+	f.stored = f.through
 	return f.show()
 }
 

@@ -96,12 +96,10 @@ func (q Query) parse() (parsed, error) {
 	if q.Limit < 1 || q.Limit > MaxLimit {
 		refuse("limit", "超出范围", "out of range", fmt.Sprintf("1–%d", MaxLimit))
 	}
-	if len(q.Where[ByState]) == 0 {
-		p.Where = map[Dimension][]string{ByState: {string(bus.StatePublished)}}
-		for d, values := range q.Where {
-			if len(values) > 0 {
-				p.Where[d] = values
-			}
+	p.Where = map[Dimension][]string{ByState: {string(bus.StatePublished)}}
+	for d, values := range q.Where {
+		if len(values) > 0 {
+			p.Where[d] = values
 		}
 	}
 	if p.paged = q.Cursor != ""; p.paged && len(defects) == 0 {

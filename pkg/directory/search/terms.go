@@ -205,6 +205,23 @@ func (s *store) write(rows []*row, removed []string, through bus.Revision) error
 	return s.scorch.Batch(batch)
 }
 
+// flush notes how far the directory was followed and returns once that is on disk.
+func (s *store) flush(ctx context.Context, through bus.Revision) error {
+	done := make(chan error, 1)
+	batch := index.NewBatch()
+	batch.SetInternal([]byte(keyThrough), []byte(strconv.FormatUint(uint64(through), 10)))
+	batch.SetPersistedCallback(func(err error) { done <- err })
+	if err := s.scorch.Batch(batch); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // snapshot is the documents on disk at one moment.
 type snapshot struct {
 	reader *scorch.IndexSnapshot
