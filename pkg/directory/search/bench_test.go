@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,21 +80,25 @@ func BenchmarkCatalogueSearch(b *testing.B) {
 	w := bigWorld(b)
 	running(b, w)
 	queries := mixed()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for _, q := range queries { // once, so that what is measured is not the disk
 		w.find(q)
 	}
-	var took []time.Duration
+	var took, worked []time.Duration
 	byQuery := map[string]time.Duration{}
 	for i := 0; b.Loop(); i++ {
 		q := queries[i%len(queries)]
-		start := time.Now()
+		start, busy := time.Now(), threadTime(b)
 		w.find(q)
-		d := time.Since(start)
-		took = append(took, d)
+		d := threadTime(b) - busy
+		took, worked = append(took, time.Since(start)), append(worked, d)
 		name := fmt.Sprint(q.Words, " ", q.Where, " ", q.Sort, len(q.Facets))
 		byQuery[name] = max(byQuery[name], d)
 	}
 	slices.Sort(took)
+	slices.Sort(worked)
+	b.ReportMetric(worked[len(worked)*99/100].Seconds()*1000, "cpu-p99-ms") // the same on a machine that has others to serve
 	b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
 	report(b, took[len(took)*99/100].Seconds()*1000, "ms", 20)
 	if testing.Verbose() {
@@ -131,6 +136,14 @@ func BenchmarkCatalogueMemory(b *testing.B) {
 		}
 	}
 	report(b, (resident(b)-before)/(1<<20), "MB", 600)
+}
+
+// threadTime is the processor time of this thread; a search has one.
+func threadTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	check(b, syscall.Getrusage(1, &used)) // RUSAGE_THREAD
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func report(b *testing.B, value float64, unit string, baseline float64) {

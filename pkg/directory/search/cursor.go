@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 )
 
 // place is where an entry stands in an order: by number, the greatest first, then by
@@ -19,7 +20,13 @@ type place struct {
 }
 
 func (p place) compare(other place) int {
-	return cmp.Or(cmp.Compare(other.number, p.number), cmp.Compare(p.text, other.text), cmp.Compare(p.key, other.key))
+	if p.number != other.number { // most differ here, and a search compares a great many
+		return cmp.Compare(other.number, p.number)
+	}
+	if c := strings.Compare(p.text, other.text); c != 0 {
+		return c
+	}
+	return strings.Compare(p.key, other.key)
 }
 
 const (

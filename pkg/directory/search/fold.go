@@ -113,7 +113,7 @@ func find(text, word string) int {
 		}
 		at += from
 		before, _ := utf8.DecodeLastRuneInString(text[:at])
-		if anywhere || at == 0 || before == ' ' || ideographic(before) {
+		if anywhere || at == 0 || before == ' ' || before == '\n' || ideographic(before) {
 			return at
 		}
 		from = at + 1

@@ -52,7 +52,7 @@ func (x *Index) keep(ctx context.Context) (err error) {
 	x.mu.Lock()
 	x.give = give
 	x.mu.Unlock()
-	f := &follower{Index: x, labels: newLabels(), slotOf: map[string]uint32{}}
+	f := &follower{Index: x, labels: newLabels(), slotOf: map[string]uint32{}, rows: pages{fresh: map[int]bool{}}}
 	defer func() {
 		x.publish(x.empty(), Progress{})
 		if f.store != nil {
@@ -88,7 +88,8 @@ type follower struct {
 	goal     bus.Revision // until through has come here, the index is not complete
 	total    int          // entries in the directory when it was opened
 	labels   *labels
-	rows     []*row
+	rows     pages
+	slots    uint32 // given out so far
 	free     []uint32
 	slotOf   map[string]uint32
 	segments segments
@@ -261,9 +262,11 @@ func (f *follower) of(department bus.USCC) (ids []bus.ResourceID) {
 	if !ok {
 		return nil
 	}
-	for _, r := range f.rows {
-		if r != nil && r.provider == provider {
-			ids = append(ids, r.id)
+	for _, p := range f.rows.all {
+		for _, r := range p.rows {
+			if r != nil && r.provider == provider {
+				ids = append(ids, r.id)
+			}
 		}
 	}
 	return ids
@@ -312,9 +315,10 @@ func (f *follower) put(r *row) {
 	case n > 0:
 		slot, f.free = f.free[n-1], f.free[:n-1]
 	default:
-		slot, f.rows = uint32(len(f.rows)), append(f.rows, nil)
+		slot, f.slots = f.slots, f.slots+1
 	}
-	f.rows[slot], f.slotOf[r.key] = r, slot
+	f.rows.set(slot, r)
+	f.slotOf[r.key] = slot
 }
 
 // drop frees the slot of a key, if it has one.
@@ -322,7 +326,8 @@ func (f *follower) drop(key string) bool {
 	slot, ok := f.slotOf[key]
 	if ok {
 		delete(f.slotOf, key)
-		f.rows[slot], f.free = nil, append(f.free, slot)
+		f.rows.set(slot, nil)
+		f.free = append(f.free, slot)
 	}
 	return ok
 }
@@ -334,7 +339,7 @@ func (f *follower) show() error {
 		return err
 	}
 	f.segments = segments
-	f.shown = &view{mu: &f.mu, words: words, rows: slices.Clone(f.rows), labels: f.labels.all}
+	f.shown = &view{mu: &f.mu, words: words, pages: f.rows.share(), labels: f.labels.all}
 	f.publish(f.shown, f.now())
 	return nil
 }

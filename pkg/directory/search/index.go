@@ -42,7 +42,7 @@ type Index struct {
 // view is what searches read: it does not change.
 type view struct {
 	words  snapshot
-	rows   []*row    // by slot; nil where a slot is free
+	pages  []*page
 	labels []meaning // by label
 
 	mu      *sync.Mutex

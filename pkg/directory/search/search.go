@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -88,7 +89,7 @@ type search struct {
 
 	needed  uint8   // a bit for each dimension that is asked for
 	asked   []uint8 // label → bit of its dimension, where it is one of the values
-	bit     map[Dimension]uint8
+	bits    []uint8 // label → bit of its dimension
 	counted uint8   // bits of the dimensions that are counted
 	counts  []int32 // by label
 	states  []uint8 // what is known of providers, by label
@@ -100,24 +101,28 @@ type search struct {
 
 // match finds the rows that have every word, and how well.
 func (s *search) match(ctx context.Context) error {
-	for i, word := range s.words {
+	if len(s.words) == 0 {
+		return nil
+	}
+	s.scores = make([]uint16, len(s.view.pages)*pageSize)
+	for slot := range s.scores {
+		s.scores[slot] = 1
+	}
+	where := make([]uint8, len(s.scores)) // bit f: the word is in field f
+	for _, word := range s.words {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		where := make([]uint8, len(s.view.rows)) // bit f: the word is in field f
+		clear(where)
 		for f := range fields {
-			if err := s.mark(ctx, f, word, where); err != nil {
+			if err := s.mark(f, word, where); err != nil {
 				return err
 			}
 		}
-		if i == 0 {
-			s.scores = make([]uint16, len(where))
-		}
 		for slot, w := range where {
-			switch {
-			case w == 0:
+			if w == 0 {
 				s.scores[slot] = 0
-			case i == 0 || s.scores[slot] > 0:
+			} else if s.scores[slot] > 0 {
 				s.scores[slot] += uint16(w) // the better the field, the higher its bit
 			}
 		}
@@ -126,26 +131,33 @@ func (s *search) match(ctx context.Context) error {
 }
 
 // mark notes in which rows a field has the word.
-func (s *search) mark(ctx context.Context, field int, word string, where []uint8) error {
-	rows, bit := s.view.rows, uint8(1)<<field
-	check := func(slot uint32) {
-		if r := rows[slot]; r != nil && contains(r.text[field], word) {
-			where[slot] |= bit
-		}
-	}
+func (s *search) mark(field int, word string, where []uint8) error {
+	bit := uint8(1) << field
 	if field == inCodes {
 		if coded(word) {
-			s.every(check)
+			for n, p := range s.view.pages {
+				p.coded(word, func(at int) { where[n*pageSize+at] |= bit })
+			}
 		}
 		return nil
 	}
+	check := func(slot uint32) {
+		if s.scores[slot] == 0 {
+			return
+		}
+		if r := s.view.pages[slot/pageSize].rows[slot%pageSize]; r != nil && contains(r.text[field], word) {
+			where[slot] |= bit
+		}
+	}
 	var maybe []uint32
-	sure, all, err := s.view.words.lookup(ctx, field, word, func(slot uint32) { maybe = append(maybe, slot) })
+	sure, all, err := s.view.words.lookup(field, word, func(slot uint32) { maybe = append(maybe, slot) })
 	switch {
 	case err != nil:
 		return err
 	case all:
-		s.every(check)
+		for slot := range where {
+			check(uint32(slot))
+		}
 	case sure:
 		for _, slot := range maybe {
 			where[slot] |= bit
@@ -158,32 +170,27 @@ func (s *search) mark(ctx context.Context, field int, word string, where []uint8
 	return nil
 }
 
-func (s *search) every(do func(slot uint32)) {
-	for slot := range s.view.rows {
-		do(uint32(slot))
-	}
-}
-
 // conditions prepares the filters and the counts.
 func (s *search) conditions() {
-	s.bit = map[Dimension]uint8{}
+	n := len(s.view.labels)
+	s.bits, s.asked, s.states = make([]uint8, n), make([]uint8, n), make([]uint8, n)
+	bit := map[Dimension]uint8{}
 	for i, d := range Dimensions() {
-		s.bit[d] = 1 << i
+		bit[d] = 1 << i
 	}
-	s.asked = make([]uint8, len(s.view.labels))
-	s.states = make([]uint8, len(s.view.labels))
-	for d, values := range s.Where {
-		s.needed |= s.bit[d]
-		for l, m := range s.view.labels {
-			if m.of == d && slices.Contains(values, m.value) {
-				s.asked[l] = s.bit[d]
-			}
+	for d := range s.Where {
+		s.needed |= bit[d]
+	}
+	for l, m := range s.view.labels {
+		s.bits[l] = bit[m.of]
+		if values, ok := s.Where[m.of]; ok && slices.Contains(values, m.value) {
+			s.asked[l] = bit[m.of]
 		}
 	}
 	if len(s.Facets) > 0 {
-		s.counts = make([]int32, len(s.view.labels))
+		s.counts = make([]int32, n)
 		for _, d := range s.Facets {
-			s.counted |= s.bit[d]
+			s.counted |= bit[d]
 		}
 	}
 }
@@ -191,52 +198,50 @@ func (s *search) conditions() {
 // collect walks the rows: filters, asks what may be seen, counts, and keeps the
 // best that come after the cursor.
 func (s *search) collect() {
-	for slot, r := range s.view.rows {
-		if r == nil || s.scores != nil && s.scores[slot] == 0 {
-			continue
-		}
-		var met uint8
-		for _, l := range r.labels {
-			met |= s.asked[l]
-		}
-		missing := s.needed &^ met
-		if missing != 0 && (missing&s.counted == 0 || bits.OnesCount8(missing) > 1) || !s.sees(r) {
-			continue
-		}
-		if s.counted != 0 {
-			s.count(r, missing)
-		}
-		if missing == 0 {
-			s.total++
-			s.keep(r, slot)
+	for n, p := range s.view.pages {
+		for at := range p.facts {
+			if p.facts[at].count > 0 && (s.scores == nil || s.scores[n*pageSize+at] > 0) {
+				s.consider(p, at, n*pageSize+at)
+			}
 		}
 	}
 }
 
-// count counts a row that was found; one that misses what is asked of a dimension
-// counts for that dimension alone.
-func (s *search) count(r *row, missing uint8) {
-	for _, l := range r.labels {
-		if missing == 0 || s.bit[s.view.labels[l].of] == missing {
-			s.counts[l]++
-		}
+func (s *search) consider(p *page, at, slot int) {
+	var met uint8
+	p.each(at, func(l label) { met |= s.asked[l] })
+	missing := s.needed &^ met
+	if missing != 0 && (missing&s.counted == 0 || bits.OnesCount8(missing) > 1) || !s.sees(p, at) {
+		return
+	}
+	if s.counted != 0 { // one that misses what is asked of a dimension counts for that dimension alone
+		p.each(at, func(l label) {
+			if missing == 0 || s.bits[l] == missing {
+				s.counts[l]++
+			}
+		})
+	}
+	if missing == 0 {
+		s.total++
+		s.keep(p, at, slot)
 	}
 }
 
 // What is known of a provider.
 const (
-	unasked = iota
-	shown
-	hidden
-	eachAsked
+	unasked      = 0
+	shown        = 1
+	hidden       = 2
+	eachAsked    = 3
 	draftsShown  = 1 << 2
 	draftsHidden = 1 << 3
 )
 
-func (s *search) sees(r *row) bool {
-	state := &s.states[r.provider]
-	id := bus.USCC(s.view.labels[r.provider].value)
-	if r.draft {
+func (s *search) sees(p *page, at int) bool {
+	f := &p.facts[at]
+	state := &s.states[f.provider]
+	id := bus.USCC(s.view.labels[f.provider].value)
+	if f.draft {
 		if *state&(draftsShown|draftsHidden) == 0 {
 			*state |= draftsHidden
 			if s.viewer.Drafts(id) {
@@ -245,7 +250,7 @@ func (s *search) sees(r *row) bool {
 		}
 		return *state&draftsShown != 0
 	}
-	if *state&3 == unasked {
+	if *state&eachAsked == unasked {
 		switch seen, sure := s.viewer.Published(id); {
 		case !sure:
 			*state |= eachAsked
@@ -255,37 +260,54 @@ func (s *search) sees(r *row) bool {
 			*state |= hidden
 		}
 	}
-	return *state&3 == shown || *state&3 == eachAsked && s.viewer.Resource(r.id)
+	published := *state & eachAsked
+	return published == shown || published == eachAsked && s.viewer.Resource(p.rows[at].id)
 }
 
 // keep keeps a row that is among the best after the cursor.
-func (s *search) keep(r *row, slot int) {
-	at := s.placeOf(r, slot)
-	if s.paged && at.compare(s.after) <= 0 {
+func (s *search) keep(p *page, at, slot int) {
+	number, full := s.number(p, at, slot), len(s.page) == s.Limit
+	if full && s.page[0].number > number { // the last of the page is before it; most rows end here
+		s.more = true
 		return
 	}
-	if len(s.page) < s.Limit {
-		heap.Push(&s.page, placed{at, r})
-		return
-	}
-	s.more = true
-	if at.compare(s.page[0].place) < 0 {
-		s.page[0] = placed{at, r}
-		heap.Fix(&s.page, 0)
+	r := p.rows[at]
+	place := s.placeOf(r, number)
+	switch {
+	case s.paged && place.compare(s.after) <= 0:
+	case !full:
+		heap.Push(&s.page, placed{place, r})
+	default:
+		s.more = true
+		if place.compare(s.page[0].place) < 0 {
+			s.page[0] = placed{place, r}
+			heap.Fix(&s.page, 0)
+		}
 	}
 }
 
-func (s *search) placeOf(r *row, slot int) place {
-	at := place{key: r.key}
+// number is what orders most rows: it needs their facts only.
+func (s *search) number(p *page, at, slot int) uint64 {
+	f := &p.facts[at]
+	switch {
+	case s.Sort == SortRelevance && s.scores != nil:
+		return s.relevance(p, at, slot)
+	case s.Sort == SortName:
+		return ^f.name
+	case s.Sort == SortPublished:
+		return f.published
+	case s.Sort == SortCode:
+		return ^f.code
+	default:
+		return ^f.key
+	}
+}
+
+func (s *search) placeOf(r *row, number uint64) place {
+	at := place{number: number, key: r.key}
 	switch s.Sort {
-	case SortRelevance:
-		if s.scores != nil {
-			at.number = s.relevance(r, slot)
-		}
 	case SortName:
 		at.text = r.sortName()
-	case SortPublished:
-		at.number = uint64(max(r.published, 0))
 	case SortCode:
 		at.text = r.code
 	}
@@ -293,14 +315,14 @@ func (s *search) placeOf(r *row, slot int) place {
 }
 
 // relevance ranks by where the words stand, then a name that is nothing but the
-// words before others, then the shorter name.
-func (s *search) relevance(r *row, slot int) uint64 {
-	name := r.text[inName]
+// word before others, then the shorter name.
+func (s *search) relevance(p *page, at, slot int) uint64 {
+	length := p.facts[at].length
 	rank := uint64(s.scores[slot]) << 1
-	if len(s.words) == 1 && name == s.words[0] {
+	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.rows[at].text[inName] == s.words[0] {
 		rank++
 	}
-	return rank<<16 | uint64(0xffff-min(len(name), 0xffff))
+	return rank<<16 | uint64(math.MaxUint16-length)
 }
 
 // placed is a row in its place; pageHeap has the last one on top.

@@ -11,12 +11,14 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/unicode"
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -44,8 +46,9 @@ var analyzer = &analysis.DefaultAnalyzer{
 // term is a term to look up. It stands for all that begin with it where it is the
 // end of a word of letters and digits.
 type term struct {
-	text   []byte
-	prefix bool
+	text      []byte
+	prefix    bool
+	spellings [][]byte // in a field, once they are known
 }
 
 // termsOf cuts a folded word into the terms that a text with the word must have.
@@ -66,7 +69,7 @@ func termsOf(word string) []term {
 			continue
 		}
 		prefix := !single && t.Type != analysis.Double && t.End == len(word)
-		terms = append(terms, term{t.Term, prefix})
+		terms = append(terms, term{text: t.Term, prefix: prefix})
 	}
 	return terms
 }
@@ -224,8 +227,14 @@ func (s *store) flush(ctx context.Context, through bus.Revision) error {
 
 // snapshot is the documents on disk at one moment.
 type snapshot struct {
-	reader *scorch.IndexSnapshot
-	slots  []uint32 // document number → place of its row; noSlot where it has none
+	reader   *scorch.IndexSnapshot
+	segments []piece
+}
+
+// piece is the documents of one segment.
+type piece struct {
+	*scorch.SegmentSnapshot
+	slots []uint32 // document → place of its row; noSlot where it has none
 }
 
 const noSlot = ^uint32(0)
@@ -244,12 +253,12 @@ func (s *store) snapshot(known segments, slotOf map[string]uint32) (snapshot, se
 		return snapshot{}, nil, errors.Join(errors.New("the index is closed"), r.Close())
 	}
 	made, now := snapshot{reader: snap}, segments{}
-	for _, segment := range snap.Segments() {
-		slots, ok := known[segment.Id()]
+	for _, part := range snap.Segments() {
+		slots, ok := known[part.Id()]
 		if !ok {
-			slots = make([]uint32, segment.Segment().Count())
+			slots = make([]uint32, part.Segment().Count())
 			for n := range slots {
-				key, err := segment.DocID(uint64(n))
+				key, err := part.DocID(uint64(n))
 				if err != nil {
 					return snapshot{}, nil, errors.Join(err, r.Close())
 				}
@@ -259,8 +268,8 @@ func (s *store) snapshot(known segments, slotOf map[string]uint32) (snapshot, se
 				}
 			}
 		}
-		now[segment.Id()] = slots
-		made.slots = append(made.slots, slots...)
+		now[part.Id()] = slots
+		made.segments = append(made.segments, piece{part, slots})
 	}
 	return made, now, nil
 }
@@ -269,79 +278,54 @@ func (s *store) snapshot(known segments, slotOf map[string]uint32) (snapshot, se
 // are looked through instead.
 const maxSpellings = 128
 
-// lookup calls visit with the place of each row whose field may contain a word;
-// sure tells that it does. all is true where the terms are no help: any row may.
-func (s snapshot) lookup(ctx context.Context, field int, word string, visit func(slot uint32)) (sure, all bool, err error) {
+// lookup calls visit with the place of each row whose field has all terms of a
+// word. sure tells that it then has the word; all, that the terms are no help: any
+// row may.
+func (s snapshot) lookup(field int, word string, visit func(slot uint32)) (sure, all bool, err error) {
 	terms := termsOf(word)
-	if len(terms) == 0 {
+	known := terms[:0]
+	for _, t := range terms {
+		if t.spellings, err = s.spellings(field, t); err != nil {
+			return false, false, err
+		}
+		if t.spellings != nil {
+			known = append(known, t)
+		}
+	}
+	if len(known) == 0 {
 		return false, true, nil
 	}
-	var best []index.TermFieldReader
-	fewest := uint64(0)
-	defer func() { err = errors.Join(err, closeAll(best)) }()
-	for i, t := range terms {
-		readers, count, err := s.postings(ctx, field, t)
+	buffer := make([]uint32, 512)
+	for _, p := range s.segments {
+		documents, err := p.documents(fieldNames[field], known)
 		if err != nil {
 			return false, false, err
 		}
-		switch {
-		case readers == nil && len(terms) == 1:
-			return false, true, nil
-		case readers == nil:
-			continue
-		case i > 0 && best != nil && count >= fewest:
-			if err := closeAll(readers); err != nil {
-				return false, false, err
-			}
+		if documents == nil {
 			continue
 		}
-		if err := closeAll(best); err != nil {
-			return false, false, err
-		}
-		best, fewest = readers, count
-	}
-	var doc index.TermFieldDoc
-	for _, r := range best {
-		for {
-			next, err := r.Next(&doc)
-			if err != nil {
-				return false, false, err
+		for next := documents.ManyIterator(); ; {
+			n := next.NextMany(buffer)
+			for _, doc := range buffer[:n] {
+				if slot := p.slots[doc]; slot != noSlot {
+					visit(slot)
+				}
 			}
-			if next == nil {
+			if n < len(buffer) {
 				break
-			}
-			if slot := s.slots[next.ID.Value()]; slot != noSlot {
-				visit(slot)
 			}
 		}
 	}
 	return len(terms) == 1, false, nil
 }
 
-// postings opens the documents of a term, or of all that begin with it. nil where
-// those are too many.
-func (s snapshot) postings(ctx context.Context, field int, t term) (readers []index.TermFieldReader, count uint64, err error) {
-	spellings := [][]byte{t.text}
-	if t.prefix {
-		if spellings, err = s.spellings(field, t.text); err != nil || spellings == nil {
-			return nil, 0, err
-		}
+// spellings lists what a term stands for in a field: itself, or the terms that
+// begin with it; nil where those are too many.
+func (s snapshot) spellings(field int, t term) (found [][]byte, err error) {
+	if !t.prefix {
+		return [][]byte{t.text}, nil
 	}
-	readers = []index.TermFieldReader{}
-	for _, text := range spellings {
-		r, err := s.reader.TermFieldReader(ctx, text, fieldNames[field], false, false, false)
-		if err != nil {
-			return nil, 0, errors.Join(err, closeAll(readers))
-		}
-		readers, count = append(readers, r), count+r.Count()
-	}
-	return readers, count, nil
-}
-
-// spellings lists the terms of a field that begin with a text, nil where they are
-// too many.
-func (s snapshot) spellings(field int, text []byte) (found [][]byte, err error) {
-	dictionary, err := s.reader.FieldDictPrefix(fieldNames[field], text)
+	dictionary, err := s.reader.FieldDictPrefix(fieldNames[field], t.text)
 	if err != nil {
 		return nil, err
 	}
@@ -358,12 +342,63 @@ func (s snapshot) spellings(field int, text []byte) (found [][]byte, err error) 
 	}
 }
 
-func closeAll(readers []index.TermFieldReader) error {
-	var errs []error
-	for _, r := range readers {
-		errs = append(errs, r.Close())
+// documents are those of the segment that have a spelling of each term; nil for
+// none. It is for reading only.
+func (p piece) documents(field string, terms []term) (have *roaring.Bitmap, err error) {
+	dictionary, err := p.Segment().Dictionary(field)
+	if err != nil {
+		return nil, err
 	}
-	return errors.Join(errs...)
+	for i, t := range terms {
+		var any *roaring.Bitmap
+		for _, text := range t.spellings {
+			with, err := p.with(dictionary, text)
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case with == nil:
+			case any == nil:
+				any = with
+			default:
+				any = roaring.Or(any, with)
+			}
+		}
+		switch {
+		case any == nil:
+			return nil, nil
+		case i == 0:
+			have = any
+		default:
+			have = roaring.And(have, any)
+		}
+	}
+	return have, nil
+}
+
+// with are the documents that have a term, nil for none.
+func (p piece) with(dictionary segment.TermDictionary, text []byte) (*roaring.Bitmap, error) {
+	postings, err := dictionary.PostingsList(text, p.Deleted(), nil)
+	if err != nil {
+		return nil, err
+	}
+	each := postings.Iterator(false, false, false, nil)
+	if whole, ok := each.(segment.OptimizablePostingsIterator); ok {
+		if have := whole.ActualBitmap(); have != nil {
+			return have, nil
+		}
+	}
+	var have *roaring.Bitmap
+	for {
+		next, err := each.Next()
+		if err != nil || next == nil {
+			return have, err
+		}
+		if have == nil {
+			have = roaring.New()
+		}
+		have.Add(uint32(next.Number()))
+	}
 }
 
 // coded reports whether a word may be part of an id or a code.

@@ -6,10 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type world struct {
 	dir   string
 	store *state.Store
 	at    uint64
+	log   journal
 	*search.Index
 }
 
@@ -64,17 +66,28 @@ func (w *world) start() *world {
 	w.tb.Helper()
 	w.Index = search.Open(search.Config{
 		Dir: w.indexDir(), Directory: w.directory(),
-		Logger: slog.New(slog.NewTextHandler(w.logs(), nil)),
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	w.tb.Cleanup(func() { check(w.tb, w.Index.Close()) })
 	return w
 }
 
-func (w *world) logs() io.Writer {
-	if os.Getenv("TEST_LOG") != "" {
-		return os.Stderr
-	}
-	return io.Discard
+// journal is what the index logs.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) count(text string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.text.String(), text)
 }
 
 func (w *world) indexDir() string { return filepath.Join(w.dir, "search") }
@@ -256,7 +269,7 @@ func check(tb testing.TB, err error) {
 // startOn starts the index on another view of the directory.
 func (w *world) startOn(d search.Directory) *world {
 	w.tb.Helper()
-	w.Index = search.Open(search.Config{Dir: w.indexDir(), Directory: d, Logger: slog.New(slog.NewTextHandler(w.logs(), nil))})
+	w.Index = search.Open(search.Config{Dir: w.indexDir(), Directory: d, Logger: slog.New(slog.NewTextHandler(&w.log, nil))})
 	w.tb.Cleanup(func() { check(w.tb, w.Index.Close()) })
 	return w
 }
