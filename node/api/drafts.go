@@ -27,9 +27,13 @@ func (a *API) addDrafts(h huma.API) {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/drafts" + path, Summary: summary, Description: description, Tags: []string{"drafts"}}
 	}
 	handle(a, h, op("list-drafts", http.MethodGet, "", "List drafts", "Those that the caller may see, by id."),
-		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) { return a.drafts(p, in) })
+		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) {
+			return a.drafts(p, in)
+		})
 	handle(a, h, op("show-draft", http.MethodGet, "/{id}", "Show draft", "With all that keeps it from publication."),
-		func(_ context.Context, p bus.Principal, in *ByID) (*answer[bus.Draft], error) { return a.draft(p, in.ID) })
+		func(_ context.Context, p bus.Principal, in *ByID) (*answer[bus.Draft], error) {
+			return a.draft(p, in.ID)
+		})
 	put := op("put-draft", http.MethodPut, "/{id}", "Create or change draft", "What is there must be well-formed; what is missing may come later.")
 	handle(a, h, describes[bus.DraftContent](a, h, put), func(ctx context.Context, p bus.Principal, in *putOf[bus.DraftContent]) (*answer[bus.Draft], error) {
 		return a.putDraft(ctx, p, in)

@@ -150,7 +150,9 @@ func (a *API) addNouns(h huma.API) {
 		path: "divisions", tag: "division",
 		list:     (*state.Tx).Divisions,
 		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
-		revision: func(bus.Division) bus.Revision { return 1 },
+		revision: func(v bus.Division) bus.Revision { return v.Revision },
+		id:       func(v *bus.Division) *string { return (*string)(&v.Code) },
+		put:      command.DivisionPut,
 	})
 	addNoun(a, h, noun[bus.Node]{
 		path: "nodes", tag: "node",
@@ -174,17 +176,7 @@ func (a *API) addNouns(h huma.API) {
 		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
 		put:      command.ResourcePut, delete: command.ResourceDelete,
 	})
-	addNoun(a, h, noun[bus.Account]{
-		path: "accounts", tag: "account",
-		list:     (*state.Tx).Accounts,
-		find:     func(tx *state.Tx, id string) (bus.Account, bool) { return tx.Account(id) },
-		revision: func(v bus.Account) bus.Revision { return v.Revision },
-		visible:  func(_ *state.Tx, p bus.Principal, v bus.Account) bool { return administrator(p) },
-		shown: func(v bus.Account) bus.Account {
-			v.PasswordHash = ""
-			return v
-		},
-	})
+	a.addAccounts(h)
 	a.addGrants(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)

@@ -86,6 +86,13 @@ type Credential struct {
 	Bearer string     `json:"bearer"`
 }
 
+// AccountAnswer is an account, with the one-time password that was made for it:
+// that is shown once.
+type AccountAnswer struct {
+	Account  bus.Account `json:"account"`
+	Password string      `json:"password,omitempty"`
+}
+
 // Member is a node as Status shows it.
 type Member struct {
 	ID           bus.NodeID       `json:"id"`

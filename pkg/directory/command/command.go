@@ -27,6 +27,7 @@ const (
 	TokenCreate        Type = "token.create"
 	NodeJoin           Type = "node.join"
 	NodePut            Type = "node.put"
+	DivisionPut        Type = "division.put"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
 	SystemPut          Type = "system.put"

@@ -44,6 +44,8 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planNodeJoin), nil
 	case command.NodePut:
 		return of(byNode, planNodePut), nil
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:

@@ -10,6 +10,34 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
 
+// planDivisionPut sets a division's name and data authority; what GB/T 2260 says of
+// it stays.
+func planDivisionPut(tx *Tx, r request[bus.Division]) ([]Change, error) {
+	d := r.body
+	have, ok := tx.Division(d.Code)
+	if !ok {
+		return nil, bus.NotFound("division", string(d.Code))
+	}
+	if err := expect(r.Expect, have.Revision, "division", string(d.Code)); err != nil {
+		return nil, err
+	}
+	var defects []bus.Defect
+	if strings.TrimSpace(d.Name) == "" {
+		defects = append(defects, bus.Defect{Field: "name", Problem: bus.Text{ZH: "必填", EN: "required"}})
+	}
+	if d.Level != have.Level || d.Parent != have.Parent {
+		defects = append(defects, bus.Defect{Field: "parent", Problem: bus.Text{ZH: "层级与上级区划不可变更", EN: "a division's level and parent never change"}})
+	}
+	if _, ok := tx.Department(d.Authority); d.Authority != "" && !ok {
+		defects = append(defects, unknown("authority", string(d.Authority)))
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	d.Revision = r.index
+	return set(Divisions, string(d.Code), d)
+}
+
 func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	d := r.body
 	defects := d.Check()
@@ -49,9 +77,24 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "resource "+string(res.ID))
 		}
 	}
+	for d := range tx.DraftsAfter("") {
+		if d.Resource.Provider == id {
+			return nil, inUse("department", "draft "+string(d.ID))
+		}
+	}
 	for g := range tx.Grants() {
 		if g.Consumer == id {
 			return nil, inUse("department", "grant "+string(g.ID))
+		}
+	}
+	for d := range tx.Divisions() {
+		if d.Authority == id {
+			return nil, inUse("department", "division "+string(d.Code))
+		}
+	}
+	for a := range tx.Accounts() {
+		if a.Department == id {
+			return nil, inUse("department", "account "+a.Name)
 		}
 	}
 	return []Change{{Departments, r.body.ID, nil}}, nil
