@@ -173,10 +173,9 @@ func (a *API) addNouns(h huma.API) {
 		list:     (*state.Tx).Resources,
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
-		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
-		put:      command.ResourcePut, delete: command.ResourceDelete,
 	})
 	a.addAccounts(h)
+	a.addVersions(h)
 	a.addGrants(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)
@@ -190,8 +189,7 @@ func (a *API) addGrants(h huma.API) {
 		revision: func(v bus.Grant) bus.Revision { return v.Revision },
 		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
 		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
-			r, _ := tx.Resource(v.Resource)
-			return administrator(p) || p.Department == v.Consumer || p.Department == r.Provider
+			return administrator(p) || p.Department != "" && (p.Department == v.Consumer || p.Department == tx.Provider(v.Resource))
 		},
 		put: command.GrantPut,
 	}
@@ -211,7 +209,7 @@ func (a *API) addGrants(h huma.API) {
 			return nil, err
 		}
 		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
-		if bus.CodeOf(err) == bus.CodeForbidden && p.System != "" {
+		if bus.CodeOf(err) == bus.CodeForbidden && p.Department != "" {
 			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
 				return nil, hidden // what a department may not see is not there
 			}

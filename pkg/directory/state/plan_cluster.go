@@ -31,6 +31,17 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 			return nil, err
 		}
 	}
+	for _, l := range r.body.Libraries {
+		l.Revision = r.index
+		if err := add(Libraries, string(l.ID), l); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range r.body.Calendar {
+		if err := add(Calendar, d.Date, d); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range r.body.Accounts {
 		a.Revision = r.index
 		if err := add(Accounts, a.Name, a); err != nil {
