@@ -91,12 +91,13 @@ func compiling(p bus.Principal, provider bus.USCC) error {
 	})
 }
 
-// provider is the department that the entry belongs to, "" where there is none.
+// provider is the department that the entry belongs to, or belonged to before it
+// was withdrawn; "" where there is none.
 func (f *filing) provider() bus.USCC {
-	if f.inForce.Provider != "" {
-		return f.inForce.Provider
+	if f.draft.ID != "" {
+		return f.draft.Resource.Provider
 	}
-	return f.draft.Resource.Provider
+	return f.tx.Provider(f.id)
 }
 
 // put plans the write of a value.

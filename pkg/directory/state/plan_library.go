@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -44,6 +45,9 @@ func planLibraryPut(tx *Tx, r request[bus.Library]) ([]Change, error) {
 		}
 	default:
 		defects = l.Check()
+		if slices.ContainsFunc(defects, func(d bus.Defect) bool { return d.Field == "prefix" }) {
+			break // what is no prefix overlaps with nothing
+		}
 		for other := range tx.Libraries() {
 			if other.ID != l.ID && l.Overlaps(other) {
 				defects = append(defects, bus.Defect{
