@@ -18,7 +18,7 @@ const (
 )
 
 // followed are the tables that rows are made from.
-var followed = []state.Table{state.Resources, state.Drafts, state.Departments, state.Divisions}
+var followed = []state.Table{state.Resources, state.Drafts, state.Departments, state.Divisions, state.Libraries}
 
 // run keeps an index until ctx ends: whatever happens to one, it opens or makes
 // another.

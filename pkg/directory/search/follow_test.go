@@ -47,7 +47,7 @@ func TestAWriteIsFoundOnceTheIndexHasCaughtUp(t *testing.T) {
 	w.finds(t, "渔船")
 	w.finds(t, "船舶", r.ID)
 
-	w.write(command.DraftPut, sysadmin, bus.DraftContent{Resource: withName(r, "拖网渔船登记")})
+	w.write(command.DraftPut, sysadmin, content(withName(r, "拖网渔船登记")))
 	w.caughtUp()
 	w.finds(t, "拖网")
 	hits := w.find(search.Query{Words: "拖网", Where: map[search.Dimension][]string{search.ByState: {"draft"}}}).Hits
@@ -82,8 +82,7 @@ func TestARestartFollowsWhatWasMissed(t *testing.T) {
 	w.put(synthetic(1200)...)
 	w.start().caughtUp()
 	check(t, w.Close())
-	gone := w.resource("res-000007")
-	w.writeAt(command.ResourceDelete, sysadmin, gone.Revision, command.Key{ID: string(gone.ID)})
+	w.withdraw("res-000007")
 	w.put(resource(5000, market, "航标", ""))
 	w.start().caughtUp()
 	w.finds(t, "航标", "res-005000")
@@ -245,7 +244,7 @@ func TestAnIndexOfALaterDirectoryIsMadeAnew(t *testing.T) {
 	w.persisted(t)
 	check(t, w.Close())
 	check(t, w.store.Restore(&snapshot))
-	w.at--
+	w.at -= 2
 	w.start().caughtUp()
 	w.finds(t, "航标")
 	if n := w.find(search.Query{}).Total; n != 50 {

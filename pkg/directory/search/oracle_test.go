@@ -103,7 +103,7 @@ func TestFacetsAreCounts(t *testing.T) {
 	for i := range 40 {
 		draft := made[i*7]
 		draft.Format = "stream"
-		w.write(command.DraftPut, sysadmin, bus.DraftContent{Resource: draft})
+		w.write(command.DraftPut, sysadmin, content(draft))
 		drafts[draft.ID] = draft
 	}
 	w.start().caughtUp()
@@ -218,8 +218,7 @@ func TestAWalkSeesEachEntryOnceWhileOthersChange(t *testing.T) {
 				victim := made[random.IntN(300)*2+1] // the odd ones change
 				if !deleted[victim.ID] {
 					deleted[victim.ID] = true
-					res := w.resource(victim.ID)
-					w.writeAt(command.ResourceDelete, sysadmin, res.Revision, command.Key{ID: string(victim.ID)})
+					w.withdraw(victim.ID)
 				}
 				w.put(resource(next, market, "新的登记", ""))
 				next++

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -96,11 +97,8 @@ type provider struct {
 }
 
 func newReader(tx *state.Tx, l *labels) *reader {
-	return &reader{tx, l, librariesOf(tx), map[bus.USCC]*provider{}}
+	return &reader{tx, l, slices.Collect(tx.Libraries()), map[bus.USCC]*provider{}}
 }
-
-// librariesOf lists the libraries that codes may belong to.
-func librariesOf(*state.Tx) []bus.Library { return bus.BaseLibraries() }
 
 func (r *reader) provider(id bus.USCC) *provider {
 	if p, ok := r.providers[id]; ok {
@@ -167,11 +165,8 @@ func (r *reader) row(res bus.Resource, in bus.EntryState) *row {
 		}
 	}
 	for _, l := range r.libraries {
-		for _, c := range res.Codes {
-			if strings.HasPrefix(string(c), l.Prefix) {
-				made.labels = append(made.labels, r.labels.of(ByLibrary, string(l.ID)))
-				break
-			}
+		if l.Holds(res.Codes) {
+			made.labels = append(made.labels, r.labels.of(ByLibrary, string(l.ID)))
 		}
 	}
 	return made

@@ -2,6 +2,7 @@ package search_test
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -36,6 +37,7 @@ const patience = 60 * time.Second
 
 var (
 	sysadmin = bus.Principal{Account: "sysadmin", Role: bus.RoleSystemAdministrator}
+	reviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: health}
 	market   = bus.USCC("114400000069401674") // 深圳 (440300)
 	health   = bus.USCC("11440000006939561H") // 天河 (440106)
 )
@@ -52,9 +54,13 @@ func newWorldIn(tb testing.TB, dir string) *world {
 	store, err := state.Open(filepath.Join(dir, "directory.db"))
 	check(tb, err)
 	w := &world{tb: tb, dir: dir, store: store}
+	divisions := bus.Guangdong()
+	divisions[0].Authority = health
 	w.write(command.ClusterInit, bus.Principal{Node: "gz"}, command.Init{
-		Cluster: "gd", Node: bus.Node{ID: "gz"}, Divisions: bus.Guangdong(),
-		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}},
+		Cluster: "gd", Node: bus.Node{ID: "gz"}, Divisions: divisions, Libraries: bus.BaseLibraries(),
+		Accounts: []bus.Account{
+			{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: health},
+		},
 	})
 	w.write(command.DepartmentPut, sysadmin, bus.Department{ID: market, Name: "深圳市市场监督管理局", Division: "440300"})
 	w.write(command.DepartmentPut, sysadmin, bus.Department{ID: health, Name: "天河区卫生健康局", Division: "440106"})
@@ -126,19 +132,45 @@ func (w *world) apply(batch ...state.Log) []state.Result {
 	return results
 }
 
-// put writes resources, many in one transaction.
+// put publishes resources, many in one entry.
 func (w *world) put(resources ...bus.Resource) {
 	w.tb.Helper()
 	for len(resources) > 0 {
-		n := min(len(resources), 1000)
-		var batch []state.Log
+		n := min(len(resources), 100)
+		var drafts []bus.DraftContent
 		for _, r := range resources[:n] {
-			expect := r.Revision
-			batch = append(batch, w.entry(command.ResourcePut, sysadmin, expect, r))
+			drafts = append(drafts, content(r))
 		}
-		w.apply(batch...)
+		var refs []bus.DraftRef
+		for _, row := range w.apply(w.entry(command.DraftImport, sysadmin, 0, command.Import{Drafts: drafts, Submit: true}))[0].Rows {
+			if row.State != bus.StateInReview {
+				w.tb.Fatalf("%s: %+v", row.ID, row)
+			}
+			refs = append(refs, bus.DraftRef{ID: row.ID, Revision: row.Revision})
+		}
+		w.review(refs...)
 		resources = resources[n:]
 	}
+}
+
+func content(r bus.Resource) bus.DraftContent {
+	return bus.DraftContent{Resource: r, Clearance: bus.Clearance{SecrecyReview: "1", Assessment: "1", Consent: "1"}}
+}
+
+func (w *world) review(refs ...bus.DraftRef) {
+	w.tb.Helper()
+	for _, row := range w.apply(w.entry(command.DraftReview, reviewer, 0, command.Review{Drafts: refs, Approve: true}))[0].Rows {
+		if row.Outcome == bus.OutcomeRefused {
+			w.tb.Fatalf("%s: %+v", row.ID, row)
+		}
+	}
+}
+
+// withdraw takes a resource out of the directory.
+func (w *world) withdraw(id bus.ResourceID) {
+	w.tb.Helper()
+	w.writeAt(command.ResourceWithdraw, sysadmin, w.resource(id).Revision, command.Withdrawal{Resource: id, Reason: "样例"})
+	w.review(bus.DraftRef{ID: id, Revision: bus.Revision(w.at)})
 }
 
 // caughtUp waits until the index shows all that was written.
@@ -194,8 +226,8 @@ func resource(n int, provider bus.USCC, name, abstract string, items ...bus.Item
 	}
 	return bus.Resource{
 		ID: bus.ResourceID(fmt.Sprintf("res-%06d", n)), Codes: []bus.ResourceCode{bus.ResourceCode(fmt.Sprintf("3%02d%03d/%06d", n%90, n%7, n))},
-		Name: name, Abstract: abstract, Provider: provider, Format: "database", Items: items,
-		Sharing: bus.Sharing{Type: bus.Unconditional}, Modes: []string{"batch"}, Open: "yes", UpdateCycle: "daily",
+		Name: name, Abstract: cmp.Or(abstract, "样例"), Provider: provider, Format: "database", Items: items,
+		Sharing: bus.Sharing{Type: bus.Unconditional}, Modes: []string{"batch"}, Open: "yes", UpdateCycle: "daily", Class: "样例",
 	}
 }
 
