@@ -16,6 +16,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -40,11 +41,15 @@ type Config struct {
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
+	Search    *search.Index
 	Cluster   Cluster
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
 	Logger    *slog.Logger
+
+	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
+	PoliciesAt func(ctx context.Context, layers bus.Revision) error
 }
 
 // API serves /api/v1.
@@ -81,6 +86,7 @@ func New(c Config) (*API, error) {
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
 	a.addNouns(h)
+	a.addSearch(h)
 	a.addDrafts(h)
 	a.addCatalogue(h)
 	a.addPolicies(h)
