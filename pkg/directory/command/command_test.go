@@ -237,6 +237,12 @@ var (
 		},
 		command.NodeJoin:         command.Join{Token: "t1", SecretHash: hash, KeyHash: hash, Node: node},
 		command.NodePut:          node,
+		command.NodePlace:        command.Place{Node: "gz", Voter: true, Draining: true},
+		command.NodeRemove:       command.Key{ID: "gz"},
+		command.DivisionAssign:   command.Assign{Division: "440106", Node: "gz"},
+		command.RootAdd:          bus.Root{Fingerprint: "ab", Certificate: hash, Holder: "gz", Cross: hash, Added: noon, Revision: 3},
+		command.RootCross:        command.Cross{Fingerprint: "ab", Certificate: hash},
+		command.RootRetire:       command.RetireRoot{Fingerprint: "ab", Force: true},
 		command.DepartmentPut:    bus.Department{ID: "114400000069401674", Name: "样例部门", Division: "440100", Node: "gz", Revision: 3},
 		command.DepartmentDelete: command.Key{ID: "114400000069401674"},
 		command.SystemPut: bus.System{
