@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,6 +49,8 @@ type Server struct {
 	logger  *slog.Logger
 	now     func() time.Time
 
+	proof     atomic.Pointer[credentials]
+	making    sync.Mutex // of a new root
 	state     *state.Store
 	store     *exchange.Store
 	log       *audit.Log
@@ -105,7 +107,9 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	}
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
-	s.workers.Go(func() { s.takePlace(running) })
+	s.workers.Go(func() { s.followMembers(running) })
+	s.workers.Go(func() { s.placeMembers(running) })
+	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
@@ -169,6 +173,9 @@ func (s *Server) openStores(context.Context) (err error) {
 	if err := s.sameCluster(); err != nil {
 		return err
 	}
+	if err := s.stillMember(); err != nil {
+		return err
+	}
 	if s.store, err = exchange.OpenStore(s.dir.ExchangeFile(), s.halt); err != nil {
 		return s.busy(err)
 	}
@@ -207,10 +214,12 @@ func (s *Server) openPolicy(context.Context) (err error) {
 }
 
 func (s *Server) openPeers(context.Context) (err error) {
-	roots := x509.NewCertPool()
-	roots.AddCert(s.self.root)
+	if err := s.prove(s.self.leaf); err != nil {
+		return err
+	}
+	proof := s.proof.Load()
 	s.peers, err = peer.Open(peer.Config{
-		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
 	})
 	if err != nil {
@@ -304,7 +313,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -314,7 +323,7 @@ func (s *Server) openAPI(context.Context) error {
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
 	}))
 	return nil
 }
