@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -94,7 +94,7 @@ func (s *Server) followMembers(ctx context.Context) {
 			})
 		}
 		if err := s.stillMember(); bus.CodeOf(err) == bus.CodeNodeRemoved {
-			s.halt(errors.Join(errors.New("this node is no longer a member"), err))
+			s.halt(fmt.Errorf("the node stops: %w", err))
 		}
 		select {
 		case <-changed:

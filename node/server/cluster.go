@@ -118,7 +118,7 @@ func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here f
 
 // Status shows the bus: who is a member, who leads, how far each has come.
 func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, error) {
-	out := client.Status{Cluster: s.self.Cluster, Node: s.self.Node, Leader: s.group.Leader()}
+	out := client.Status{Cluster: s.self.Cluster, Node: s.self.Node, Leader: s.group.Leader(), Term: s.group.Term()}
 	age, err := s.directory.Age()
 	if err != nil {
 		return out, err

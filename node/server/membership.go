@@ -199,16 +199,24 @@ func (s *Server) Lead(ctx context.Context, by bus.Principal, id bus.NodeID) erro
 	})
 }
 
-// askLeader puts a question of membership to the leader.
-func (s *Server) askLeader(ctx context.Context, m mesh.Membership) (bus.Outlook, error) {
-	switch leader := s.group.Leader(); leader {
-	case "":
-		return bus.Outlook{}, bus.E(bus.CodeNoLeader)
-	case s.self.Node:
-		return s.Member(ctx, m)
-	default:
-		return s.mesh.Member(ctx, leader, m)
+// askLeader puts a question of membership to the leader; while there is none it
+// waits for one.
+func (s *Server) askLeader(ctx context.Context, m mesh.Membership) (o bus.Outlook, err error) {
+	waited := s.until(ctx, func() bool {
+		switch leader := s.group.Leader(); leader {
+		case "":
+			err = bus.E(bus.CodeNoLeader)
+		case s.self.Node:
+			o, err = s.Member(ctx, m)
+		default:
+			o, err = s.mesh.Member(ctx, leader, m)
+		}
+		return bus.CodeOf(err).Kind() != bus.KindUnavailable
+	})
+	if waited != nil && err == nil {
+		err = waited
 	}
+	return o, err
 }
 
 // Member answers, on the leader, what a step would make of the quorum, or hands

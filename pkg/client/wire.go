@@ -178,6 +178,7 @@ type Status struct {
 	Cluster      string       `json:"cluster"`
 	Node         bus.NodeID   `json:"node"`
 	Leader       bus.NodeID   `json:"leader"`
+	Term         uint64       `json:"term"` // of the directory group
 	AppliedIndex bus.Revision `json:"applied_index"`
 	AgeSeconds   float64      `json:"age_seconds"`
 	Members      []Member     `json:"members"`
