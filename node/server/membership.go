@@ -236,10 +236,7 @@ func (s *Server) Member(ctx context.Context, m mesh.Membership) (bus.Outlook, er
 }
 
 func (s *Server) handOver(ctx context.Context, m mesh.Membership, members []consensus.Member) error {
-	if m.Node == s.self.Node {
-		return nil
-	}
-	if err := s.administrator(m.By); err != nil {
+	if err := s.administrator(m.By); err != nil || m.Node == s.self.Node {
 		return err
 	}
 	heir := m.Node == "" && len(members) > 1
