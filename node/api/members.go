@@ -105,6 +105,9 @@ func (a *API) changeNode(ctx context.Context, p bus.Principal, id bus.NodeID, st
 	if err := a.place(ctx, p, node, step); err != nil {
 		return out, err
 	}
+	if !out.Outlook.Committable() || len(out.Outlook.Problems) > 0 {
+		return out, nil // it will be carried out once it can be
+	}
 	out.Done, err = a.Members.Settled(ctx, id)
 	return out, err
 }

@@ -24,6 +24,7 @@ const (
 	certificatePause    = time.Second // between two looks at the certificate
 	maxCertificatePause = time.Minute // after failures
 	renewAt             = 3           // renewed when a third of its life is left
+	crossPatience       = time.Minute // for the old root's holder to sign the new root
 )
 
 // credentials are what this node proves itself with and whom it believes.
@@ -201,6 +202,9 @@ func (s *Server) renew(ctx context.Context) error {
 	life := proof.leaf.NotAfter.Sub(proof.leaf.NotBefore)
 	if proof.leaf.NotAfter.Sub(s.now()) > life/renewAt && proof.root() == newest.Fingerprint {
 		return nil
+	}
+	if len(proof.trust) > 1 && newest.Cross == nil && s.now().Sub(newest.Added) < crossPatience {
+		return nil // a chain to the old root is about to be there for those who know only that
 	}
 	request, err := identity.NewRequest(s.self.key)
 	if err != nil {

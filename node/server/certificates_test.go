@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/peer"
 )
 
 const day = 24 * time.Hour
@@ -91,6 +94,7 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 	here := c.First.Server
 	ca, err := identity.LoadCA(c.First.CA(), filepath.Join(c.First.Config.DataDir, "ca.key"))
 	check(t, err)
+	keys := map[bus.NodeID]*ecdsa.PrivateKey{}
 	issue := func(id bus.NodeID) (*x509.Certificate, []byte) {
 		key, err := identity.NewKey()
 		check(t, err)
@@ -98,6 +102,7 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 		check(t, err)
 		leaf, err := ca.Issue(request, id, nil, time.Now(), time.Hour)
 		check(t, err)
+		keys[id] = key
 		return leaf, request
 	}
 	present, err := identity.LoadCertificate(filepath.Join(c.Nodes["guangzhou"].Config.DataDir, "node.crt"))
@@ -113,6 +118,20 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 	check(t, here.Admit("foshan", stranger)) // a member that this replica may not know yet: raft alone is spoken with it
 	if err := here.Known("foshan"); bus.CodeOf(err) != bus.CodeUnavailable {
 		t.Errorf("an id that is not in the directory: %v", err)
+	}
+	unknown, err := peer.Open(peer.Config{
+		Self: "foshan", Cluster: here.ID(), Certificate: identity.NodeCertificate(stranger, ca.Certificate(), keys["foshan"]), Roots: poolOf(ca),
+		Resolver: c.Nodes["guangzhou"].Server, Admission: c.Nodes["guangzhou"].Server,
+	})
+	check(t, err)
+	defer func() { check(t, unknown.Close()) }()
+	stream, err := unknown.Dial(ctx, "guangdong", peer.Raft)
+	check(t, err)
+	check(t, stream.Close())
+	_, err = mesh.NewClient(unknown.RoundTripper()).Status(ctx, "guangdong")
+	refused(t, err, bus.CodeUnavailable, "node")
+	if !strings.Contains(err.Error(), "does not know node foshan") {
+		t.Errorf("it was refused because of %v", err)
 	}
 
 	_, err = here.Renew(ctx, "guangzhou", mesh.Renewal{CSR: request, Certificate: present.Raw})
@@ -138,6 +157,12 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 	}
 	_, err = here.Renew(ctx, "guangzhou", mesh.Renewal{CSR: request, Certificate: present.Raw})
 	refused(t, err, bus.CodeForbidden, "csr")
+}
+
+func poolOf(ca *identity.CA) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.Certificate())
+	return pool
 }
 
 // with speaks to a node as somebody who has this CA file.
@@ -254,7 +279,8 @@ func TestTheRootIsReplacedWhileEverythingGoesOn(t *testing.T) {
 // The key of the root is lost with its node: another node makes a new one.
 func TestALostSigningKeyIsReplaced(t *testing.T) {
 	ctx := context.Background()
-	c := nodetest.Start(t, fleet.Province()[:3]...)
+	now := &clock{at: time.Now()}
+	c := nodetest.StartWith(t, nodetest.Options{Now: now.Now}, fleet.Province()[:3]...)
 	admin := c.ClientAt(c.Nodes["guangzhou"], "sysadmin")
 	c.First.Stop()
 	_, err := admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
@@ -263,6 +289,7 @@ func TestALostSigningKeyIsReplaced(t *testing.T) {
 	check(t, err)
 	_, err = admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
 	check(t, err)
+	now.advance(time.Minute) // nobody will sign the new root
 	a := certified(t, admin)
 	if a.Roots[1].Crossed {
 		t.Error("the lost key signed something")
@@ -271,7 +298,7 @@ func TestALostSigningKeyIsReplaced(t *testing.T) {
 	check(t, err)
 	token, err := admin.CreateToken(ctx, client.TokenRequest{Node: "tianhe", Division: "440106"})
 	check(t, err)
-	joining := nodetest.NewNode(t, nodetest.Options{}, fleet.Province()[3])
+	joining := nodetest.NewNode(t, nodetest.Options{Now: now.Now}, fleet.Province()[3])
 	nodetest.Eventually(t, "a node joins under the new root", func() error {
 		return server.Join(ctx, joining.Founding(), c.Nodes["guangzhou"].Config.APIListen, token.Token)
 	})

@@ -235,7 +235,15 @@ func keepsTheQuorum(g *group, t *testing.T) {
 		}
 		return fmt.Errorf("members are %+v", status.Members)
 	})
+	changed, err := g.step("guangdong", bus.StepDrain, "shenzhen", client.Change{})
+	check(t, err)
+	if changed.Done || len(changed.Outlook.Warnings) == 0 {
+		t.Errorf("a vote that is needed was given up: %+v", changed)
+	}
+	g.member("guangdong", "shenzhen", "a voter for now", suffrage("voter"))
 	g.Nodes["guangzhou"].Start()
+	g.member("guangdong", "shenzhen", "without a vote once it can be spared", suffrage("non-voter"))
+	g.must("guangdong", bus.StepResume, "shenzhen")
 	g.member("guangdong", "guangzhou", "back", func(m client.Member) bool { return m.Reachable && m.Lag == 0 })
 }
 
