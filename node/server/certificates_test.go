@@ -280,27 +280,43 @@ func TestTheRootIsReplacedWhileEverythingGoesOn(t *testing.T) {
 func TestALostSigningKeyIsReplaced(t *testing.T) {
 	ctx := context.Background()
 	now := &clock{at: time.Now()}
-	c := nodetest.StartWith(t, nodetest.Options{Now: now.Now}, fleet.Province()[:3]...)
+	c := nodetest.StartWith(t, nodetest.Options{Now: now.Now}, fleet.Province()[:4]...)
 	admin := c.ClientAt(c.Nodes["guangzhou"], "sysadmin")
 	c.First.Stop()
+	c.Nodes["tianhe"].Stop()
 	_, err := admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
 	refused(t, err, bus.CodeInUse, "ca")
-	_, err = admin.RotateCA(ctx, "guangzhou")
+	begun, err := admin.RotateCA(ctx, "guangzhou")
 	check(t, err)
 	_, err = admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
 	check(t, err)
 	now.advance(time.Minute) // nobody will sign the new root
-	a := certified(t, admin)
-	if a.Roots[1].Crossed {
-		t.Error("the lost key signed something")
+
+	// A certificate under it would shut out the node that does not know it yet.
+	holder := c.Nodes["guangzhou"]
+	present, err := identity.LoadCertificate(filepath.Join(holder.Config.DataDir, "node.crt"))
+	check(t, err)
+	key, err := identity.LoadKey(filepath.Join(holder.Config.DataDir, "node.key"))
+	check(t, err)
+	request, err := identity.NewRequest(key)
+	check(t, err)
+	_, err = holder.Server.Renew(ctx, "guangzhou", mesh.Renewal{CSR: request, Certificate: present.Raw})
+	refused(t, err, bus.CodeUnavailable, "ca")
+	if !strings.Contains(err.Error(), "tianhe") || strings.Contains(err.Error(), "shenzhen") {
+		t.Errorf("it does not name who is missing: %v", err)
+	}
+
+	c.Nodes["tianhe"].Start()
+	if a := certified(t, admin); a.Roots[1].Crossed || a.Roots[1].Fingerprint != begun.Roots[1].Fingerprint {
+		t.Errorf("the roots are %+v", a.Roots)
 	}
 	_, err = admin.RetireCA(ctx, false)
 	check(t, err)
-	token, err := admin.CreateToken(ctx, client.TokenRequest{Node: "tianhe", Division: "440106"})
+	token, err := admin.CreateToken(ctx, client.TokenRequest{Node: "nanshan", Division: "440305"})
 	check(t, err)
-	joining := nodetest.NewNode(t, nodetest.Options{Now: now.Now}, fleet.Province()[3])
+	joining := nodetest.NewNode(t, nodetest.Options{Now: now.Now}, fleet.Province()[4])
 	nodetest.Eventually(t, "a node joins under the new root", func() error {
-		return server.Join(ctx, joining.Founding(), c.Nodes["guangzhou"].Config.APIListen, token.Token)
+		return server.Join(ctx, joining.Founding(), holder.Config.APIListen, token.Token)
 	})
 	joining.Start()
 }

@@ -55,6 +55,7 @@ func TestADrainedNodeTakesOnNothingNew(t *testing.T) {
 func TestNodeRemove(t *testing.T) {
 	w := newWorld(t)
 	w.must(bySysadmin, command.TokenCreate, 0, with(token("t-sz", "sz"), func(k *bus.Token) { k.Division, k.Voter = "440000", false }))
+	w.must(bySysadmin, command.TokenCreate, 0, with(token("t-sz-2", "sz"), func(k *bus.Token) { k.Division = "440000" }))
 	sz := join("t-sz", "sz", secret)
 	sz.Node = node("sz", "440000")
 	revision := w.must(byGZ, command.NodeJoin, 0, sz)
@@ -76,6 +77,7 @@ func TestNodeRemove(t *testing.T) {
 	})
 	checkRefusals(t, w, []refusal{
 		{"it joins again", ask{by: byGZ, typ: command.NodeJoin, body: sz}, bus.CodeNodeRemoved, "node"},
+		{"it joins with another token and key", ask{by: byGZ, typ: command.NodeJoin, body: with(sz, func(j *command.Join) { j.Token, j.KeyHash = "t-sz-2", key })}, bus.CodeNodeRemoved, "node"},
 		{"a token for its id", ask{by: bySysadmin, typ: command.TokenCreate, body: token("t-2", "sz")}, bus.CodeInvalid, "node"},
 		{"its key under another id", ask{by: byGZ, typ: command.NodeJoin, body: join("t-new", "new", secret)}, bus.CodeNodeRemoved, "node"},
 		{"it is placed", ask{by: bySysadmin, typ: command.NodePlace, expect: revision, body: command.Place{Node: "sz", Voter: true}}, bus.CodeNotFound, "node"},
