@@ -27,7 +27,7 @@ const patience = time.Minute // elections take seconds; a loaded machine more
 
 // member is a node of a group: its files, and its parts while it runs.
 type member struct {
-	t     *testing.T
+	t     testing.TB
 	id    bus.NodeID
 	dir   string
 	wires *wires
@@ -38,7 +38,7 @@ type member struct {
 	restored int // how often the state was replaced by a snapshot
 }
 
-func newMember(t *testing.T, id bus.NodeID, w *wires) *member {
+func newMember(t testing.TB, id bus.NodeID, w *wires) *member {
 	m := &member{t: t, id: id, dir: t.TempDir(), wires: w, halted: make(chan error, 1)}
 	t.Cleanup(m.stop)
 	return m
@@ -172,7 +172,7 @@ func (m *member) voters() (voters, others int) {
 	return voters, others
 }
 
-func until(t *testing.T, failure string, condition func() bool) {
+func until(t testing.TB, failure string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -185,18 +185,18 @@ func until(t *testing.T, failure string, condition func() bool) {
 	}
 }
 
-func founding(t *testing.T) command.Entry {
+func founding(t testing.TB) command.Entry {
 	return entry(t, command.ClusterInit, command.Init{Cluster: "gd", Node: bus.Node{ID: "gz"}})
 }
 
 // tick is an entry that can be told from others by its time.
-func tick(t *testing.T, n int) command.Entry {
+func tick(t testing.TB, n int) command.Entry {
 	e := entry(t, command.Tick, command.Empty{})
 	e.At = time.Unix(int64(n), 0).UTC()
 	return e
 }
 
-func entry(t *testing.T, typ command.Type, body any) command.Entry {
+func entry(t testing.TB, typ command.Type, body any) command.Entry {
 	t.Helper()
 	e, err := command.New(typ, bus.Principal{Node: "gz"}, "", 0, body)
 	if err != nil {
