@@ -9,6 +9,9 @@ import (
 // KeptRequests lets a test reach the end of a request's memory.
 const KeptRequests = keptRequests
 
+// KeptChanges lets a test reach the end of the change log.
+const KeptChanges = keptChanges
+
 // Build lets a fuzz target feed the reader of snapshots.
 func Build(path string, r io.Reader) error { return build(path, r) }
 

@@ -27,6 +27,7 @@ import (
 const (
 	keyApplied = "applied"
 	keyTick    = "tick"
+	keyFloor   = "changes-floor" // the newest index that the change log has forgotten
 
 	// mapped is address space for the file to grow in (no memory), so that no
 	// entry waits for a snapshot that is being read.
@@ -225,6 +226,9 @@ func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
 	if refusal, ok := errors.AsType[*bus.Error](err); ok {
 		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
 	} else if err != nil {
+		return Result{}, err
+	}
+	if err := tx.log(index, entry.At, changes); err != nil {
 		return Result{}, err
 	}
 	if err := tx.write(index, changes); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
@@ -31,14 +32,25 @@ const (
 	cluster       Table = "cluster" // cluster id, CA certificate
 	requests      Table = "requests"
 	requestOrder  Table = "request-order"
-	revisions     Table = "revisions" // table → index of its last change
-	meta          Table = "meta"      // applied index, tick
+	revisions     Table = "revisions"  // table → index of its last change
+	changeLog     Table = "change-log" // index → what that entry changed in the watched tables
+	meta          Table = "meta"       // applied index, tick, where the change log begins
 )
 
-var tables = []Table{
-	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
-	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
-}
+// A table is in one of two lists: in watched, if the change log tells who asks
+// which of its entries changed, else in unwatched.
+var (
+	watched = []Table{
+		Divisions, Nodes, Departments, Systems, Resources, Grants, Subscriptions, Layers, Checkpoints,
+	}
+	unwatched = []Table{
+		homes, Tokens, Codes, Accounts, retired, cluster, requests, requestOrder, revisions, changeLog, meta,
+	}
+	tables = slices.Concat(watched, unwatched)
+)
+
+// Watched lists the tables whose changes can be followed.
+func Watched() []Table { return slices.Clone(watched) }
 
 // Tx reads the directory as of one applied index.
 type Tx struct{ tx *bbolt.Tx }

@@ -1,0 +1,147 @@
+package state
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// keptChanges is for how many entries of the log it is remembered what they
+// changed: as long as an answered request is.
+const keptChanges = 100_000
+
+// Changed is a directory entry that a log entry put or deleted.
+//
+// Of a put entry Value is what it is now, not what was written then: whoever
+// follows the changes sees of an entry that changed twice its newest value, maybe
+// twice, and never an older value after a newer one.
+type Changed struct {
+	Index bus.Revision // of the log entry
+	At    time.Time    // of the log entry
+	Table Table
+	Key   string
+	Value []byte // as it is now; nil where it was deleted
+	Was   []byte // what was deleted
+}
+
+// Batch is what changed over a stretch of the log.
+type Batch struct {
+	Changes []Changed    // in the log's order; all changes of a log entry are in one batch
+	Through bus.Revision // where the stretch ends: go on from here
+}
+
+// logged is what the change log keeps of a log entry.
+type logged struct {
+	At      time.Time      `json:"at"`
+	Changes []loggedChange `json:"changes"`
+}
+
+type loggedChange struct {
+	Table Table           `json:"table"`
+	Key   string          `json:"key"`
+	Was   json.RawMessage `json:"was,omitempty"` // present: it was deleted
+}
+
+// Changes returns what changed after the log entry from in the given tables, or
+// in every watched one where none is given. It reads no further than the entry
+// that makes up limit changes. CodeResync where the change log does not reach back
+// to from; to follow from an index that is yet to come is no fault.
+func (t *Tx) Changes(from bus.Revision, limit int, of ...Table) (Batch, error) {
+	if floor := t.ChangesFloor(); from < floor {
+		return Batch{}, resync(floor)
+	}
+	batch := Batch{Through: max(from, t.Index())}
+	cursor := t.tx.Bucket([]byte(changeLog)).Cursor()
+	for k, v := cursor.Seek(indexKey(from + 1)); k != nil; k, v = cursor.Next() {
+		index := bus.Revision(binary.BigEndian.Uint64(k))
+		var entry logged
+		if err := json.Unmarshal(v, &entry); err != nil {
+			panic(fmt.Sprintf("directory change log at %d: %v", index, err)) // as in read
+		}
+		for _, c := range entry.Changes {
+			value := t.bytes(c.Table, c.Key)
+			gone := c.Was != nil
+			if len(of) > 0 && !slices.Contains(of, c.Table) || gone != (value == nil) {
+				continue // a later entry put it again, or deleted it, and tells
+			}
+			batch.Changes = append(batch.Changes, Changed{
+				Index: index, At: entry.At, Table: c.Table, Key: c.Key,
+				Value: slices.Clone(value), Was: slices.Clone(c.Was),
+			})
+		}
+		if len(batch.Changes) >= limit {
+			batch.Through = index
+			break
+		}
+	}
+	return batch, nil
+}
+
+// ChangesFloor is the oldest index that changes can be followed from.
+func (t *Tx) ChangesFloor() bus.Revision {
+	floor, _ := read[bus.Revision](t, meta, keyFloor)
+	return floor
+}
+
+func resync(floor bus.Revision) error {
+	return bus.E(bus.CodeResync, bus.Defect{
+		Field: "from",
+		Problem: bus.Text{
+			ZH: "该位置之后的变更记录已清理：请重新读取全部目录条目，再从读取应答的 Gxbus-Index 起继续",
+			EN: "the changes after this index are no longer kept: list the entries anew, then go on from the Gxbus-Index of that answer",
+		},
+		Allowed: strconv.FormatUint(uint64(floor), 10) + " or later",
+	})
+}
+
+// log keeps what a log entry changes in the watched tables; call it before the
+// changes are written. It forgets what entries changed more than keptChanges ago.
+func (t *Tx) log(index bus.Revision, at time.Time, written []Change) error {
+	entry, seen := logged{At: at}, map[string]bool{}
+	for _, c := range slices.Backward(written) { // the last change of a value is the one that stands
+		id := string(c.Table) + "/" + c.Key
+		if seen[id] || !slices.Contains(watched, c.Table) {
+			continue
+		}
+		seen[id] = true
+		change := loggedChange{Table: c.Table, Key: c.Key}
+		if c.Value == nil {
+			if change.Was = t.bytes(c.Table, c.Key); change.Was == nil {
+				continue // it was not there
+			}
+		}
+		entry.Changes = append(entry.Changes, change)
+	}
+	slices.Reverse(entry.Changes)
+	if entry.Changes == nil {
+		return nil
+	}
+	if err := t.put(changeLog, string(indexKey(index)), entry); err != nil {
+		return err
+	}
+	if index <= keptChanges {
+		return nil
+	}
+	horizon := uint64(index - keptChanges)
+	cursor := t.tx.Bucket([]byte(changeLog)).Cursor()
+	for k, _ := cursor.First(); k != nil; k, _ = cursor.First() {
+		old := binary.BigEndian.Uint64(k)
+		if old >= horizon {
+			break
+		}
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+		if err := t.put(meta, keyFloor, old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func indexKey(index bus.Revision) []byte { return binary.BigEndian.AppendUint64(nil, uint64(index)) }
