@@ -12,7 +12,6 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory"
-"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/hashicorp/go-hclog"
@@ -36,7 +35,6 @@ func BenchmarkDirectoryWrites(b *testing.B) {
 			for b.Loop() {
 				number := 200 * min(clients, 20)
 				with := rate(b, clients, number, ours)
-				fmt.Println(directory.DebugN.Load(), directory.DebugL.Load(), time.Duration(directory.DebugT.Load()), number, "store", consensus.DN.Load(), consensus.DL.Load(), time.Duration(consensus.DT.Load()))
 				without := rate(b, clients, number, bare)
 				b.ReportMetric(with, "writes/s")
 				b.ReportMetric(without, "baseline")

@@ -9,7 +9,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,14 +19,13 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/directory/command"
 	"go.etcd.io/bbolt"
 )
 
 const (
 	keyApplied = "applied"
 	keyTick    = "tick"
-	keyFloor   = "changes-floor" // the newest index that the change log has forgotten
+	keyFloor   = "changes-floor" // the newest index that the journal has forgotten
 
 	// mapped is address space for the file to grow in (no memory), so that no
 	// entry waits for a snapshot that is being read.
@@ -38,8 +36,9 @@ const (
 type Store struct {
 	path string
 
-	swap sync.RWMutex // read-held while db is used, held by Restore to replace it
-	db   *bbolt.DB
+	swap     sync.RWMutex // read-held while db is used, held by Restore to replace it
+	db       *bbolt.DB
+	requests requests // of the journal; Apply's, and Restore's under swap
 
 	mu      sync.Mutex
 	applied bus.Revision
@@ -58,7 +57,7 @@ func Open(path string) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	err = s.View(func(tx *Tx) error {
-		s.applied = tx.Index()
+		s.applied, s.requests = tx.Index(), tx.requests()
 		return nil
 	})
 	if err != nil {
@@ -183,88 +182,33 @@ func (r Result) Err() error {
 // Entries at or below the applied index were applied before and give a zero
 // result. An error means that nothing of the batch was applied and that the
 // node must not go on.
-func (s *Store) Apply(batch []Log) ([]Result, error) {
-	results := make([]Result, len(batch))
+func (s *Store) Apply(logs []Log) ([]Result, error) {
+	results := make([]Result, len(logs))
 	s.swap.RLock()
 	defer s.swap.RUnlock()
 	last, _ := s.Applied()
-	err := s.db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{btx}
-		for i, log := range batch {
+	var b *batch
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		b = newBatch(&Tx{tx}, s.requests)
+		for i, log := range logs {
 			if bus.Revision(log.Index) <= last {
 				continue
 			}
 			last = bus.Revision(log.Index)
-			result, err := applyOne(tx, last, log.Data)
+			result, err := b.apply(last, log.Data)
 			if err != nil {
 				return fmt.Errorf("entry %d: %w", log.Index, err)
 			}
 			results[i] = result
 		}
-		return tx.put(meta, keyApplied, last)
+		return b.close(last)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apply directory entries: %w", err)
 	}
+	b.settle()
 	s.advance(last)
 	return results, nil
-}
-
-func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
-	entry, err := command.Decode(data)
-	if err != nil {
-		return Result{}, err
-	}
-	if before, ok := tx.answered(entry); ok {
-		if !bytes.Equal(before.Asked, digest(entry)) {
-			return Result{Index: index, Refusal: reused}, nil
-		}
-		return before.Result, nil
-	}
-	changes, err := plan(tx, index, entry)
-	result := Result{Index: index, Revision: index}
-	if refusal, ok := errors.AsType[*bus.Error](err); ok {
-		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
-	} else if err != nil {
-		return Result{}, err
-	}
-	if err := tx.log(index, entry.At, changes); err != nil {
-		return Result{}, err
-	}
-	if err := tx.write(index, changes); err != nil {
-		return Result{}, err
-	}
-	return result, tx.remember(index, entry, result)
-}
-
-// Change is one value written or, where Value is nil, deleted.
-type Change struct {
-	Table Table
-	Key   string
-	Value []byte
-}
-
-func (t *Tx) write(index bus.Revision, changes []Change) error {
-	touched := map[Table]bool{}
-	for _, c := range changes {
-		bucket := t.tx.Bucket([]byte(c.Table))
-		var err error
-		if c.Value == nil {
-			err = bucket.Delete([]byte(c.Key))
-		} else {
-			err = bucket.Put([]byte(c.Key), c.Value)
-		}
-		if err != nil {
-			return err
-		}
-		touched[c.Table] = true
-	}
-	for table := range touched {
-		if err := t.put(revisions, string(table), index); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (t *Tx) put(table Table, key string, value any) error {
