@@ -62,13 +62,8 @@ func (d *Directory) Write(ctx context.Context, e command.Entry) (state.Result, e
 	if e.Request == "" {
 		e.Request = rand.Text() // our own retries below must not write twice
 	}
-	e.Node, e.At = d.self, d.now().UTC()
-	data, err := e.Encode()
-	if err != nil {
-		return state.Result{}, err
-	}
 	for {
-		result, err := d.propose(ctx, data)
+		result, err := d.propose(ctx, e)
 		if err == nil {
 			return d.settle(ctx, result)
 		}
@@ -96,26 +91,33 @@ func (d *Directory) settle(ctx context.Context, result state.Result) (state.Resu
 	return result, nil
 }
 
-func (d *Directory) propose(ctx context.Context, data []byte) (state.Result, error) {
+func (d *Directory) propose(ctx context.Context, e command.Entry) (state.Result, error) {
 	leader := d.consensus.Leader()
 	switch leader {
 	case "":
 		return state.Result{}, bus.E(bus.CodeNoLeader)
 	case d.self:
-		return d.Accept(ctx, d.self, data)
-	default:
-		return d.forwarder.Forward(ctx, leader, data)
+		return d.order(ctx, d.self, e)
 	}
+	data, err := e.Encode()
+	if err != nil {
+		return state.Result{}, err
+	}
+	return d.forwarder.Forward(ctx, leader, data)
 }
 
-// Accept takes an entry on the leader, from itself or forwarded by the node
-// from. The leader's clock and the true origin go into the log, whatever the
-// entry says.
+// Accept takes an entry on the leader that the node from forwards.
 func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (state.Result, error) {
 	e, err := command.Decode(data)
 	if err != nil {
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
+	return d.order(ctx, from, e)
+}
+
+// order puts an entry through the log. The leader's clock and the true origin go
+// into it, whatever the entry says.
+func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry) (state.Result, error) {
 	if err := state.Known(e); err != nil { // once in the log it would stop every node
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
@@ -123,7 +125,8 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
 	}
-	if data, err = e.Encode(); err != nil {
+	data, err := e.Encode()
+	if err != nil {
 		return state.Result{}, err
 	}
 	answer, err := d.consensus.Apply(ctx, data)
