@@ -174,6 +174,16 @@ func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
 	return future.Response(), nil
 }
 
+// Barrier returns once an entry that this node proposes now is committed and all
+// before it is applied here; errors as of Apply. That proves that the node led
+// after the call began.
+func (g *Group) Barrier(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return g.wait(ctx, g.raft.Barrier(patience(ctx)))
+}
+
 // patience is how long raft may take to accept a request, for it knows no
 // context: until ctx's deadline, at least a moment (0 would be for ever).
 func patience(ctx context.Context) time.Duration {

@@ -22,16 +22,20 @@ import (
 
 // Consensus orders entries. Apply proposes one and returns the state machine's
 // answer once it is committed and applied; on a node that does not lead it
-// answers bus.CodeNoLeader.
+// answers bus.CodeNoLeader, as does Barrier: that returns once an entry of its own
+// is committed and all before it is applied.
 type Consensus interface {
 	Apply(ctx context.Context, entry []byte) (answer any, err error)
+	Barrier(ctx context.Context) error
 	Leader() bus.NodeID // "" while there is none
 	LastContact() time.Duration
 }
 
-// Forwarder takes an entry to the leader's Accept.
+// Forwarder asks another node: Forward takes an entry to the leader's Accept,
+// ReadIndex asks for the leader's ReadIndex.
 type Forwarder interface {
 	Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error)
+	ReadIndex(ctx context.Context, leader bus.NodeID) (bus.Revision, error)
 }
 
 // Directory is this node's part of the directory.
@@ -41,11 +45,14 @@ type Directory struct {
 	consensus Consensus
 	forwarder Forwarder
 	now       func() time.Time
+	barriers  barriers
 }
 
 // New joins a replica to the group that orders its writes.
 func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder Forwarder, now func() time.Time) *Directory {
-	return &Directory{self, store, consensus, forwarder, now}
+	return &Directory{
+		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now, barriers: barriers{turn: make(chan struct{}, 1)},
+	}
 }
 
 const (
