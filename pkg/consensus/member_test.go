@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -35,7 +36,8 @@ type member struct {
 	store    *state.Store
 	group    *consensus.Group
 	halted   chan error
-	restored int // how often the state was replaced by a snapshot
+	kept     bus.Revision // what the directory file had when it was opened
+	restored int          // how often the state was replaced by a snapshot
 }
 
 func newMember(t testing.TB, id bus.NodeID, w *wires) *member {
@@ -70,9 +72,10 @@ func (m *member) tryStart() error {
 		}
 	}
 	applied, _ := store.Applied()
+	m.kept = applied
 	group, err := consensus.Open(consensus.Config{
 		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{directory.NewFSM(store, halt), m},
-		Applied: applied, Logger: slog.New(slog.DiscardHandler), Halt: halt,
+		Applied: applied, Committed: store.Committed(), Logger: slog.New(slog.DiscardHandler), Halt: halt,
 	})
 	if err != nil {
 		return errors.Join(err, layer.Close(), store.Close())
@@ -100,6 +103,61 @@ func (m *member) loseFile(name string) {
 	}
 }
 
+// marked waits until the directory's mark knows what is applied.
+func (m *member) marked() {
+	m.t.Helper()
+	applied, _ := m.store.Applied()
+	until(m.t, "the mark does not follow", func() bool { return m.mark().Applied >= applied })
+}
+
+// mark is what stands beside the directory file.
+type mark struct {
+	Boot    string       `json:"boot"`
+	Closed  bool         `json:"closed"`
+	Applied bus.Revision `json:"applied"`
+}
+
+func (m *member) mark() (found mark) {
+	m.t.Helper()
+	data, err := os.ReadFile(m.databasePath() + ".mark")
+	if err := errors.Join(err, json.Unmarshal(data, &found)); err != nil {
+		m.t.Fatal(err)
+	}
+	return found
+}
+
+// anotherBoot makes it look as if the machine had been started since.
+func (m *member) anotherBoot() {
+	m.t.Helper()
+	found := m.mark()
+	found.Boot = "an earlier one"
+	data, err := json.Marshal(found)
+	if err := errors.Join(err, os.WriteFile(m.databasePath()+".mark", data, 0o600)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// copyFiles keeps files as they are now, and returns what puts them back.
+func (m *member) copyFiles(names ...string) (restore func()) {
+	m.t.Helper()
+	kept := map[string][]byte{}
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(m.dir, name))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		kept[name] = data
+	}
+	return func() {
+		m.t.Helper()
+		for name, data := range kept {
+			if err := os.WriteFile(filepath.Join(m.dir, name), data, 0o600); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // lead waits until the member leads.
 func (m *member) lead() {
 	m.t.Helper()
@@ -113,11 +171,11 @@ func (m *member) apply(e command.Entry) bus.Revision {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	result, ok := answer.(state.Result)
-	if !ok || result.Err() != nil || result.Index == 0 {
+	results, ok := answer.([]state.Result)
+	if !ok || len(results) != 1 || results[0].Err() != nil || results[0].Index == 0 {
 		m.t.Fatalf("answered %+v", answer)
 	}
-	return result.Index
+	return results[0].Index
 }
 
 func (m *member) propose(ctx context.Context, e command.Entry) (any, error) {

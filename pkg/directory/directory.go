@@ -45,13 +45,15 @@ type Directory struct {
 	consensus Consensus
 	forwarder Forwarder
 	now       func() time.Time
+	flights   flights
 	barriers  barriers
 }
 
 // New joins a replica to the group that orders its writes.
 func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder Forwarder, now func() time.Time) *Directory {
 	return &Directory{
-		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now, barriers: barriers{turn: make(chan struct{}, 1)},
+		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now,
+		flights: flights{turn: make(chan struct{}, atOnce)}, barriers: barriers{turn: make(chan struct{}, 1)},
 	}
 }
 
@@ -136,20 +138,35 @@ func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry)
 	if err != nil {
 		return state.Result{}, err
 	}
-	answer, err := d.consensus.Apply(ctx, data)
+	return d.flights.board(ctx, data, func(entries [][]byte) ([]state.Result, error) {
+		// The entries of others are on it: it outlives the one who runs it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+		return d.apply(ctx, entries)
+	})
+}
+
+// apply puts entries through the log as one and returns what became of each.
+func (d *Directory) apply(ctx context.Context, entries [][]byte) ([]state.Result, error) {
+	answer, err := d.consensus.Apply(ctx, command.Together(entries))
 	if err != nil {
-		return state.Result{}, unavailable(err)
+		return nil, unavailable(err)
 	}
 	switch answer := answer.(type) {
-	case state.Result:
-		if answer.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
-			return state.Result{}, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+	case []state.Result:
+		for _, result := range answer {
+			if result.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
+				return nil, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+			}
+		}
+		if len(answer) != len(entries) {
+			return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("%d answers to %d entries", len(answer), len(entries)))
 		}
 		return answer, nil
 	case error:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(answer)
+		return nil, bus.E(bus.CodeInternal).Because(answer)
 	default:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
+		return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
 	}
 }
 

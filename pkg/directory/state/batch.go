@@ -12,6 +12,8 @@ import (
 type batch struct {
 	tx      *Tx
 	touched map[Table]bus.Revision // index of the last change
+	last    bus.Revision           // index of the last entry
+	turns   uint32                 // entries so far that have it
 
 	known  requests            // of the batches before
 	added  requests            // by this one
@@ -41,6 +43,15 @@ func (b *batch) apply(index bus.Revision, data []byte) (Result, error) {
 		return Result{}, err
 	}
 	return result, b.write(index, changes)
+}
+
+// turn numbers the entries of one index.
+func (b *batch) turn(index bus.Revision) uint32 {
+	if index != b.last {
+		b.last, b.turns = index, 0
+	}
+	b.turns++
+	return b.turns - 1
 }
 
 // Change is one value written or, where Value is nil, deleted.

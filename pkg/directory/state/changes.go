@@ -38,8 +38,13 @@ func (t *Tx) Changes(from bus.Revision, limit int, of ...Table) (Batch, error) {
 	}
 	batch := Batch{Through: max(from, t.Index())}
 	cursor := t.tx.Bucket([]byte(journal)).Cursor()
-	for k, v := cursor.Seek(indexKey(from + 1)); k != nil; k, v = cursor.Next() {
-		index, entry := indexOf(k), decodeJournalled(k, v)
+	after, full := placeOf(from+1, 0), false
+	for k, v := cursor.Seek(after[:]); k != nil; k, v = cursor.Next() {
+		index := place(k).index()
+		if full && index > batch.Through {
+			break
+		}
+		entry := decodeJournalled(k, v)
 		for _, c := range entry.Changes {
 			value := t.bytes(c.Table, c.Key)
 			gone := c.Was != nil
@@ -52,8 +57,7 @@ func (t *Tx) Changes(from bus.Revision, limit int, of ...Table) (Batch, error) {
 			})
 		}
 		if len(batch.Changes) >= limit {
-			batch.Through = index
-			break
+			full, batch.Through = true, index // and what else has this index
 		}
 	}
 	return batch, nil

@@ -17,7 +17,19 @@ import (
 // ordinary province's writes.
 const keptEntries = 100_000
 
-// journalled is what the journal keeps of a log entry, under its index: what it
+// place is where an entry is in the log: its index, then its turn among the
+// entries of that index; big-endian, so that places sort as the log does.
+type place [12]byte
+
+func placeOf(index bus.Revision, turn uint32) (p place) {
+	binary.BigEndian.PutUint64(p[:8], uint64(index))
+	binary.BigEndian.PutUint32(p[8:], turn)
+	return p
+}
+
+func (p place) index() bus.Revision { return bus.Revision(binary.BigEndian.Uint64(p[:8])) }
+
+// journalled is what the journal keeps of an entry, under its place: what it
 // was answered, so that a repeated request is answered as before, and what it
 // changed, for those who follow.
 type journalled struct {
@@ -45,7 +57,7 @@ var reused = &Refusal{bus.CodeInUse, []bus.Defect{{
 // requests finds where in the journal a request was answered. It is derived from
 // the journal and held in memory, so that a write touches the journal's last page
 // and not a page of its own: a few megabytes.
-type requests map[requestKey]bus.Revision
+type requests map[requestKey]place
 
 // requestKey is what a request is the same by, in a fixed length, for a request
 // id is as long as its maker likes.
@@ -80,25 +92,24 @@ func (t *Tx) requests() requests {
 	cursor := t.tx.Bucket([]byte(journal)).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		if of := decodeJournalled(k, v).Request; of != nil {
-			found[requestKey(of)] = indexOf(k)
+			found[requestKey(of)] = place(k)
 		}
 	}
 	return found
 }
 
-func (t *Tx) journalled(index bus.Revision) (journalled, bool) {
-	k := indexKey(index)
-	v := t.bytes(journal, string(k))
+func (t *Tx) journalled(at place) (journalled, bool) {
+	v := t.bytes(journal, string(at[:]))
 	if v == nil {
 		return journalled{}, false
 	}
-	return decodeJournalled(k, v), true
+	return decodeJournalled(at[:], v), true
 }
 
 func decodeJournalled(k, v []byte) journalled {
 	var j journalled
 	if err := json.Unmarshal(v, &j); err != nil {
-		panic(fmt.Sprintf("directory journal at %d: %v", indexOf(k), err)) // as in read
+		panic(fmt.Sprintf("directory journal at %x: %v", k, err)) // as in read
 	}
 	return j
 }
@@ -124,7 +135,7 @@ func (b *batch) answered(index bus.Revision, e command.Entry) (Result, bool) {
 }
 
 // find looks for a request in this batch, then in those before it.
-func (b *batch) find(key requestKey) (bus.Revision, bool) {
+func (b *batch) find(key requestKey) (place, bool) {
 	if at, ok := b.added[key]; ok {
 		return at, true
 	}
@@ -135,16 +146,17 @@ func (b *batch) find(key requestKey) (bus.Revision, bool) {
 // journal keeps what an entry was answered and what it changes; call it before
 // the changes are written. It forgets the entries of more than keptEntries ago.
 func (b *batch) journal(index bus.Revision, e command.Entry, result Result, written []Change) error {
+	at := placeOf(index, b.turn(index))
 	j := journalled{At: e.At, Changes: b.tx.watchedOf(written)}
 	if e.Request != "" {
 		key := keyOf(e)
 		j.Request, j.Asked, j.Result = key[:], askedFor(e), &result
-		b.added[key] = index
+		b.added[key] = at
 	}
 	if j.Result == nil && j.Changes == nil {
 		return nil
 	}
-	if err := b.tx.put(journal, string(indexKey(index)), j); err != nil {
+	if err := b.tx.put(journal, string(at[:]), j); err != nil {
 		return err
 	}
 	if index <= keptEntries {
@@ -157,7 +169,7 @@ func (b *batch) journal(index bus.Revision, e command.Entry, result Result, writ
 func (b *batch) forget(horizon bus.Revision) error {
 	cursor := b.tx.tx.Bucket([]byte(journal)).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.First() {
-		old := indexOf(k)
+		old := place(k).index()
 		if old >= horizon {
 			return nil
 		}
@@ -176,14 +188,14 @@ func (b *batch) forget(horizon bus.Revision) error {
 
 // watchedOf gives what the journal tells of changes that are about to be written.
 func (t *Tx) watchedOf(written []Change) []loggedChange {
-	type place struct {
+	type value struct {
 		table Table
 		key   string
 	}
 	var changes []loggedChange
-	seen := make(map[place]bool, len(written))
+	seen := make(map[value]bool, len(written))
 	for _, c := range slices.Backward(written) { // the last change of a value is the one that stands
-		at := place{c.Table, c.Key}
+		at := value{c.Table, c.Key}
 		if seen[at] || !slices.Contains(watched, c.Table) {
 			continue
 		}
@@ -199,7 +211,3 @@ func (t *Tx) watchedOf(written []Change) []loggedChange {
 	slices.Reverse(changes)
 	return changes
 }
-
-func indexKey(index bus.Revision) []byte { return binary.BigEndian.AppendUint64(nil, uint64(index)) }
-
-func indexOf(key []byte) bus.Revision { return bus.Revision(binary.BigEndian.Uint64(key)) }

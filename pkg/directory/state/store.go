@@ -43,16 +43,32 @@ type Store struct {
 	mu      sync.Mutex
 	applied bus.Revision
 	changed chan struct{} // closed and renewed when applied moves
+	failed  error         // why nothing more is applied
+
+	readOnly bool
+
+	mark    mark          // keepMark's, then Close's
+	opened  bus.Revision  // mark.Applied when it was opened
+	closing chan struct{} // ends keepMark
+	marked  chan struct{} // closed when it has ended
 }
 
 // Open opens or creates the directory file at path. The file is locked: a
-// second opener gets an error after a second.
+// second opener gets an error after a second. A file that a power cut may have hit
+// is replaced by an empty one: see Committed.
 func Open(path string) (*Store, error) {
+	mark, err := distrust(path)
+	if err != nil {
+		return nil, err
+	}
 	db, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db, changed: make(chan struct{})}
+	s := &Store{
+		path: path, db: db, changed: make(chan struct{}),
+		mark: mark, opened: mark.Applied, closing: make(chan struct{}), marked: make(chan struct{}),
+	}
 	if err := s.clearAside(); err != nil { // a crash may have cut a restore off
 		return nil, errors.Join(err, db.Close())
 	}
@@ -63,6 +79,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	go s.keepMark()
 	return s, nil
 }
 
@@ -72,12 +89,12 @@ func OpenReadOnly(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
 	}
-	return &Store{path: path, db: db, changed: make(chan struct{})}, nil
+	return &Store{path: path, db: db, changed: make(chan struct{}), readOnly: true}, nil
 }
 
 func openFile(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped,
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped, NoSync: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
@@ -96,11 +113,25 @@ func openFile(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// Close closes the file; reads in progress end first.
+// Close brings the file to the disk and closes it; reads in progress end first.
 func (s *Store) Close() error {
+	if s.readOnly {
+		return s.db.Close()
+	}
+	close(s.closing)
+	<-s.marked
+	applied, _ := s.Applied()
+	err := s.failure()
+	if err == nil {
+		err = s.syncTo(applied, true)
+	}
+	if err != nil { // what is on the disk is anybody's guess
+		s.mark.Boot = ""
+		err = errors.Join(err, s.mark.write(s.path))
+	}
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	return s.db.Close()
+	return errors.Join(err, s.db.Close())
 }
 
 // View reads the directory as of one applied index.
@@ -151,7 +182,8 @@ func (t *Tx) Tick() time.Time {
 	return at
 }
 
-// Log is an entry's bytes and its place in the log.
+// Log is an entry's bytes and its place in the log. Entries that were joined into
+// one of raft's have the same place.
 type Log struct {
 	Index uint64
 	Data  []byte
@@ -178,7 +210,8 @@ func (r Result) Err() error {
 	return bus.E(r.Refusal.Code, r.Refusal.Defects...)
 }
 
-// Apply applies a batch in one transaction and returns a result an entry.
+// Apply applies a batch in one transaction and returns a result an entry. It does
+// not wait for the disk: the entries are in the log.
 // Entries at or below the applied index were applied before and give a zero
 // result. An error means that nothing of the batch was applied and that the
 // node must not go on.
@@ -186,12 +219,16 @@ func (s *Store) Apply(logs []Log) ([]Result, error) {
 	results := make([]Result, len(logs))
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	last, _ := s.Applied()
+	if err := s.failure(); err != nil {
+		return nil, err
+	}
+	before, _ := s.Applied()
+	last := before
 	var b *batch
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		b = newBatch(&Tx{tx}, s.requests)
 		for i, log := range logs {
-			if bus.Revision(log.Index) <= last {
+			if bus.Revision(log.Index) <= before {
 				continue
 			}
 			last = bus.Revision(log.Index)
