@@ -64,13 +64,11 @@ func encode(certificates []*x509.Certificate) (pem []byte) {
 // takes effect at the next handshake.
 func (s *Server) prove(leaf *x509.Certificate) error {
 	next := &credentials{leaf: leaf, roots: s.self.roots}
-	err := s.state.View(func(tx *state.Tx) error {
-		next.trust = tx.Roots()
-		return nil
-	})
+	trust, err := s.directoryRoots()
 	if err != nil {
 		return err
 	}
+	next.trust = trust
 	var crossed []*x509.Certificate
 	if len(next.trust) > 0 {
 		next.roots = nil
@@ -94,6 +92,23 @@ func (s *Server) prove(leaf *x509.Certificate) error {
 	}
 	s.proof.Store(next)
 	return nil
+}
+
+// directoryRoots returns the roots as the directory has them. There are none while
+// the replica is empty, and while it has yet to come to where it was: after a power
+// cut it may lack its last second, in which the roots changed. What ca.crt says then
+// holds.
+func (s *Server) directoryRoots() (roots []bus.Root, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
+		for _, file := range s.self.roots {
+			if fingerprint := identity.FingerprintOf(file).String(); !tx.KnowsRoot(fingerprint) {
+				return nil
+			}
+		}
+		roots = tx.Roots()
+		return nil
+	})
+	return roots, err
 }
 
 // apiCertificate is the API's for the next handshake.
@@ -148,11 +163,7 @@ func (s *Server) certify(ctx context.Context) error {
 // again must believe in the root that its own certificate may be under by then.
 func (s *Server) followRoots() error {
 	before := s.proof.Load()
-	var roots []bus.Root
-	err := s.state.View(func(tx *state.Tx) error {
-		roots = tx.Roots()
-		return nil
-	})
+	roots, err := s.directoryRoots()
 	if err != nil || len(roots) == 0 || slices.EqualFunc(roots, before.trust, sameRoot) {
 		return err
 	}

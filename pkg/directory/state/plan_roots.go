@@ -38,6 +38,16 @@ func (t *Tx) Roots() []bus.Root {
 	return []bus.Root{root}
 }
 
+// KnowsRoot reports whether a root is or once was in the directory.
+func (t *Tx) KnowsRoot(fingerprint string) bool {
+	for _, r := range t.Roots() {
+		if r.Fingerprint == fingerprint {
+			return true
+		}
+	}
+	return t.bytes(retired, keyRoots+"/"+fingerprint) != nil
+}
+
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
