@@ -24,6 +24,7 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+	Relaying     client.Relaying     `json:"relaying"`
 }
 
 // TraceQuery asks for the steps that a node recorded about events: about those

@@ -127,7 +127,15 @@ func (p *Plane) connect(ctx context.Context, w want) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.race(ctx, w.id, ways)
+	attempts := make([]func(context.Context) (*session, error), len(ways))
+	for i, way := range ways {
+		attempts[i] = func(ctx context.Context) (*session, error) {
+			s, err := p.travel(ctx, w.id, way)
+			p.remember(w.id, way, err)
+			return s, err
+		}
+	}
+	return race(ctx, p, attempts, func(*session) {}) // one more session does no harm
 }
 
 // travel makes a session with id over one way.

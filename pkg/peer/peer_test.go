@@ -69,21 +69,21 @@ type place struct {
 	self bus.NodeID
 }
 
-func (p place) Next(id bus.NodeID) (bus.NodeID, error) {
+func (p place) Next(id bus.NodeID) ([]bus.NodeID, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, known := p.parents[id]; !known {
-		return "", bus.NotFound("node", string(id))
+		return nil, bus.NotFound("node", string(id))
 	}
 	for at := id; at != ""; at = p.parents[at] {
 		if p.parents[at] == p.self {
-			return at, nil
+			return []bus.NodeID{at, p.parents[id]}, nil
 		}
 	}
 	if parent := p.parents[p.self]; parent != "" {
-		return parent, nil
+		return []bus.NodeID{parent, p.parents[id]}, nil
 	}
-	return "", errors.New("the top of the hierarchy")
+	return nil, errors.New("the top of the hierarchy")
 }
 
 func (w *world) Admit(id bus.NodeID, _ *x509.Certificate) error {

@@ -28,10 +28,11 @@ type Resolver interface {
 	// means that it cannot be dialled; it may still connect to us, or be reached
 	// through relays.
 	Address(id bus.NodeID) (string, error)
-	// Next returns the neighbour in the hierarchy that lies on the way to id: the
-	// child that id is or lies below, else this node's parent. It is CodeNotFound
-	// where id is not known, any other error where the way ends here.
-	Next(id bus.NodeID) (bus.NodeID, error)
+	// Next returns the nodes that lie next on the way to id, the best first: the
+	// child that id is or lies below, else this node's parent; then, lest that one
+	// is down, the parent of id. It is CodeNotFound where id is not known, any
+	// other error where the way ends here.
+	Next(id bus.NodeID) ([]bus.NodeID, error)
 }
 
 // Admission knows who is a member.

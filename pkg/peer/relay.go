@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,7 +183,7 @@ func (p *Plane) passOn(from *Conn, r relayRequest) {
 
 // onward opens the next stretch of the way to the request's target: over a
 // session with the target itself where there is one, else to the next node along
-// the hierarchy. Where that one cannot be reached, the target may be.
+// the hierarchy, else around it.
 func (p *Plane) onward(from bus.NodeID, r relayRequest) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, min(r.budget, p.config.HandshakeTimeout))
 	defer cancel()
@@ -192,26 +193,51 @@ func (p *Plane) onward(from bus.NodeID, r relayRequest) (*Conn, error) {
 	if direct != nil {
 		return p.through(ctx, r.target, r)
 	}
-	next, err := p.config.Resolver.Next(r.target)
-	switch {
-	case bus.CodeOf(err) == bus.CodeNotFound:
+	nodes, err := p.config.Resolver.Next(r.target)
+	if bus.CodeOf(err) == bus.CodeNotFound {
 		return nil, unknownTarget
-	case err != nil:
+	}
+	if _, err := p.config.Resolver.Address(r.target); err == nil && !slices.Contains(nodes, r.target) {
+		nodes = append(slices.Clone(nodes), r.target)
+	}
+	nodes = slices.DeleteFunc(nodes, func(n bus.NodeID) bool { return n == from })
+	return p.towards(ctx, nodes, r)
+}
+
+// towards asks the first of some nodes for a way to the request's target, and
+// the others where that one cannot be asked. What a node answers is the answer:
+// it has tried what it knows.
+func (p *Plane) towards(ctx context.Context, nodes []bus.NodeID, r relayRequest) (*Conn, error) {
+	type reply struct {
+		conn    *Conn
+		refusal error
+	}
+	var attempts []func(context.Context) (reply, error)
+	for _, node := range nodes {
+		on := r
+		if node != r.target {
+			if r.hops == 0 {
+				continue
+			}
+			on.hops--
+		}
+		attempts = append(attempts, func(ctx context.Context) (reply, error) {
+			conn, err := p.through(ctx, node, on)
+			if _, refused := errors.AsType[answer](err); refused {
+				return reply{refusal: err}, nil
+			}
+			return reply{conn: conn}, err
+		})
+	}
+	if len(attempts) == 0 {
 		return nil, noWayOn
-	case next == r.target:
-		return p.through(ctx, next, r)
-	case next == from || r.hops == 0:
-		return nil, noWayOn
 	}
-	r.hops--
-	to, err := p.through(ctx, next, r)
-	if _, refused := errors.AsType[answer](err); err == nil || refused {
-		return to, err
-	}
-	if _, unknown := p.config.Resolver.Address(r.target); unknown != nil {
-		return nil, err
-	}
-	return p.through(ctx, r.target, r)
+	got, err := race(ctx, p, attempts, func(late reply) {
+		if late.conn != nil {
+			_ = late.conn.Close()
+		}
+	})
+	return got.conn, errors.Join(err, got.refusal)
 }
 
 // splice carries bytes both ways until each side has ended its direction, one of

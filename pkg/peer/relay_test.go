@@ -217,7 +217,15 @@ func TestCloseAndLossMeanTheSameThroughRelays(t *testing.T) {
 			t.Errorf("%s read %q, %v", side, rest, err)
 		}
 	}
-	_, err = tr.planes[county].Dial(t.Context(), otherCounty, peer.HTTP)
+	// The cities know each other: they go on without the province.
+	l.Close()
+	echo(t, tr.planes[otherCounty], peer.HTTP)
+	ok(t, say(dial(t, tr.planes[county], otherCounty, peer.HTTP), "around the province"))
+	ok(t, tr.planes[otherCity].Close())
+	eventually(t, "the county is cut off", func() bool {
+		_, err = tr.planes[county].Dial(t.Context(), otherCounty, peer.HTTP)
+		return err != nil
+	})
 	unreachable(t, err, "through "+string(city)+": it cannot reach the node")
 }
 
@@ -350,7 +358,7 @@ type circular struct {
 	next bus.NodeID
 }
 
-func (c circular) Next(bus.NodeID) (bus.NodeID, error) { return c.next, nil }
+func (c circular) Next(bus.NodeID) ([]bus.NodeID, error) { return []bus.NodeID{c.next}, nil }
 
 func TestAWayMayHaveEightRelays(t *testing.T) {
 	w := newWorld(t)
@@ -379,8 +387,16 @@ func TestAWayMayHaveEightRelays(t *testing.T) {
 // nearSighted knows the addresses of a node's neighbours in a row only.
 type nearSighted struct{ place }
 
+func (n nearSighted) Next(id bus.NodeID) ([]bus.NodeID, error) {
+	next, err := n.place.Next(id)
+	if err != nil {
+		return nil, err
+	}
+	return next[:1], nil
+}
+
 func (n nearSighted) Address(id bus.NodeID) (string, error) {
-	if next, err := n.Next(id); err != nil || next != id {
+	if next, err := n.Next(id); err != nil || next[0] != id {
 		return "", errors.New("out of sight")
 	}
 	return n.place.Address(id)

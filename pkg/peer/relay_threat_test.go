@@ -32,6 +32,12 @@ func rawPeer(t *testing.T, w *world, id bus.NodeID, address string) *yamux.Sessi
 	mux, err := yamux.Client(conn, rawMux())
 	ok(t, err)
 	t.Cleanup(func() { mux.Close() })
+	knock, err := mux.Open()
+	ok(t, err)
+	_, err = knock.Write([]byte("\x05knock"))
+	ok(t, err)
+	_, err = io.ReadAll(knock) // closed, for nobody listens: the session is served
+	ok(t, err)
 	return mux
 }
 

@@ -34,10 +34,10 @@ func (p *Plane) ways(w want) ([]way, error) {
 		found = append(found, way{address, func(ctx context.Context) (net.Conn, error) { return p.config.Connect(ctx, address) }})
 	}
 	if !w.direct {
-		next, nextErr := p.config.Resolver.Next(w.id)
-		if nextErr == nil && next != w.id { // otherwise nobody lies between
+		relays, nextErr := p.config.Resolver.Next(w.id)
+		if nextErr == nil && relays[0] != w.id { // otherwise nobody lies between
 			found = append(found, way{"", func(ctx context.Context) (net.Conn, error) {
-				return p.through(ctx, next, relayRequest{target: w.id, hops: maxHops - 1})
+				return p.towards(ctx, relays, relayRequest{target: w.id, hops: maxHops})
 			}})
 		}
 		err = errors.Join(err, nextErr)
@@ -51,45 +51,57 @@ func (p *Plane) ways(w want) ([]way, error) {
 	return found, nil
 }
 
-// race tries the ways one after another and returns the first session. The next
-// begins when all before it have failed, or have not succeeded within headStart:
-// a packet filter that drops what it does not like must not cost a whole
-// handshake's patience.
-func (p *Plane) race(ctx context.Context, id bus.NodeID, ways []way) (*session, error) {
-	ctx, cancel := context.WithCancel(ctx) // for those that did not win
-	defer cancel()
+// race makes the attempts one after another and returns what the first to
+// succeed gave; what a later one gives after all is discarded. The next begins
+// when one has failed or headStart has passed: a packet filter that drops what it
+// does not like must not cost a whole handshake's patience. The caller is one of
+// the plane's goroutines.
+func race[T any](ctx context.Context, p *Plane, attempts []func(context.Context) (T, error), discard func(T)) (won T, err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	type result struct {
-		session *session
-		err     error
+		value T
+		err   error
 	}
-	results := make(chan result, len(ways))
-	begin := func(w way) {
+	results := make(chan result, len(attempts))
+	begun, ended := 0, 0
+	begin := func() {
+		if begun == len(attempts) {
+			return
+		}
+		attempt := attempts[begun]
+		begun++
 		p.running.Go(func() {
-			s, err := p.travel(ctx, id, w)
-			p.remember(id, w, err)
-			results <- result{s, err}
+			var r result
+			r.value, r.err = attempt(ctx)
+			results <- r
 		})
 	}
-	late := time.NewTimer(headStart)
-	defer late.Stop()
 	var failed []error
-	begun := 1
-	begin(ways[0])
-	for len(failed) < len(ways) {
+	defer func() {
+		cancel()
+		p.running.Go(func() {
+			for range begun - ended {
+				if r := <-results; r.err == nil {
+					discard(r.value)
+				}
+			}
+		})
+	}()
+	late := time.NewTicker(headStart)
+	defer late.Stop()
+	begin()
+	for len(failed) < len(attempts) {
 		select {
 		case r := <-results:
-			if r.err == nil {
-				return r.session, nil
+			if ended++; r.err == nil {
+				return r.value, nil
 			}
 			failed = append(failed, r.err)
 		case <-late.C:
 		}
-		if begun < len(ways) {
-			begin(ways[begun])
-			begun++
-		}
+		begin()
 	}
-	return nil, errors.Join(failed...)
+	return won, errors.Join(failed...)
 }
 
 // avoidance says that an address did not answer.
