@@ -27,8 +27,8 @@ type firewall struct {
 	mu      sync.Mutex
 	only    map[bus.NodeID]bus.NodeID // who is let out, and whereto; others may go anywhere
 	listens map[bus.NodeID]string
-	wire    bytes.Buffer            // what went over TCP
-	relayed bytes.Buffer            // what relays spliced
+	wire    bytes.Buffer // what went over TCP
+	relayed bytes.Buffer // what relays spliced
 }
 
 func (f *firewall) guard(id bus.NodeID, c *peer.Config) {
