@@ -78,10 +78,13 @@ func environment() []string {
 }
 
 func (n *Node) founding(command string) []string {
-	return []string{
-		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division),
-		"--peer-address", n.Peer, "--api-address", n.API, "-o", "json",
+	args := []string{
+		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division), "--api-address", n.API, "-o", "json",
 	}
+	if n.Spec.Relayed {
+		return append(args, "--relayed")
+	}
+	return append(args, "--peer-address", n.Peer)
 }
 
 func (n *Node) init(ctx context.Context) (passwords []oneTime, err error) {
@@ -97,7 +100,7 @@ func (n *Node) join(ctx context.Context, admin *client.Client) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.fleet.command(ctx, token.Token, append(n.founding("join"), "--server", n.fleet.nodes[0].API)...)
+	_, err = n.fleet.command(ctx, token.Token, append(n.founding("join"), "--server", n.fleet.Node(n.Spec.Through).API)...)
 	return err
 }
 

@@ -66,7 +66,7 @@ type JoinRequest struct {
 	CSR         []byte           `json:"csr"` // DER, PKCS #10
 	Node        bus.NodeID       `json:"node"`
 	Division    bus.DivisionCode `json:"division"`
-	PeerAddress string           `json:"peer_address"`
+	PeerAddress string           `json:"peer_address"` // empty: it takes no connections and is relayed
 	APIAddress  string           `json:"api_address"`
 	EvidenceKey string           `json:"evidence_key"`
 }
@@ -74,9 +74,10 @@ type JoinRequest struct {
 // JoinAnswer is what a new member needs to start.
 type JoinAnswer struct {
 	Cluster     string                `json:"cluster"`
-	CA          string                `json:"ca"`          // PEM
-	Certificate string                `json:"certificate"` // PEM
-	Peers       map[bus.NodeID]string `json:"peers"`       // peer addresses known now
+	CA          string                `json:"ca"`               // PEM
+	Certificate string                `json:"certificate"`      // PEM
+	Peers       map[bus.NodeID]string `json:"peers"`            // peer addresses known now
+	Parent      bus.NodeID            `json:"parent,omitempty"` // the node above, which relays for the new one
 }
 
 // Credential is a system's bearer credential, shown once.
@@ -97,8 +98,18 @@ type Member struct {
 	AppliedIndex bus.Revision     `json:"applied_index"` // 0 where not reachable
 	Lag          uint64           `json:"lag"`           // entries behind the leader
 	APIAddress   string           `json:"api_address"`
+	Relayed      bool             `json:"relayed"`  // takes no connections: reached through the node above
+	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+}
+
+// Relaying is what a node has relayed between others since it started.
+type Relaying struct {
+	Streams int    `json:"streams"` // now
+	Total   uint64 `json:"total"`
+	Refused uint64 `json:"refused"`
+	Bytes   uint64 `json:"bytes"` // both ways together
 }
 
 // LayerState is a policy layer as a node runs it.
