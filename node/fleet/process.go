@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type Node struct {
 	Dir  string // data directory
 	Peer string // addresses it listens on
 	API  string
+	Told string // peer address that others are told; Peer where empty
 
 	fleet   *Fleet
 	process *os.Process
@@ -80,7 +82,7 @@ func environment() []string {
 func (n *Node) founding(command string) []string {
 	return []string{
 		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division),
-		"--peer-address", n.Peer, "--api-address", n.API, "-o", "json",
+		"--peer-address", cmp.Or(n.Told, n.Peer), "--api-address", n.API, "-o", "json",
 	}
 }
 
@@ -156,6 +158,13 @@ func (n *Node) Kill() error {
 	<-n.ended
 	return nil
 }
+
+// Pause stops the process from running (SIGSTOP) until Resume: a machine that
+// hangs. Its connections stay open and nobody answers.
+func (n *Node) Pause() error { return n.process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process run on.
+func (n *Node) Resume() error { return n.process.Signal(syscall.SIGCONT) }
 
 // Stop ends every process in good order, or after ten seconds without.
 func (f *Fleet) Stop() error {
