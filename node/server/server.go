@@ -322,6 +322,7 @@ func (s *Server) openAPI(context.Context) error {
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
 	}))

@@ -18,6 +18,20 @@ const (
 	HeaderLast    = "Gxbus-Last"      // sequence number to acknowledge after a pull
 )
 
+// Query parameters of every read.
+const (
+	QueryMinIndex   = "min-index"  // directory index that the answer shows at least
+	QueryConsistent = "consistent" // true: the answer shows every acknowledged write
+)
+
+// ExtensionIndex is the CloudEvents attribute of a directory change that holds the
+// index of the log entry that made it, in decimal.
+const ExtensionIndex = "gxbusindex"
+
+// ChangeType is what the type of every directory change begins with; kind and
+// ".put" or ".deleted" follow.
+const ChangeType = "cn.gxbus.directory."
+
 // Problem is an error answer (RFC 9457) of the API; it is a Go error.
 type Problem struct {
 	Type       string       `json:"type"`
