@@ -70,10 +70,11 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	}))
 	ctx := context.Background()
 	_, forward := api.Forward(ctx, "x", []byte(`{}`))
+	_, index := api.ReadIndex(ctx, "x")
 	_, status := api.Status(ctx, "x")
 	_, trace := api.Trace(ctx, "x", mesh.TraceQuery{})
 	_, join := api.Join(ctx, "x", client.JoinRequest{})
-	for i, err := range []error{forward, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
+	for i, err := range []error{forward, index, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}
