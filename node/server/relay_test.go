@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,7 @@ func TestAProvinceWhoseCountiesAreBehindFirewalls(t *testing.T) {
 		run  func(*story, *testing.T)
 	}{
 		{"the counties listen for nothing and are seen", relayedAreSeen},
+		{"every node knows the way to every other", waysAreKnown},
 		{"a write through any node is shown there at once", writesThroughAnyNode},
 		{"all nodes hold the same state at the same index", sameStateEverywhere},
 		{"a grant is usable at once at every node", usableAtOnce},
@@ -136,6 +138,25 @@ func relayedAreSeen(s *story, t *testing.T) {
 		if county && (s.Nodes[m.ID].Server.PeerAddress() != "" || answersAt(s.Nodes[m.ID].Config.PeerListen)) {
 			t.Errorf("%s listens on %q", m.ID, s.Nodes[m.ID].Server.PeerAddress())
 		}
+	}
+}
+
+func waysAreKnown(s *story, t *testing.T) {
+	for _, way := range []struct {
+		from, to bus.NodeID
+		want     []bus.NodeID
+	}{
+		{"tianhe", "nanshan", []bus.NodeID{"guangzhou", "shenzhen"}},
+		{"shenzhen", "tianhe", []bus.NodeID{"guangdong", "guangzhou"}}, // around the province, should it be down
+		{"guangdong", "tianhe", []bus.NodeID{"guangzhou"}},
+		{"guangzhou", "tianhe", []bus.NodeID{"tianhe"}},
+	} {
+		if got, err := s.Nodes[way.from].Server.Next(way.to); err != nil || !slices.Equal(got, way.want) {
+			t.Errorf("from %s to %s: %v, %v; want %v", way.from, way.to, got, err, way.want)
+		}
+	}
+	if _, err := s.Nodes["tianhe"].Server.Next("foshan"); bus.CodeOf(err) != bus.CodeNotFound {
+		t.Errorf("to a node that is none: %v", err)
 	}
 }
 

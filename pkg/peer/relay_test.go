@@ -349,6 +349,9 @@ func TestCirclesEnd(t *testing.T) {
 		if took := time.Since(begun); took > patience/2 {
 			t.Errorf("a circle of %d took %v", size, took)
 		}
+		if n := planes[0].Relaying(); size == 2 && n.Total+n.Refused > 0 {
+			t.Errorf("the asker was asked: %+v", n)
+		}
 	}
 }
 

@@ -8,8 +8,8 @@ import "github.com/gxbus/gxbus/pkg/bus"
 // takes no connections is nobody's parent, and is passed over. ok is false at
 // the top, and for a node that is not known.
 //
-// A parent serves a division further up, or is the first of the same one, so
-// that parents never form a circle.
+// A parent is of a division further up, or the first of the same one, so that
+// parents never form a circle.
 func (t *Tx) Parent(id bus.NodeID) (parent bus.NodeID, ok bool) {
 	node, _ := t.Node(id)
 	return t.above(node)
@@ -17,12 +17,11 @@ func (t *Tx) Parent(id bus.NodeID) (parent bus.NodeID, ok bool) {
 
 // above is Parent for a node that need not be in the table yet.
 func (t *Tx) above(node bus.Node) (parent bus.NodeID, ok bool) {
-	for i, code := range t.Chain(node.Division) {
-		first, known := t.Node(bus.NodeID(t.bytes(homes, string(code))))
-		if i == 0 && first.ID == node.ID || !known || first.Relayed() {
-			continue
+	for _, code := range t.Chain(node.Division) {
+		first, _ := t.Node(bus.NodeID(t.bytes(homes, string(code))))
+		if first.Division == code && first.ID != node.ID && !first.Relayed() {
+			return first.ID, true
 		}
-		return first.ID, true
 	}
 	return "", false
 }
