@@ -122,7 +122,7 @@ func TestChangesShowNothingOlderAfterSomethingNewer(t *testing.T) {
 func TestTheChangeLogForgetsAndSaysSo(t *testing.T) {
 	w := newWorld(t)
 	first := bus.Revision(w.index)
-	kept := uint64(first) + state.KeptChanges
+	kept := uint64(first) + state.KeptEntries
 	w.index = kept - 1
 	w.must(byMarket, command.ResourcePut, 0, resource("r3", "307003/1")) // at kept: all before first is too old
 	r := newReplica(t)

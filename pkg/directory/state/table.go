@@ -28,23 +28,21 @@ const (
 	Layers        Table = "layers"
 	Accounts      Table = "accounts"
 	Checkpoints   Table = "checkpoints"
-	retired       Table = "retired" // ids that were deleted: never used again, so that queues keyed by them are nobody else's
-	cluster       Table = "cluster" // cluster id, CA certificate
-	requests      Table = "requests"
-	requestOrder  Table = "request-order"
-	revisions     Table = "revisions"  // table → index of its last change
-	changeLog     Table = "change-log" // index → what that entry changed in the watched tables
-	meta          Table = "meta"       // applied index, tick, where the change log begins
+	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
+	cluster       Table = "cluster"   // cluster id, CA certificate
+	revisions     Table = "revisions" // table → index of its last change
+	journal       Table = "journal"   // index → what that entry was answered, and changed in the watched tables
+	meta          Table = "meta"      // applied index, tick, where the journal begins
 )
 
-// A table is in one of two lists: in watched, if the change log tells who asks
+// A table is in one of two lists: in watched, if the journal tells who asks
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
 		Divisions, Nodes, Departments, Systems, Resources, Grants, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Accounts, retired, cluster, requests, requestOrder, revisions, changeLog, meta,
+		homes, Tokens, Codes, Accounts, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
