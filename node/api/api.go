@@ -41,6 +41,7 @@ type Config struct {
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
 	Cluster   Cluster
+	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
@@ -78,6 +79,7 @@ func New(c Config) (*API, error) {
 	a.addNouns(h)
 	a.addPolicies(h)
 	a.addEvents(h)
+	a.addMoves(h)
 	a.addAudit(h)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
