@@ -29,6 +29,8 @@ func statusOf(k bus.Kind) int {
 		return http.StatusConflict
 	case bus.KindPrecondition:
 		return http.StatusPreconditionFailed
+	case bus.KindGone:
+		return http.StatusGone
 	case bus.KindTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case bus.KindUnsupported:

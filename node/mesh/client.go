@@ -35,6 +35,12 @@ func (c *Client) Forward(ctx context.Context, leader bus.NodeID, entry []byte) (
 	return call[state.Result](ctx, c, leader, http.MethodPost, pathEntries, json.RawMessage(entry))
 }
 
+// ReadIndex asks the leader for an index that shows every acknowledged write.
+func (c *Client) ReadIndex(ctx context.Context, leader bus.NodeID) (bus.Revision, error) {
+	answer, err := call[ReadIndex](ctx, c, leader, http.MethodGet, pathReadIndex, nil)
+	return answer.Index, err
+}
+
 // Deliver takes a batch to the consumer's node; nil once it is on the disk there.
 func (c *Client) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {
 	_, err := call[struct{}](ctx, c, to, http.MethodPost, pathDeliveries, batch)

@@ -19,6 +19,7 @@ import (
 // Node is what a node does for others.
 type Node interface {
 	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
+	ReadIndex(ctx context.Context) (bus.Revision, error)
 	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Member(ctx context.Context, from bus.NodeID, m Membership) error
@@ -47,6 +48,10 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 			return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 		}
 		return n.Accept(ctx, from, entry)
+	}))
+	mux.HandleFunc("GET "+pathReadIndex, respond(logger, func(ctx context.Context, _ bus.NodeID, _ io.Reader) (ReadIndex, error) {
+		index, err := n.ReadIndex(ctx)
+		return ReadIndex{index}, err
 	}))
 	mux.HandleFunc("POST "+pathDeliveries, respond(logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
 		return struct{}{}, n.Receive(ctx, from, batch)

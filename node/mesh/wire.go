@@ -12,6 +12,7 @@ import (
 // The paths between nodes.
 const (
 	pathEntries    = "/peer/v1/entries"    // POST: a directory entry, to the leader
+	pathReadIndex  = "/peer/v1/read-index" // GET: to the leader
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
 	pathTrace      = "/peer/v1/trace"      // POST
@@ -26,6 +27,11 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+}
+
+// ReadIndex is where a consistent read may read.
+type ReadIndex struct {
+	Index bus.Revision `json:"index"`
 }
 
 // TraceQuery asks for the steps that a node recorded about events: about those

@@ -54,6 +54,11 @@ func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (sta
 	return s.directory.Accept(ctx, from, entry)
 }
 
+// ReadIndex answers the leader's read index to another node.
+func (s *Server) ReadIndex(ctx context.Context) (bus.Revision, error) {
+	return s.directory.ReadIndex(ctx)
+}
+
 // Receive takes a batch of events from another node.
 func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error {
 	return s.exchange.Receive(ctx, from, batch)

@@ -238,7 +238,7 @@ func (s *Server) openDirectory(context.Context) error {
 	applied, _ := s.state.Applied()
 	s.group, err = consensus.Open(consensus.Config{
 		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: directory.NewFSM(s.state, s.halt),
-		Applied: applied, Logger: s.logger, Halt: s.halt,
+		Applied: applied, Committed: s.state.Committed(), Logger: s.logger, Halt: s.halt,
 	})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ const (
 	KindNotFound                    // absent, or not for you to see
 	KindConflict                    // contradicts what is there
 	KindPrecondition                // the expected revision is not the present one
+	KindGone                        // it was there, and is no longer kept
 	KindTooLarge                    // over a stated cap
 	KindUnsupported                 // media type or encoding not understood
 	KindRateLimited                 // slow down
@@ -49,6 +50,7 @@ const (
 	CodeInUse              Code = "in-use"
 	CodeForeignCluster     Code = "foreign-cluster"
 	CodeRevision           Code = "revision-mismatch"
+	CodeResync             Code = "resync-required"
 	CodeTooLarge           Code = "too-large"
 	CodeUnsupported        Code = "unsupported-media-type"
 	CodeRateLimited        Code = "rate-limited"
@@ -86,6 +88,7 @@ var codes = map[Code]codeInfo{
 	CodeInUse:              {KindConflict, Text{"正被使用", "still in use"}},
 	CodeForeignCluster:     {KindConflict, Text{"属于另一个集群", "belongs to another cluster"}},
 	CodeRevision:           {KindPrecondition, Text{"修订号已变化，请重新读取", "the revision has changed; read again"}},
+	CodeResync:             {KindGone, Text{"变更记录已不完整，请重新同步", "the changes asked for are no longer kept; read the directory anew"}},
 	CodeTooLarge:           {KindTooLarge, Text{"超过大小上限", "over the size limit"}},
 	CodeUnsupported:        {KindUnsupported, Text{"不支持的媒体类型或编码", "media type or encoding not supported"}},
 	CodeRateLimited:        {KindRateLimited, Text{"请求过于频繁", "too many requests"}},

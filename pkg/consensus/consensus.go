@@ -27,9 +27,13 @@ type Config struct {
 	Dir     string // holds log.db and snapshots/
 	Streams raft.StreamLayer
 	FSM     raft.FSM
-	Applied bus.Revision // what the state machine has on disk already
-	Logger  *slog.Logger
-	Halt    func(error) // brings the node down when the log cannot be written
+	Applied bus.Revision // what the state machine has already
+	// Committed is an index up to which the log is known to be committed. Where it is
+	// beyond Applied, the state machine lost what it had in a power cut, and gets it
+	// again before the group starts, so that it needs no leader to show it.
+	Committed bus.Revision
+	Logger    *slog.Logger
+	Halt      func(error) // brings the node down when the log cannot be written
 }
 
 const (
@@ -71,8 +75,12 @@ func Open(c Config) (*Group, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
 	}
-	if err := reaches(log, snapshots, c.Applied); err != nil {
+	if err := reaches(log, snapshots, max(c.Applied, c.Committed)); err != nil {
 		return nil, errors.Join(err, log.Close())
+	}
+	applied, err := rebuild(c, log, snapshots)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("build the state again from the log: %w", err), log.Close())
 	}
 	durable := haltingStore{log, c.Halt}
 	cached, err := raft.NewLogCache(logCache, durable)
@@ -85,7 +93,7 @@ func Open(c Config) (*Group, error) {
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
 	config.Logger = logger
-	config.NoSnapshotRestoreOnStart = holds(c.Applied, snapshots)
+	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
@@ -172,6 +180,16 @@ func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
 		return nil, err
 	}
 	return future.Response(), nil
+}
+
+// Barrier returns once an entry that this node proposes now is committed and all
+// before it is applied here; errors as of Apply. That proves that the node led
+// after the call began.
+func (g *Group) Barrier(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return g.wait(ctx, g.raft.Barrier(patience(ctx)))
 }
 
 // patience is how long raft may take to accept a request, for it knows no

@@ -203,7 +203,9 @@ func (m *mover) note(detail string) []audit.Record {
 }
 
 // seal ends all steps for the department here. What moves is listed in the same
-// transaction, from a replica that is no older than any step before it.
+// transaction, from a replica that knows of the move: every step before it was
+// decided on one that did not, for else it was refused, so the list has all that
+// they stored.
 func (m *mover) seal(ctx context.Context, d bus.Department, h holding) error {
 	return m.change(ctx, h, func(*bbolt.Tx) (holding, []audit.Record, error) {
 		c, err := m.x.contents(m.id)

@@ -88,6 +88,9 @@ func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	if from != flow.provider.node || from != batch.From || batch.ProviderEpoch != flow.provider.epoch || x.Self != flow.consumer.node {
 		return bus.E(bus.CodeWrongNode)
 	}
+	if flow.consumer.moving {
+		return moving(flow.consumer.department)
+	}
 	if err := batch.check(); err != nil {
 		return err
 	}

@@ -127,6 +127,14 @@ func (e Entry) Encode() ([]byte, error) {
 	return data, nil
 }
 
+// Together makes one entry of the log from several, each encoded: they are applied
+// together, in order, under one index. None has a line feed inside, for JSON
+// escapes them.
+func Together(entries [][]byte) []byte { return bytes.Join(entries, []byte{'\n'}) }
+
+// Split gives the entries that were put together.
+func Split(data []byte) [][]byte { return bytes.Split(data, []byte{'\n'}) }
+
 // ErrUnknown means that an entry is of a type or version, or has a field, that
 // this release does not know: it was written by a newer one, and going on would
 // make replicas differ.
