@@ -23,6 +23,7 @@ type Tally struct {
 	Bytes         int64 `json:"bytes"`         // of all that
 }
 
+// String gives the tally as one line for logs and evidence.
 func (t Tally) String() string {
 	return fmt.Sprintf("%d resources with %d events and %d subscriptions, %d inboxes with %d events, %d bytes",
 		t.Resources, t.Events, t.Subscriptions, t.Inboxes, t.Waiting, t.Bytes)
