@@ -28,14 +28,14 @@ func (a *API) addMembers(h huma.API) {
 	type step struct {
 		ByID
 		Step bus.Step `path:"step" enum:"promote,demote,drain,resume,remove"`
-		Sent[client.Change]
+		Sent[client.NodeChange]
 	}
 	op := func(id, method, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, Description: description, Tags: []string{"nodes"}}
 	}
 	change := op("change-node", http.MethodPost, "/nodes/{id}/{step}", "Change a node's place in the bus",
 		"The directory is changed first; the group that orders its writes follows as soon as that is safe.")
-	handle(a, h, describes[client.Change](a, h, change), func(ctx context.Context, p bus.Principal, in *step) (*answer[client.Changed], error) {
+	handle(a, h, describes[client.NodeChange](a, h, change), func(ctx context.Context, p bus.Principal, in *step) (*answer[client.NodeChanged], error) {
 		if err := only(bus.RoleSystemAdministrator, p); err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (a *API) addMembers(h huma.API) {
 			return nil, err
 		}
 		changed, err := a.changeNode(ctx, p, bus.NodeID(in.ID), in.Step, asked)
-		return &answer[client.Changed]{Body: changed}, err
+		return &answer[client.NodeChanged]{Body: changed}, err
 	})
 	lead := op("transfer-leadership", http.MethodPost, "/leadership", "Hand the directory's lead over", "")
 	handle(a, h, describes[client.Transfer](a, h, lead), func(ctx context.Context, p bus.Principal, in *Sent[client.Transfer]) (*struct{}, error) {
@@ -76,8 +76,8 @@ func (a *API) addMembers(h huma.API) {
 }
 
 // changeNode takes a step, or says what it would do.
-func (a *API) changeNode(ctx context.Context, p bus.Principal, id bus.NodeID, step bus.Step, in client.Change) (client.Changed, error) {
-	var out client.Changed
+func (a *API) changeNode(ctx context.Context, p bus.Principal, id bus.NodeID, step bus.Step, in client.NodeChange) (client.NodeChanged, error) {
+	var out client.NodeChanged
 	node, bound, err := a.node(id)
 	if err != nil {
 		return out, err

@@ -56,7 +56,7 @@ func (a *app) drainNode() *cobra.Command {
 
 // step makes the command of a step of a node.
 func (a *app) step(cmd *cobra.Command, forcible bool, step func() bus.Step) *cobra.Command {
-	var in client.Change
+	var in client.NodeChange
 	cmd.Args, cmd.ValidArgsFunction = a.exactly("ID"), a.completeNode
 	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, a.say("只显示此后的多数派，不执行", "only show what the quorum would be"))
 	if forcible {

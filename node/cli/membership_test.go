@@ -10,7 +10,7 @@ import (
 )
 
 func TestStepsOfANode(t *testing.T) {
-	done := give(client.Changed{Outlook: bus.Outlook{Node: "foshan", Voters: 3, Needed: 2, Ready: 3}, Done: true})
+	done := give(client.NodeChanged{Outlook: bus.Outlook{Node: "foshan", Voters: 3, Needed: 2, Ready: 3}, Done: true})
 	sh := newShell(t, map[string]http.HandlerFunc{
 		"POST /nodes/foshan/promote": done, "POST /nodes/foshan/demote": done, "POST /nodes/foshan/drain": done,
 		"POST /nodes/foshan/resume": done, "POST /nodes/foshan/remove": done,
@@ -37,7 +37,7 @@ func TestStepsOfANode(t *testing.T) {
 }
 
 func TestADryRunOfAStepShowsTheQuorumThatWouldBe(t *testing.T) {
-	sh := newShell(t, map[string]http.HandlerFunc{"POST /nodes/foshan/demote": give(client.Changed{Outlook: bus.Outlook{
+	sh := newShell(t, map[string]http.HandlerFunc{"POST /nodes/foshan/demote": give(client.NodeChanged{Outlook: bus.Outlook{
 		Node: "foshan", Step: bus.StepDemote, Voters: 2, Needed: 2, Ready: 1, Missing: []bus.NodeID{"shenzhen"},
 		Warnings: []bus.Text{{ZH: "偶数", EN: "an even number"}}, Problems: []bus.Defect{{Field: "quorum", Problem: bus.Text{ZH: "不足", EN: "too few"}}},
 	}})})

@@ -24,6 +24,13 @@ type Node interface {
 	Authority
 	Members
 	Describer
+	Mover
+}
+
+// Mover takes part in the moves of departments.
+type Mover interface {
+	Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error)
+	SurveyHere(id bus.USCC) (exchange.Survey, error)
 }
 
 // Authority certifies nodes.
@@ -80,6 +87,12 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathRoots, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Certificate, error) {
 		return n.MakeRoot()
 	}))
+	mux.HandleFunc("POST "+pathHandovers, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+		return n.Handover(ctx, from, ask)
+	})))
+	mux.HandleFunc("POST "+pathSurveys, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
+		return n.SurveyHere(q.Department)
+	})))
 	return mux
 }
 

@@ -77,7 +77,9 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, member := api.Member(ctx, "x", mesh.Membership{})
 	_, renew := api.Renew(ctx, "x", mesh.Renewal{})
 	_, root := api.NewRoot(ctx, "x")
-	for i, err := range []error{forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	_, handover := api.Handover(ctx, "x", exchange.Handover{})
+	_, survey := api.Survey(ctx, "x", "")
+	for i, err := range []error{handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -20,6 +20,8 @@ const (
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
 	pathRenew      = "/peer/v1/renew"      // POST: to the node that holds the CA
 	pathRoots      = "/peer/v1/roots"      // POST: to the node that is to hold the CA
+	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
+	pathSurveys    = "/peer/v1/surveys"    // POST
 )
 
 // Status is what a node tells of itself.
@@ -27,6 +29,7 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+	Relaying     client.Relaying     `json:"relaying"`
 
 	Silent map[bus.NodeID]float64 `json:"silent,omitempty"` // on the leader: seconds since a member last answered, of those that do not
 }
@@ -47,6 +50,11 @@ type TraceQuery struct {
 type TraceAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
+}
+
+// SurveyQuery asks what a node keeps for a department.
+type SurveyQuery struct {
+	Department bus.USCC `json:"department"`
 }
 
 // StepLead asks the leader to hand the lead over.

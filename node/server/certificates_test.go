@@ -147,7 +147,7 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 	_, err = c.Nodes["guangzhou"].Server.Renew(ctx, "guangzhou", mesh.Renewal{CSR: request, Certificate: present.Raw})
 	refused(t, err, bus.CodeUnavailable, "ca")
 
-	_, err = c.Client("sysadmin").ChangeNode(ctx, "guangzhou", bus.StepRemove, client.Change{})
+	_, err = c.Client("sysadmin").ChangeNode(ctx, "guangzhou", bus.StepRemove, client.NodeChange{})
 	check(t, err)
 	if err := here.Admit("guangzhou", present); bus.CodeOf(err) != bus.CodeNodeRemoved {
 		t.Errorf("a removed node: %v", err)
@@ -297,11 +297,11 @@ func TestALostSigningKeyIsReplaced(t *testing.T) {
 	admin := c.ClientAt(c.Nodes["guangzhou"], "sysadmin")
 	c.First.Stop()
 	c.Nodes["tianhe"].Stop()
-	_, err := admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
+	_, err := admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.NodeChange{})
 	refused(t, err, bus.CodeInUse, "ca")
 	begun, err := admin.RotateCA(ctx, "guangzhou")
 	check(t, err)
-	_, err = admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.Change{})
+	_, err = admin.ChangeNode(ctx, "guangdong", bus.StepRemove, client.NodeChange{})
 	check(t, err)
 	now.advance(time.Minute) // nobody will sign the new root
 

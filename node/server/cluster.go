@@ -26,21 +26,6 @@ const (
 // ID returns the cluster's id.
 func (s *Server) ID() string { return s.self.Cluster }
 
-// Address tells the peer plane where a node listens: as the directory says, or
-// as was known when this node joined.
-func (s *Server) Address(id bus.NodeID) (string, error) {
-	var address string
-	err := s.state.View(func(tx *state.Tx) error {
-		n, _ := tx.Node(id)
-		address = cmp.Or(n.PeerAddress, s.self.Peers[id])
-		return nil
-	})
-	if err == nil && address == "" {
-		err = bus.NotFound("node", string(id))
-	}
-	return address, err
-}
-
 // Accept takes a directory entry that another node forwards.
 func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error) {
 	return s.directory.Accept(ctx, from, entry)
@@ -59,7 +44,11 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 // Describe tells of this node.
 func (s *Server) Describe() (mesh.Status, error) {
 	applied, _ := s.directory.Applied()
-	status := mesh.Status{AppliedIndex: applied, Version: s.version}
+	r := s.peers.Relaying()
+	status := mesh.Status{
+		AppliedIndex: applied, Version: s.version,
+		Relaying: client.Relaying{Streams: r.Streams, Total: r.Total, Refused: r.Refused, Bytes: r.Bytes},
+	}
 	for id, silent := range s.group.Silences() {
 		if status.Silent == nil {
 			status.Silent = map[bus.NodeID]float64{}
@@ -149,7 +138,7 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		}
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
-		m.AppliedIndex, m.Version, m.Layers = a.AppliedIndex, a.Version, a.Layers
+		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
 		if ok && head > a.AppliedIndex {
 			m.Lag = uint64(head - a.AppliedIndex)
 		}
@@ -191,7 +180,7 @@ func (s *Server) members() ([]client.Member, error) {
 			d, _ := tx.Division(n.Division)
 			members = append(members, client.Member{
 				ID: n.ID, Division: n.Division, DivisionName: d.Name, Level: d.Level,
-				Suffrage: cmp.Or(suffrage[n.ID], absent), APIAddress: n.APIAddress, PeerAddress: n.PeerAddress,
+				Suffrage: cmp.Or(suffrage[n.ID], absent), APIAddress: n.APIAddress, PeerAddress: n.PeerAddress, Relayed: n.Relayed(),
 				Voter: n.Voter, Draining: n.Draining, CA: n.CA, Serves: tx.Serves(n.ID), Joined: n.Joined, Expires: n.Expires,
 			})
 		}
@@ -253,6 +242,10 @@ func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) 
 	if len(where) == 0 && len(first) == len(nodes) {
 		return trace, bus.NotFound("event", event)
 	}
+	slices.SortFunc(where, func(a, b exchange.Occurrence) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	where = slices.Compact(where) // a node that an event has moved from may still have it
 	found := ask(mesh.TraceQuery{Occurrences: where})
 	for _, id := range nodes {
 		a, ok := found[id]

@@ -41,10 +41,15 @@ func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.J
 	if err := s.admit(ctx, token, request, certificate); err != nil {
 		return client.JoinAnswer{}, err
 	}
-	return client.JoinAnswer{
+	answer := client.JoinAnswer{
 		Cluster: s.self.Cluster, CA: string(encode(s.proof.Load().roots)),
 		Certificate: string(identity.EncodeCertificate(certificate)), Peers: peers,
-	}, nil
+	}
+	err = s.state.View(func(tx *state.Tx) error {
+		answer.Parent, _ = tx.Parent(request.Node)
+		return nil
+	})
+	return answer, err
 }
 
 // admit redeems the token, which writes the node into the directory. Whoever

@@ -85,13 +85,13 @@ func suffrage(want string) func(client.Member) bool {
 	return func(m client.Member) bool { return m.Suffrage == want && m.Reachable }
 }
 
-func (g *group) step(at bus.NodeID, step bus.Step, id bus.NodeID, in client.Change) (client.Changed, error) {
+func (g *group) step(at bus.NodeID, step bus.Step, id bus.NodeID, in client.NodeChange) (client.NodeChanged, error) {
 	return g.admin(at).ChangeNode(context.Background(), id, step, in)
 }
 
 func (g *group) must(at bus.NodeID, step bus.Step, id bus.NodeID) {
 	g.t.Helper()
-	changed, err := g.step(at, step, id, client.Change{})
+	changed, err := g.step(at, step, id, client.NodeChange{})
 	check(g.t, err)
 	if !changed.Done {
 		g.t.Errorf("%s %s is still under way", step, id)
@@ -124,12 +124,12 @@ func TestAProvinceChangesItsMembers(t *testing.T) {
 }
 
 func dryRun(g *group, t *testing.T) {
-	changed, err := g.step("tianhe", bus.StepPromote, "tianhe", client.Change{DryRun: true})
+	changed, err := g.step("tianhe", bus.StepPromote, "tianhe", client.NodeChange{DryRun: true})
 	check(t, err)
 	if o := changed.Outlook; o.Voters != 4 || o.Needed != 3 || o.Ready != 4 || len(o.Problems) > 0 || len(o.Warnings) != 1 {
 		t.Errorf("the outlook is %+v", o)
 	}
-	changed, err = g.step("guangdong", bus.StepRemove, "guangdong", client.Change{DryRun: true})
+	changed, err = g.step("guangdong", bus.StepRemove, "guangdong", client.NodeChange{DryRun: true})
 	check(t, err)
 	if o := changed.Outlook; len(o.Problems) != 1 || o.Problems[0].Field != "ca" || o.Forcible {
 		t.Errorf("the outlook of removing the CA's holder is %+v", o)
@@ -193,7 +193,7 @@ func withoutTheRole(g *group, t *testing.T) {
 	for _, account := range []string{"secadmin", "auditor"} {
 		api := g.ClientAt(g.Nodes["guangzhou"], account)
 		for _, step := range []bus.Step{bus.StepPromote, bus.StepDemote, bus.StepDrain, bus.StepResume, bus.StepRemove} {
-			if _, err := api.ChangeNode(ctx, "tianhe", step, client.Change{}); !client.IsCode(err, bus.CodeForbidden) {
+			if _, err := api.ChangeNode(ctx, "tianhe", step, client.NodeChange{}); !client.IsCode(err, bus.CodeForbidden) {
 				t.Errorf("%s by %s: %v", step, account, err)
 			}
 		}
@@ -216,7 +216,7 @@ func keepsTheQuorum(g *group, t *testing.T) {
 	g.Nodes["guangzhou"].Stop()
 	g.member("guangdong", "guangzhou", "not reachable", func(m client.Member) bool { return !m.Reachable })
 	for _, step := range []bus.Step{bus.StepDemote, bus.StepRemove} {
-		_, err := g.step("guangdong", step, "shenzhen", client.Change{Force: true})
+		_, err := g.step("guangdong", step, "shenzhen", client.NodeChange{Force: true})
 		refused(t, err, bus.CodeQuorum, "quorum")
 		if !strings.Contains(err.Error(), "missing: guangzhou") {
 			t.Errorf("it does not name who is missing: %v", err)
@@ -235,7 +235,7 @@ func keepsTheQuorum(g *group, t *testing.T) {
 		}
 		return fmt.Errorf("members are %+v", status.Members)
 	})
-	changed, err := g.step("guangdong", bus.StepDrain, "shenzhen", client.Change{})
+	changed, err := g.step("guangdong", bus.StepDrain, "shenzhen", client.NodeChange{})
 	check(t, err)
 	if changed.Done || len(changed.Outlook.Warnings) == 0 {
 		t.Errorf("a vote that is needed was given up: %+v", changed)
@@ -248,12 +248,12 @@ func keepsTheQuorum(g *group, t *testing.T) {
 }
 
 func neededStays(g *group, t *testing.T) {
-	_, err := g.step("guangdong", bus.StepRemove, "guangdong", client.Change{})
+	_, err := g.step("guangdong", bus.StepRemove, "guangdong", client.NodeChange{})
 	refused(t, err, bus.CodeInUse, "ca")
 	d := bus.Department{ID: sample.USCC("440300", 701), Name: "深圳部门", Division: "440300"}
 	d, err = g.admin("guangdong").Departments().Put(context.Background(), d)
 	check(t, err)
-	_, err = g.step("guangdong", bus.StepRemove, "shenzhen", client.Change{})
+	_, err = g.step("guangdong", bus.StepRemove, "shenzhen", client.NodeChange{})
 	refused(t, err, bus.CodeInUse, "departments")
 	g.member("guangdong", "shenzhen", "still a voter", suffrage("voter"))
 	check(t, g.admin("guangdong").Departments().Delete(context.Background(), d.ID, d.Revision))

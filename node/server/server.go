@@ -48,6 +48,7 @@ type Server struct {
 	version string
 	logger  *slog.Logger
 	now     func() time.Time
+	peer    func(*peer.Config)
 
 	proof     atomic.Pointer[credentials]
 	making    sync.Mutex // of a new root
@@ -74,7 +75,8 @@ type Server struct {
 type Options struct {
 	Version string
 	Logger  *slog.Logger
-	Now     func() time.Time // nil: the system's clock
+	Now     func() time.Time   // nil: the system's clock
+	Peer    func(*peer.Config) // nil, or what changes the peer plane, for tests
 }
 
 // Open starts the node whose data is in c.DataDir. It serves when it returns,
@@ -86,7 +88,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, failure: make(chan error, 1)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, failure: make(chan error, 1)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -107,6 +109,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	}
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
+	s.workers.Go(func() { s.keepParent(running) })
 	s.workers.Go(func() { s.followMembers(running) })
 	s.workers.Go(func() { s.placeMembers(running) })
 	s.workers.Go(func() { s.keepCertificate(running) })
@@ -218,11 +221,17 @@ func (s *Server) openPeers(context.Context) (err error) {
 		return err
 	}
 	proof := s.proof.Load()
-	s.peers, err = peer.Open(peer.Config{
+	config := peer.Config{
 		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
-	})
-	if err != nil {
+	}
+	if s.self.PeerAddress == "" { // a relayed node
+		config.Listen = ""
+	}
+	if s.peer != nil {
+		s.peer(&config)
+	}
+	if s.peers, err = peer.Open(config); err != nil {
 		return portInUse("peer_listen", s.config.PeerListen, err)
 	}
 	s.onClose(s.peers.Close)
@@ -287,7 +296,7 @@ func (s *Server) found() error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Now: s.now, Logger: s.logger,
+		Arrived: s.arrived, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -313,7 +322,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Members: s, Authority: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -322,6 +331,7 @@ func (s *Server) openAPI(context.Context) error {
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
 	}))
@@ -336,10 +346,10 @@ func (s *Server) serve(server *http.Server, listener net.Listener) {
 	})
 }
 
-// APIAddress is where the API listens, PeerAddress where other nodes connect.
+// APIAddress is where the API listens.
 func (s *Server) APIAddress() string { return s.listener.Addr().String() }
 
-// PeerAddress is where other nodes connect.
+// PeerAddress is where other nodes connect; empty where they cannot.
 func (s *Server) PeerAddress() string { return s.peers.Address() }
 
 // Ready returns nil once the node knows a leader and its policies are loaded.

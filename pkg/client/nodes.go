@@ -38,8 +38,8 @@ func (c *Client) Nodes(ctx context.Context) ([]bus.Node, error) {
 
 // ChangeNode takes a step of a node, or with DryRun says what the quorum would be.
 // CodeQuorum names what is in the way.
-func (c *Client) ChangeNode(ctx context.Context, id bus.NodeID, step bus.Step, in Change) (Changed, error) {
-	return post[Changed](ctx, c, call{path: []string{"nodes", string(id), string(step)}}, in)
+func (c *Client) ChangeNode(ctx context.Context, id bus.NodeID, step bus.Step, in NodeChange) (NodeChanged, error) {
+	return post[NodeChanged](ctx, c, call{path: []string{"nodes", string(id), string(step)}}, in)
 }
 
 // TransferLeadership hands the directory's lead over to a voter, to any where to

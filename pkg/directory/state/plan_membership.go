@@ -46,6 +46,9 @@ func planNodePlace(tx *Tx, r request[command.Place]) ([]Change, error) {
 		})
 	}
 	node.Voter, node.Draining, node.Revision = r.body.Voter, r.body.Draining, r.index
+	if err := bus.Invalid(node.Check()); err != nil { // a relayed node does not vote
+		return nil, err
+	}
 	return set(Nodes, string(node.ID), node)
 }
 
@@ -90,7 +93,7 @@ func planNodeRemove(tx *Tx, r request[command.Key]) ([]Change, error) {
 }
 
 // Bound lists what binds a node to the bus: it cannot be removed while it has the
-// CA's key or serves a department.
+// CA's key, relays for a node that has no other way, or serves a department.
 func (t *Tx) Bound(id bus.NodeID) []bus.Defect {
 	var defects []bus.Defect
 	if node, _ := t.Node(id); node.CA {
@@ -98,46 +101,69 @@ func (t *Tx) Bound(id bus.NodeID) []bus.Defect {
 			Field: "ca", Problem: bus.Text{ZH: "节点持有集群签发密钥", EN: "the node holds the cluster's signing key"}, Allowed: "gxbus ca rotate --to another node",
 		})
 	}
+	for n := range t.Nodes() {
+		if n.ID != id && len(alone(t, n, id)) > 0 {
+			defects = append(defects, bus.Defect{
+				Field:   "relay",
+				Problem: bus.Text{ZH: "节点 " + string(n.ID) + " 只能经其转接", EN: "node " + string(n.ID) + " has no other node to relay for it"},
+				Allowed: "remove that node first, or give it an address that others can dial",
+			})
+		}
+	}
+	return append(defects, t.serving(id)...)
+}
+
+// serving is the defect of a node that serves departments, or is about to.
+func (t *Tx) serving(id bus.NodeID) []bus.Defect {
 	const named = 5
 	var some []string
 	served := 0
 	for d := range t.Departments() {
-		if home, ok := t.Home(d); !ok || home != id {
+		home, _ := t.Home(d)
+		if home != id && (d.Move == nil || d.Move.To != id) {
 			continue
 		}
 		if served++; served <= named {
 			some = append(some, string(d.ID))
 		}
 	}
+	if served == 0 {
+		return nil
+	}
 	if served > named {
 		some = append(some, "…")
 	}
-	if served > 0 {
-		names := strings.Join(some, ", ")
-		defects = append(defects, bus.Defect{
-			Field: "departments",
-			Problem: bus.Text{
-				ZH: fmt.Sprintf("节点仍服务 %d 个部门：%s", served, names), EN: fmt.Sprintf("the node still serves %d departments: %s", served, names),
-			},
-			Allowed: "gxbus department move each to another node",
-		})
-	}
-	return defects
+	names := strings.Join(some, ", ")
+	return []bus.Defect{{
+		Field: "departments",
+		Problem: bus.Text{
+			ZH: fmt.Sprintf("节点仍服务 %d 个部门：%s", served, names), EN: fmt.Sprintf("the node still serves %d departments: %s", served, names),
+		},
+		Allowed: "gxbus department move each to another node",
+	}}
 }
 
 // draining is the defect of a department that would newly be served by a node
 // that is being drained.
 func draining(tx *Tx, have, next bus.Department) []bus.Defect {
-	before, after := bus.NodeID(""), bus.NodeID("")
+	before := bus.NodeID("")
 	if have.Revision != 0 {
 		before, _ = tx.Home(have)
 	}
-	after, _ = tx.Home(next)
-	if node, _ := tx.Node(after); !node.Draining || after == before {
+	after, _ := tx.Home(next)
+	if after == before {
+		return nil
+	}
+	return takesOn(tx, "node", after)
+}
+
+// takesOn is the defect of a node that is given a department and is being drained.
+func takesOn(tx *Tx, field string, after bus.NodeID) []bus.Defect {
+	if node, _ := tx.Node(after); !node.Draining {
 		return nil
 	}
 	return []bus.Defect{{
-		Field: "node", Problem: bus.Text{ZH: "节点 " + string(after) + " 正在腾退，不再接收部门", EN: "node " + string(after) + " is being drained and takes on no departments"},
+		Field: field, Problem: bus.Text{ZH: "节点 " + string(after) + " 正在腾退，不再接收部门", EN: "node " + string(after) + " is being drained and takes on no departments"},
 		Allowed: "another node",
 	}}
 }

@@ -45,6 +45,7 @@ func TestADrainedNodeTakesOnNothingNew(t *testing.T) {
 	checkRefusals(t, w, []refusal{
 		{"a new one of its division", put(fourth, 0, func(*bus.Department) {}), bus.CodeInvalid, "node"},
 		{"a new one by name", put(fourth, 0, func(d *bus.Department) { d.Division, d.Node = "440100", "th" }), bus.CodeInvalid, "node"},
+		{"one that moves", ask{by: bySysadmin, typ: command.DepartmentMove, body: command.Move{Department: tax, To: "th"}}, bus.CodeInvalid, "to to"},
 		{"one more division", ask{by: bySysadmin, typ: command.DivisionAssign, body: command.Assign{Division: "440000", Node: "th"}}, bus.CodeInvalid, "node"},
 	})
 	w.must(bySysadmin, command.DepartmentPut, w.revision[string(market)], with(department(market), func(d *bus.Department) { d.Name = "改名" })) // what it has it keeps
@@ -82,6 +83,28 @@ func TestNodeRemove(t *testing.T) {
 		{"its key under another id", ask{by: byGZ, typ: command.NodeJoin, body: join("t-new", "new", secret)}, bus.CodeNodeRemoved, "node"},
 		{"it is placed", ask{by: bySysadmin, typ: command.NodePlace, expect: revision, body: command.Place{Node: "sz", Voter: true}}, bus.CodeNotFound, "node"},
 		{"its checkpoint", ask{by: bus.Principal{Node: "sz"}, typ: command.CheckpointPut, body: checkpoint("sz", 1, 1)}, bus.CodeNotFound, "node"},
+	})
+}
+
+func TestANodeThatIsNeededToRelayIsNotRemoved(t *testing.T) {
+	w := newWorld(t)
+	relayed := join("t-new", "new", key)
+	relayed.Node.PeerAddress = ""
+	w.must(bySysadmin, command.TokenCreate, 0, with(token("t-re", "re"), func(k *bus.Token) { k.Voter = false }))
+	relayed.Token, relayed.Node.ID, relayed.Node.APIAddress = "t-re", "re", "re.example:7443"
+	revision := w.must(byGZ, command.NodeJoin, 0, relayed) // by th, its division's, else by gz, its city's
+	checkRefusals(t, w, []refusal{
+		{"a relayed node votes", ask{by: bySysadmin, typ: command.NodePlace, expect: revision, body: command.Place{Node: "re", Voter: true}}, bus.CodeInvalid, "peer_address"},
+	})
+	w.must(bySysadmin, command.NodeRemove, w.revision["gz"], command.Key{ID: "gz"}) // th is left
+	w.view(func(tx *state.Tx) {
+		names := []string{}
+		for _, d := range tx.Bound("th") {
+			names = append(names, d.Field)
+		}
+		if !slices.Contains(names, "relay") {
+			t.Errorf("th is bound by %v only", names)
+		}
 	})
 }
 

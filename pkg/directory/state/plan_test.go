@@ -65,11 +65,13 @@ func ones(w *world) map[command.Type]one {
 		command.NodeJoin:         {ask{by: byGZ, body: join("t-new", "new", key)}, []bus.Principal{byTH}},
 		command.NodePut:          {ask{by: byTH, expect: r["th"], body: with(node("th", "440106"), func(n *bus.Node) { n.APIAddress = "10.0.0.9:1" })}, nil},
 		command.NodePlace:        {ask{by: bySysadmin, expect: r["th"], body: command.Place{Node: "th", Voter: true, Draining: true}}, nil},
-		command.NodeRemove:       {ask{by: bySysadmin, expect: r["gz"], body: command.Key{ID: "gz"}}, nil},
 		command.DivisionAssign:   {ask{by: bySysadmin, body: command.Assign{Division: "440000", Node: "gz"}}, nil},
 		command.RootAdd:          {ask{by: bySysadmin, body: bus.Root{Certificate: []byte("root"), Holder: "th"}}, nil},
 		command.DepartmentPut:    {ask{by: bySysadmin, expect: r[string(tax)], body: department(tax)}, nil},
 		command.DepartmentDelete: {ask{by: bySysadmin, expect: r["gone"], body: command.Key{ID: string(freeDepartment)}}, nil},
+		command.DepartmentMove:   {ask{by: bySysadmin, body: command.Move{Department: tax, To: "gz"}}, nil},
+		command.DepartmentAbort:  {ask{by: bySysadmin, body: command.Key{ID: string(housing)}}, nil},
+		command.DepartmentMoved:  {ask{by: byGZ, body: command.Moved{Department: housing, Epoch: r["moving"]}}, nil},
 		command.SystemPut:        {ask{by: bySysadmin, expect: r["sample-tax"], body: system("sample-tax", tax)}, nil},
 		command.ResourcePut:      {ask{by: byMarket, body: resource("new", "307009/1")}, []bus.Principal{bySysadmin}},
 		command.ResourceDelete:   {ask{by: byMarket, expect: r["licences"], body: command.Key{ID: "licences"}}, []bus.Principal{bySysadmin}},
@@ -92,6 +94,7 @@ const freeDepartment bus.USCC = "11441300007188069T"
 func onesWorld(t testing.TB) *world {
 	w := newWorld(t)
 	w.revision["gone"] = w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment))
+	w.revision["moving"] = w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: housing, To: "gz"})
 	return w
 }
 
@@ -117,7 +120,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 21 { // all but cluster.init, root.cross and root.retire, which have tests of their own
+	if len(types) != 23 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -169,7 +172,8 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 	var refusals []refusal
 	own := []command.Type{
 		command.NodeJoin, command.GrantRevoke, command.CheckpointPut, command.Tick, command.TokenCreate,
-		command.NodeRemove, command.DivisionAssign, command.RootAdd,
+		command.DivisionAssign, command.RootAdd,
+		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 	}
 	for typ, o := range ones(w) {
 		a := o.ask
