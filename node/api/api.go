@@ -41,6 +41,7 @@ type Config struct {
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
 	Cluster   Cluster
+	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
@@ -83,6 +84,7 @@ func New(c Config) (*API, error) {
 	a.addNouns(h)
 	a.addPolicies(h)
 	a.addEvents(h)
+	a.addMoves(h)
 	a.addAudit(h)
 	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
