@@ -57,6 +57,16 @@ func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceA
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
 }
 
+// Handover fetches from the node that a department moves from.
+func (c *Client) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+	return call[exchange.Parcel](ctx, c, from, http.MethodPost, pathHandovers, ask)
+}
+
+// Survey asks a node what it keeps for a department.
+func (c *Client) Survey(ctx context.Context, of bus.NodeID, id bus.USCC) (exchange.Survey, error) {
+	return call[exchange.Survey](ctx, c, of, http.MethodPost, pathSurveys, SurveyQuery{id})
+}
+
 // Join asks the node that holds the CA to take a new node in.
 func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinRequest) (client.JoinAnswer, error) {
 	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)

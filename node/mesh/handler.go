@@ -24,6 +24,13 @@ type Node interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Member(ctx context.Context, from bus.NodeID, m Membership) error
 	Describer
+	Mover
+}
+
+// Mover takes part in the moves of departments.
+type Mover interface {
+	Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error)
+	SurveyHere(id bus.USCC) (exchange.Survey, error)
 }
 
 // Describer tells of a node.
@@ -60,6 +67,12 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	})))
 	mux.HandleFunc("POST "+pathMembers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, m Membership) (struct{}, error) {
 		return struct{}{}, n.Member(ctx, from, m)
+	})))
+	mux.HandleFunc("POST "+pathHandovers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+		return n.Handover(ctx, from, ask)
+	})))
+	mux.HandleFunc("POST "+pathSurveys, respond(logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
+		return n.SurveyHere(q.Department)
 	})))
 	return mux
 }

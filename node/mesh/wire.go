@@ -18,6 +18,8 @@ const (
 	pathTrace      = "/peer/v1/trace"      // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
+	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
+	pathSurveys    = "/peer/v1/surveys"    // POST
 )
 
 // Status is what a node tells of itself.
@@ -44,6 +46,11 @@ type TraceQuery struct {
 type TraceAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
+}
+
+// SurveyQuery asks what a node keeps for a department.
+type SurveyQuery struct {
+	Department bus.USCC `json:"department"`
 }
 
 // Membership asks the leader to take a node into the group or, where Promote is

@@ -356,6 +356,10 @@ func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) 
 	if len(where) == 0 && len(first) == len(nodes) {
 		return trace, bus.NotFound("event", event)
 	}
+	slices.SortFunc(where, func(a, b exchange.Occurrence) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	where = slices.Compact(where) // a node that an event has moved from may still have it
 	found := ask(mesh.TraceQuery{Occurrences: where})
 	for _, id := range nodes {
 		a, ok := found[id]

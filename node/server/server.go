@@ -287,7 +287,7 @@ func (s *Server) found() error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Now: s.now, Logger: s.logger,
+		Arrived: s.arrived, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -313,7 +313,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -322,6 +322,7 @@ func (s *Server) openAPI(context.Context) error {
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
 	}))

@@ -112,7 +112,30 @@ type Department struct {
 	Division DivisionCode `json:"division"`
 	Node     NodeID       `json:"node,omitempty"` // its node, where it is not its division's
 	Revision Revision     `json:"revision"`
+
+	Epoch     Revision `json:"epoch,omitempty"`     // of the move that brought it to its node; 0: it never moved
+	Abandoned uint64   `json:"abandoned,omitempty"` // how often it moved without its events
+	Move      *Move    `json:"move,omitempty"`      // under way
 }
+
+// Move takes a department from the node that serves it to another
+// (部门迁移).
+type Move struct {
+	From    NodeID    `json:"from"`
+	To      NodeID    `json:"to"`
+	Epoch   Revision  `json:"epoch"`             // index at which it began: moves are told apart and ordered by it
+	Abandon bool      `json:"abandon,omitempty"` // without the events, for From is lost
+	Began   time.Time `json:"began"`
+}
+
+// numbering is how many sequence numbers lie between two abandonments of a
+// department: more than a node can give out, and few enough that thousands of
+// abandonments stay below 2⁵³, where JSON numbers stop being exact.
+const numbering = 1 << 40
+
+// Base is the number that sequence numbers of d's resources are above: 0 where
+// it was never abandoned.
+func (d Department) Base() uint64 { return d.Abandoned * numbering }
 
 // Check returns every defect of d that shows without looking anything up.
 func (d Department) Check() []Defect {

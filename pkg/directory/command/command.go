@@ -29,6 +29,9 @@ const (
 	NodePut            Type = "node.put"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
+	DepartmentMove     Type = "department.move"
+	DepartmentAbort    Type = "department.move-abort"
+	DepartmentMoved    Type = "department.moved"
 	SystemPut          Type = "system.put"
 	ResourcePut        Type = "resource.put"
 	ResourceDelete     Type = "resource.delete"
@@ -83,6 +86,19 @@ type (
 	Revoke struct {
 		Grant  bus.GrantID `json:"grant"`
 		Reason string      `json:"reason"`
+	}
+	// Move is the body of DepartmentMove: a department is to be served by
+	// another node.
+	Move struct {
+		Department bus.USCC   `json:"department"`
+		To         bus.NodeID `json:"to"`
+		Abandon    bool       `json:"abandon,omitempty"` // without its events: the node that serves it is lost
+	}
+	// Moved is the body of DepartmentMoved: the new node has all of it on its
+	// disk.
+	Moved struct {
+		Department bus.USCC     `json:"department"`
+		Epoch      bus.Revision `json:"epoch"` // of the move
 	}
 	// Empty is the body of Tick.
 	Empty struct{}
