@@ -120,6 +120,7 @@ func matrix() map[string]route {
 		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
 		}},
+		"GET /api/v1/changes":  {known, plain("/api/v1/changes?wait=0")},
 		"GET /api/v1/policies": {known, nil},
 		"POST /api/v1/policies/check": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
 			return request{body: text(asJSON(w.t, nodetest.SampleLayer(w.t, "440000")))}

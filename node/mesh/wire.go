@@ -27,6 +27,7 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+	Relaying     client.Relaying     `json:"relaying"`
 }
 
 // ReadIndex is where a consistent read may read.

@@ -17,7 +17,7 @@ type Revision uint64
 type Node struct {
 	ID          NodeID       `json:"id"`
 	Division    DivisionCode `json:"division"`
-	PeerAddress string       `json:"peer_address"` // host:port other nodes dial
+	PeerAddress string       `json:"peer_address"` // host:port other nodes dial; empty: it takes no connections, see Relayed
 	APIAddress  string       `json:"api_address"`  // host:port agencies dial
 	Voter       bool         `json:"voter"`        // meant to vote; it does once it has caught up
 	CA          bool         `json:"ca,omitempty"` // holds the cluster's signing key
@@ -32,13 +32,22 @@ func (n Node) Check() []Defect {
 	if n.Division == "" {
 		defects = append(defects, missing("division"))
 	}
-	defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	switch {
+	case !n.Relayed():
+		defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	case n.Voter:
+		defects = append(defects, Defect{"peer_address", Text{"表决成员必须能被其他节点连接", "a voter must be dialled by the others"}, "host:port, or a node that does not vote"})
+	}
 	defects = append(defects, checkDialable("api_address", n.APIAddress)...)
 	if n.PeerAddress == n.APIAddress && n.PeerAddress != "" {
 		defects = append(defects, Defect{"api_address", Text{"与节点间地址相同", "the same as peer_address"}, "another port"})
 	}
 	return defects
 }
+
+// Relayed reports whether n takes no connections of other nodes: it holds one
+// with the node above it, which relays what others have for it.
+func (n Node) Relayed() bool { return n.PeerAddress == "" }
 
 // checkDialable returns the defect of an address that others are to dial: one of
 // no host in particular ("0.0.0.0") can be listened on, not reached.

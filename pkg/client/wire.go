@@ -18,6 +18,20 @@ const (
 	HeaderLast    = "Gxbus-Last"      // sequence number to acknowledge after a pull
 )
 
+// Query parameters of every read.
+const (
+	QueryMinIndex   = "min-index"  // directory index that the answer shows at least
+	QueryConsistent = "consistent" // true: the answer shows every acknowledged write
+)
+
+// ExtensionIndex is the CloudEvents attribute of a directory change that holds the
+// index of the log entry that made it, in decimal.
+const ExtensionIndex = "gxbusindex"
+
+// ChangeType is what the type of every directory change begins with; kind and
+// ".put" or ".deleted" follow.
+const ChangeType = "cn.gxbus.directory."
+
 // Problem is an error answer (RFC 9457) of the API; it is a Go error.
 type Problem struct {
 	Type       string       `json:"type"`
@@ -66,7 +80,7 @@ type JoinRequest struct {
 	CSR         []byte           `json:"csr"` // DER, PKCS #10
 	Node        bus.NodeID       `json:"node"`
 	Division    bus.DivisionCode `json:"division"`
-	PeerAddress string           `json:"peer_address"`
+	PeerAddress string           `json:"peer_address"` // empty: it takes no connections and is relayed
 	APIAddress  string           `json:"api_address"`
 	EvidenceKey string           `json:"evidence_key"`
 }
@@ -74,9 +88,10 @@ type JoinRequest struct {
 // JoinAnswer is what a new member needs to start.
 type JoinAnswer struct {
 	Cluster     string                `json:"cluster"`
-	CA          string                `json:"ca"`          // PEM
-	Certificate string                `json:"certificate"` // PEM
-	Peers       map[bus.NodeID]string `json:"peers"`       // peer addresses known now
+	CA          string                `json:"ca"`               // PEM
+	Certificate string                `json:"certificate"`      // PEM
+	Peers       map[bus.NodeID]string `json:"peers"`            // peer addresses known now
+	Parent      bus.NodeID            `json:"parent,omitempty"` // the node above, which relays for the new one
 }
 
 // Credential is a system's bearer credential, shown once.
@@ -97,8 +112,18 @@ type Member struct {
 	AppliedIndex bus.Revision     `json:"applied_index"` // 0 where not reachable
 	Lag          uint64           `json:"lag"`           // entries behind the leader
 	APIAddress   string           `json:"api_address"`
+	Relayed      bool             `json:"relayed"`  // takes no connections: reached through the node above
+	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+}
+
+// Relaying is what a node has relayed between others since it started.
+type Relaying struct {
+	Streams int    `json:"streams"` // now
+	Total   uint64 `json:"total"`
+	Refused uint64 `json:"refused"`
+	Bytes   uint64 `json:"bytes"` // both ways together
 }
 
 // LayerState is a policy layer as a node runs it.

@@ -32,6 +32,10 @@ type Config struct {
 	// beyond Applied, the state machine lost what it had in a power cut, and gets it
 	// again before the group starts, so that it needs no leader to show it.
 	Committed bus.Revision
+	// Heartbeat is how long a member goes without word from the leader before it
+	// stands for election; default 1 s. The leader speaks to each member some thirty
+	// times in that time, so that it is also what an idle group costs.
+	Heartbeat time.Duration
 	Logger    *slog.Logger
 	Halt      func(error) // brings the node down when the log cannot be written
 }
@@ -92,6 +96,10 @@ func Open(c Config) (*Group, error) {
 	})
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
+	if c.Heartbeat > 0 {
+		config.HeartbeatTimeout, config.ElectionTimeout = c.Heartbeat, c.Heartbeat
+		config.LeaderLeaseTimeout, config.CommitTimeout = c.Heartbeat/2, c.Heartbeat/20
+	}
 	config.Logger = logger
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)

@@ -22,7 +22,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if crowd := os.Getenv(crowdVariable); crowd != "" {
+		os.Exit(runCrowd(crowd)) // this process plays the followers of a benchmark
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = time.Minute // elections take seconds; a loaded machine more
 
