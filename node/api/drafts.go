@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -54,7 +55,7 @@ func (a *API) addDrafts(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.writeRows(ctx, p, command.DraftSubmit, command.Submission{Drafts: body.Drafts})
+		return a.writeRows(ctx, p, command.DraftSubmit, command.Submission{Drafts: body.Drafts}, "")
 	})
 	review := op("review-drafts", http.MethodPost, "/review", "Approve or return drafts", "One is refused as such; of several each is answered in its row.")
 	handle(a, h, describes[client.DraftReview](a, h, review), func(ctx context.Context, p bus.Principal, in *Sent[client.DraftReview]) (*answer[client.Rows], error) {
@@ -62,7 +63,12 @@ func (a *API) addDrafts(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.writeRows(ctx, p, command.DraftReview, command.Review{Drafts: body.Drafts, Approve: body.Approve, Opinion: body.Opinion})
+		verdict := "returned: "
+		if body.Approve {
+			verdict = "approved: "
+		}
+		value := command.Review{Drafts: body.Drafts, Approve: body.Approve, Opinion: body.Opinion}
+		return a.writeRows(ctx, p, command.DraftReview, value, verdict+body.Opinion)
 	})
 	imports := op("import-drafts", http.MethodPost, "/import", "Take in many drafts",
 		"Each is answered in its row; one that is refused stops none of the others, and one that says what is there already writes nothing.")
@@ -159,7 +165,7 @@ func (a *API) importDrafts(ctx context.Context, p bus.Principal, in *Sent[client
 	}
 	value := command.Import{Drafts: body.Drafts, Submit: body.Submit}
 	if !body.DryRun {
-		return a.writeRows(ctx, p, command.DraftImport, value)
+		return a.writeRows(ctx, p, command.DraftImport, value, "")
 	}
 	entry, err := command.New(command.DraftImport, p, "", 0, value)
 	if err != nil {
@@ -177,8 +183,9 @@ func (a *API) importDrafts(ctx context.Context, p bus.Principal, in *Sent[client
 	return out, err
 }
 
-// writeRows writes a bulk entry, with how it ended on record.
-func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, value any) (*answer[client.Rows], error) {
+// writeRows writes a bulk entry, with how it ended and what is to be said of it on
+// record.
+func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, value any, remark string) (*answer[client.Rows], error) {
 	result, err := a.put(ctx, p, t, 0, value)
 	if err != nil {
 		return nil, err
@@ -192,7 +199,7 @@ func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, va
 	if len(result.Rows) == 1 {
 		detail = string(result.Rows[0].ID) + " " + string(result.Rows[0].Outcome)
 	}
-	if err := a.administered(ctx, p, t, detail); err != nil {
+	if err := a.administered(ctx, p, t, strings.TrimSpace(detail+" "+remark)); err != nil {
 		return nil, err
 	}
 	out := &answer[client.Rows]{Body: client.Rows{Rows: result.Rows}}
