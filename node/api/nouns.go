@@ -158,14 +158,16 @@ func notOfPath(id string) error {
 
 // administrator reports whether p holds one of the separated roles: those see
 // the whole directory, secrets excepted.
-func administrator(p bus.Principal) bool { return p.Role != "" }
+func administrator(p bus.Principal) bool { return p.Role.Administrator() }
 
 func (a *API) addNouns(h huma.API) {
 	addNoun(a, h, noun[bus.Division]{
 		path: "divisions", tag: "division", table: state.Divisions,
 		list:     (*state.Tx).Divisions,
 		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
-		revision: func(bus.Division) bus.Revision { return 1 },
+		revision: func(v bus.Division) bus.Revision { return v.Revision },
+		id:       func(v *bus.Division) *string { return (*string)(&v.Code) },
+		put:      command.DivisionPut,
 	})
 	addNoun(a, h, noun[bus.Node]{
 		path: "nodes", tag: "node", table: state.Nodes,
@@ -186,20 +188,9 @@ func (a *API) addNouns(h huma.API) {
 		list:     (*state.Tx).Resources,
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
-		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
-		put:      command.ResourcePut, delete: command.ResourceDelete,
 	})
-	addNoun(a, h, noun[bus.Account]{
-		path: "accounts", tag: "account",
-		list:     (*state.Tx).Accounts,
-		find:     func(tx *state.Tx, id string) (bus.Account, bool) { return tx.Account(id) },
-		revision: func(v bus.Account) bus.Revision { return v.Revision },
-		visible:  func(_ *state.Tx, p bus.Principal, v bus.Account) bool { return administrator(p) },
-		shown: func(v bus.Account) bus.Account {
-			v.PasswordHash = ""
-			return v
-		},
-	})
+	a.addAccounts(h)
+	a.addVersions(h)
 	a.addGrants(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)
@@ -213,8 +204,7 @@ func (a *API) addGrants(h huma.API) {
 		revision: func(v bus.Grant) bus.Revision { return v.Revision },
 		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
 		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
-			r, _ := tx.Resource(v.Resource)
-			return administrator(p) || p.Department == v.Consumer || p.Department == r.Provider
+			return administrator(p) || p.Department != "" && (p.Department == v.Consumer || p.Department == tx.Provider(v.Resource))
 		},
 		put: command.GrantPut,
 	}
@@ -234,7 +224,7 @@ func (a *API) addGrants(h huma.API) {
 			return nil, err
 		}
 		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
-		if bus.CodeOf(err) == bus.CodeForbidden && p.System != "" {
+		if bus.CodeOf(err) == bus.CodeForbidden && p.Department != "" {
 			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
 				return nil, hidden // what a department may not see is not there
 			}

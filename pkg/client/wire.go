@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
 // The bodies of /api/v1 beyond the nouns of package bus. The node's API answers
@@ -53,10 +54,11 @@ type SignIn struct {
 
 // Session is a signed-in account.
 type Session struct {
-	Token   string    `json:"token"` // bearer token for this node
-	Account string    `json:"account"`
-	Role    bus.Role  `json:"role"`
-	Expires time.Time `json:"expires"`
+	Token      string    `json:"token"` // bearer token for this node
+	Account    string    `json:"account"`
+	Role       bus.Role  `json:"role"`
+	Department bus.USCC  `json:"department,omitempty"`
+	Expires    time.Time `json:"expires"`
 }
 
 // TokenRequest asks for a join token.
@@ -98,6 +100,13 @@ type JoinAnswer struct {
 type Credential struct {
 	System bus.System `json:"system"`
 	Bearer string     `json:"bearer"`
+}
+
+// AccountAnswer is an account, with the one-time password that was made for it:
+// that is shown once.
+type AccountAnswer struct {
+	Account  bus.Account `json:"account"`
+	Password string      `json:"password,omitempty"`
 }
 
 // Member is a node as Status shows it.
@@ -263,6 +272,80 @@ type MoveTally struct {
 	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
 	Waiting       int64 `json:"waiting"`       // events in them
 	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
+}
+
+// DraftPage is a page of drafts; Next names the last one where there are more.
+type DraftPage struct {
+	Items []bus.Draft    `json:"items"`
+	Next  bus.ResourceID `json:"next,omitempty"`
+}
+
+// DraftSubmission puts drafts up for review.
+type DraftSubmission struct {
+	Drafts []bus.DraftRef `json:"drafts"`
+}
+
+// DraftReview answers submissions.
+type DraftReview struct {
+	Drafts  []bus.DraftRef `json:"drafts"`
+	Approve bool           `json:"approve"`
+	Opinion string         `json:"opinion,omitempty" doc:"needed where they are returned"`
+}
+
+// DraftImport takes in many drafts, each for itself. One without an id is that of
+// whoever has its first code, else gets one made from it (bus.ResourceIDOf).
+type DraftImport struct {
+	Drafts []bus.DraftContent `json:"drafts"`
+	Submit bool               `json:"submit,omitempty" doc:"put the complete ones up for review"`
+	DryRun bool               `json:"dry_run,omitempty" doc:"say what would become of each, and write nothing"`
+}
+
+// WithdrawalRequest asks for a resource to leave the directory.
+type WithdrawalRequest struct {
+	Reason string `json:"reason"`
+}
+
+// TriggerRecord records what makes a change of a catalogue entry due.
+type TriggerRecord struct {
+	Kind        bus.TriggerKind `json:"kind"`
+	At          time.Time       `json:"at"`
+	Description string          `json:"description"`
+}
+
+// ExtensionRequest asks for more time for a change.
+type ExtensionRequest struct {
+	Days   int    `json:"days"`
+	Reason string `json:"reason"`
+}
+
+// Consent answers a request for more time.
+type Consent struct {
+	Approve bool   `json:"approve"`
+	Opinion string `json:"opinion,omitempty"`
+}
+
+// ClaimVerdict decides between the source of an item and a resource that disputes
+// it.
+type ClaimVerdict struct {
+	Resource bus.ResourceID `json:"resource"` // the one that disputes it
+	Transfer bool           `json:"transfer"` // it is the source from now on
+	Reason   string         `json:"reason"`
+}
+
+// Days are announced days of the calendar.
+type Days struct {
+	Days []calendar.Day `json:"days"`
+}
+
+// DueAnswer is when a term of working days ends.
+type DueAnswer struct {
+	Last string `json:"last"` // the last day, "2006-01-02"
+	bus.Deadline
+}
+
+// Rows answers many drafts, in their order.
+type Rows struct {
+	Rows []bus.ImportRow `json:"rows"`
 }
 
 // Trace is the way of one event across the nodes.

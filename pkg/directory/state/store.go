@@ -143,7 +143,7 @@ func (s *Store) Close() error {
 func (s *Store) View(fn func(*Tx) error) error {
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx}) })
+	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
 }
 
 // Applied returns the applied index, and a channel that is closed once it has
@@ -199,6 +199,8 @@ type Result struct {
 	Index    bus.Revision `json:"index"`    // where the write is in the log
 	Revision bus.Revision `json:"revision"` // new revision of what it wrote
 	Refusal  *Refusal     `json:"refusal,omitempty"`
+
+	Rows []bus.ImportRow `json:"rows,omitempty"` // of a bulk entry, in its order
 }
 
 // Refusal is an entry's refusal in a form that the log keeps for repeats.
@@ -231,7 +233,7 @@ func (s *Store) Apply(logs []Log) ([]Result, error) {
 	last := before
 	var b *batch
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		b = newBatch(&Tx{tx}, s.requests)
+		b = newBatch(&Tx{tx: tx}, s.requests)
 		for i, log := range logs {
 			if bus.Revision(log.Index) <= before {
 				continue
