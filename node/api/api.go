@@ -41,6 +41,8 @@ type Config struct {
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
 	Cluster   Cluster
+	Members   Members
+	Authority Authority
 	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
@@ -81,6 +83,8 @@ func New(c Config) (*API, error) {
 	mux := http.NewServeMux()
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
+	a.addMembers(h)
+	a.addAuthority(h)
 	a.addNouns(h)
 	a.addPolicies(h)
 	a.addEvents(h)

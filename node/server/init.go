@@ -89,7 +89,7 @@ func Init(ctx context.Context, f Founding) ([]OneTime, error) {
 		Cluster: cluster, CA: string(identity.EncodeCertificate(ca.Certificate())), Divisions: bus.Guangdong(), Accounts: accounts,
 		Node: bus.Node{
 			ID: f.Node, Division: f.Division, PeerAddress: f.PeerAddress, APIAddress: f.APIAddress,
-			Voter: true, CA: true, EvidenceKey: k.verifier,
+			Voter: true, CA: true, EvidenceKey: k.verifier, Key: identity.KeyHash(certificate.RawSubjectPublicKeyInfo),
 		},
 	})
 	if err != nil {

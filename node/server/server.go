@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +50,8 @@ type Server struct {
 	now     func() time.Time
 	peer    func(*peer.Config)
 
+	proof     atomic.Pointer[credentials]
+	making    sync.Mutex // of a new root
 	state     *state.Store
 	store     *exchange.Store
 	log       *audit.Log
@@ -108,7 +110,9 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
 	s.workers.Go(func() { s.keepParent(running) })
-	s.workers.Go(func() { s.takePlace(running) })
+	s.workers.Go(func() { s.followMembers(running) })
+	s.workers.Go(func() { s.placeMembers(running) })
+	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
@@ -172,6 +176,9 @@ func (s *Server) openStores(context.Context) (err error) {
 	if err := s.sameCluster(); err != nil {
 		return err
 	}
+	if err := s.stillMember(); err != nil {
+		return err
+	}
 	if s.store, err = exchange.OpenStore(s.dir.ExchangeFile(), s.halt); err != nil {
 		return s.busy(err)
 	}
@@ -210,10 +217,12 @@ func (s *Server) openPolicy(context.Context) (err error) {
 }
 
 func (s *Server) openPeers(context.Context) (err error) {
-	roots := x509.NewCertPool()
-	roots.AddCert(s.self.root)
+	if err := s.prove(s.self.leaf); err != nil {
+		return err
+	}
+	proof := s.proof.Load()
 	config := peer.Config{
-		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
 	}
 	if s.self.PeerAddress == "" { // a relayed node
@@ -313,7 +322,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -324,7 +333,7 @@ func (s *Server) openAPI(context.Context) error {
 	}
 	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
 	}))
 	return nil
 }

@@ -24,6 +24,25 @@ type Node struct {
 	EvidenceKey string       `json:"evidence_key"` // note verifier key of its evidence log
 	Joined      time.Time    `json:"joined"`
 	Revision    Revision     `json:"revision"`
+
+	Draining bool      `json:"draining,omitempty"` // it takes on nothing new and gives up what it can
+	Key      []byte    `json:"key,omitempty"`      // SHA-256 of its public key: no other certificate is believed
+	Root     string    `json:"root,omitempty"`     // fingerprint of the root that its certificate is under
+	Expires  time.Time `json:"expires,omitzero"`   // its certificate
+}
+
+// Votes reports whether n is meant to vote now.
+func (n Node) Votes() bool { return n.Voter && !n.Draining }
+
+// Root is a root certificate that the nodes of the bus are certified under
+// (集群根证书). There is one, and while it is replaced there are two.
+type Root struct {
+	Fingerprint string    `json:"fingerprint"`     // hex SHA-256 of Certificate
+	Certificate []byte    `json:"certificate"`     // DER
+	Holder      NodeID    `json:"holder"`          // has its key
+	Cross       []byte    `json:"cross,omitempty"` // DER: the same root, signed by the one before it
+	Added       time.Time `json:"added,omitzero"`
+	Revision    Revision  `json:"revision"`
 }
 
 // Check returns every defect of n that shows without looking anything up.

@@ -63,6 +63,8 @@ const (
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
+	CodeQuorum             Code = "quorum-at-risk"
+	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
 )
 
@@ -101,6 +103,8 @@ var codes = map[Code]codeInfo{
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
+	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
+	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }
 

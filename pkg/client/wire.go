@@ -116,6 +116,71 @@ type Member struct {
 	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+
+	PeerAddress string             `json:"peer_address"`
+	Voter       bool               `json:"voter"`              // meant to vote; see Suffrage for whether it does
+	Draining    bool               `json:"draining,omitempty"` // gives up its tasks and takes on no new ones
+	CA          bool               `json:"ca,omitempty"`       // holds the cluster's signing key
+	Serves      []bus.DivisionCode `json:"serves,omitempty"`   // divisions it is the node of
+	Joined      time.Time          `json:"joined"`
+	Expires     time.Time          `json:"expires,omitzero"`    // its certificate
+	LastHeard   time.Time          `json:"last_heard,omitzero"` // by the leader; zero where no leader tells
+	Silent      bool               `json:"silent,omitempty"`    // for longer than a minute
+}
+
+// NodeChange asks for a step of a node.
+type NodeChange struct {
+	Force  bool `json:"force,omitempty" doc:"pass over what can be committed all the same"`
+	DryRun bool `json:"dry_run,omitempty" doc:"only say what the quorum would be"`
+}
+
+// NodeChanged answers it.
+type NodeChanged struct {
+	Outlook bus.Outlook `json:"outlook"`
+	Done    bool        `json:"done"` // the directory group is as meant; where not, it will be as soon as that is safe
+}
+
+// Transfer asks for another leader, for any other where To is empty.
+type Transfer struct {
+	To bus.NodeID `json:"to,omitempty"`
+}
+
+// Assignment makes a node that of a division.
+type Assignment struct {
+	Division bus.DivisionCode `json:"division"`
+}
+
+// Authority is what nodes are certified under.
+type Authority struct {
+	Roots []Root      `json:"roots"` // oldest first; two while one is replaced
+	Nodes []Certified `json:"nodes"`
+}
+
+// Root is a root certificate that the nodes trust.
+type Root struct {
+	Fingerprint string     `json:"fingerprint"` // hex SHA-256
+	Holder      bus.NodeID `json:"holder"`      // has its key
+	Signs       bool       `json:"signs"`       // new certificates
+	Crossed     bool       `json:"crossed"`     // also signed by the root before it
+	Expires     time.Time  `json:"expires"`
+	Certificate string     `json:"certificate"` // PEM
+}
+
+// Certified is the certificate that a node has told of.
+type Certified struct {
+	Node    bus.NodeID `json:"node"`
+	Root    string     `json:"root"` // fingerprint; empty where it has not told yet
+	Expires time.Time  `json:"expires,omitzero"`
+}
+
+// Rotation asks for a new root.
+type Rotation struct {
+	To bus.NodeID `json:"to,omitempty" doc:"node that is to hold the new root's key; the present holder where left out"`
+}
+
+// Retirement asks to end the trust in the older root.
+type Retirement struct {
+	Force bool `json:"force,omitempty" doc:"though nodes have no certificate under the new root; they are shut out"`
 }
 
 // Relaying is what a node has relayed between others since it started.
@@ -138,6 +203,7 @@ type Status struct {
 	Cluster      string       `json:"cluster"`
 	Node         bus.NodeID   `json:"node"`
 	Leader       bus.NodeID   `json:"leader"`
+	Term         uint64       `json:"term"` // of the directory group
 	AppliedIndex bus.Revision `json:"applied_index"`
 	AgeSeconds   float64      `json:"age_seconds"`
 	Members      []Member     `json:"members"`

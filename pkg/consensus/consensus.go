@@ -53,6 +53,7 @@ type Group struct {
 	transport *raft.NetworkTransport
 	log       *boltstore.BoltStore
 	id        bus.NodeID
+	contacts  *contacts
 }
 
 // ErrLogLost means that the log on disk ends before what the state machine has
@@ -101,12 +102,13 @@ func Open(c Config) (*Group, error) {
 		config.LeaderLeaseTimeout, config.CommitTimeout = c.Heartbeat/2, c.Heartbeat/20
 	}
 	config.Logger = logger
+	config.ShutdownOnRemove = false // whether the node goes on is decided above
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
 	}
-	return &Group{raft: r, transport: transport, log: log, id: c.ID}, nil
+	return &Group{raft: r, transport: transport, log: log, id: c.ID, contacts: watchContacts(r)}, nil
 }
 
 // reaches returns ErrLogLost where log and snapshots together end before applied.
@@ -247,45 +249,6 @@ func (g *Group) LastContact() time.Duration {
 	return time.Since(last)
 }
 
-// Member is a server of the group.
-type Member struct {
-	ID    bus.NodeID
-	Voter bool
-}
-
-// Members lists the servers of the latest configuration.
-func (g *Group) Members() ([]Member, error) {
-	future := g.raft.GetConfiguration()
-	if err := future.Error(); err != nil {
-		return nil, fmt.Errorf("read membership: %w", err)
-	}
-	var members []Member
-	for _, s := range future.Configuration().Servers {
-		members = append(members, Member{bus.NodeID(s.ID), s.Suffrage == raft.Voter})
-	}
-	return members, nil
-}
-
-// AddNonvoter admits a node that receives the log and does not vote; on the
-// leader only. A member stays what it is.
-func (g *Group) AddNonvoter(ctx context.Context, id bus.NodeID) error {
-	members, err := g.Members()
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if m.ID == id {
-			return nil
-		}
-	}
-	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
-}
-
-// Promote makes a member a voter; on the leader only.
-func (g *Group) Promote(ctx context.Context, id bus.NodeID) error {
-	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
-}
-
 // CommitIndex is the highest log index this node knows to be committed.
 func (g *Group) CommitIndex() uint64 { return g.raft.CommitIndex() }
 
@@ -294,5 +257,7 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 
 // Close stops raft and closes its files.
 func (g *Group) Close() error {
-	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
+	err := g.raft.Shutdown().Error()
+	g.contacts.close()
+	return errors.Join(err, g.transport.Close(), g.log.Close())
 }

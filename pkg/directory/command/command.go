@@ -27,6 +27,12 @@ const (
 	TokenCreate        Type = "token.create"
 	NodeJoin           Type = "node.join"
 	NodePut            Type = "node.put"
+	NodePlace          Type = "node.place"
+	NodeRemove         Type = "node.remove"
+	DivisionAssign     Type = "division.assign"
+	RootAdd            Type = "root.add"
+	RootCross          Type = "root.cross"
+	RootRetire         Type = "root.retire"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
 	DepartmentMove     Type = "department.move"
@@ -78,7 +84,28 @@ type (
 		KeyHash    []byte      `json:"key_hash"`    // SHA-256 of the node's public key
 		Node       bus.Node    `json:"node"`
 	}
-	// Key is the body of the Delete types.
+	// Place is the body of NodePlace: what a node is meant to be.
+	Place struct {
+		Node     bus.NodeID `json:"node"`
+		Voter    bool       `json:"voter"`
+		Draining bool       `json:"draining"`
+	}
+	// Assign is the body of DivisionAssign: a division without a node gets one.
+	Assign struct {
+		Division bus.DivisionCode `json:"division"`
+		Node     bus.NodeID       `json:"node"`
+	}
+	// Cross is the body of RootCross: the newest root, signed by the one before it.
+	Cross struct {
+		Fingerprint string `json:"fingerprint"` // of the newest root
+		Certificate []byte `json:"certificate"` // DER
+	}
+	// RetireRoot is the body of RootRetire.
+	RetireRoot struct {
+		Fingerprint string `json:"fingerprint"` // of the older root
+		Force       bool   `json:"force"`       // though nodes still have certificates under it
+	}
+	// Key is the body of NodeRemove and of the Delete types.
 	Key struct {
 		ID string `json:"id"`
 	}

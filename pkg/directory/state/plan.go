@@ -43,6 +43,18 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planNodeJoin), nil
 	case command.NodePut:
 		return of(byNode, planNodePut), nil
+	case command.NodePlace:
+		return of(bySystemAdministrator, planNodePlace), nil
+	case command.NodeRemove:
+		return of(bySystemAdministrator, planNodeRemove), nil
+	case command.DivisionAssign:
+		return of(bySystemAdministrator, planDivisionAssign), nil
+	case command.RootAdd:
+		return of(bySystemAdministrator, planRootAdd), nil
+	case command.RootCross:
+		return of(byNode, planRootCross), nil
+	case command.RootRetire:
+		return of(bySystemAdministrator, planRootRetire), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:

@@ -19,10 +19,11 @@ func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	if _, ok := tx.Node(d.Node); d.Node != "" && !ok {
 		defects = append(defects, unknown("node", string(d.Node)))
 	}
+	have, _ := tx.Department(d.ID)
+	defects = append(defects, draining(tx, have, d)...)
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
-	have, _ := tx.Department(d.ID)
 	if err := expect(r.Expect, have.Revision, "department", string(d.ID)); err != nil {
 		return nil, err
 	}
