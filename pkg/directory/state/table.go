@@ -45,11 +45,10 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Triggers, Claims, Libraries, Calendar,
-		Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Versions, Accounts, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
