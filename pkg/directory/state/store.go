@@ -118,7 +118,12 @@ func (s *Store) Close() error {
 	if s.readOnly {
 		return s.db.Close()
 	}
-	close(s.closing)
+	select {
+	case <-s.closing:
+		return nil // it is closed
+	default:
+		close(s.closing)
+	}
 	<-s.marked
 	applied, _ := s.Applied()
 	err := s.failure()
