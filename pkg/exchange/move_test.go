@@ -271,9 +271,9 @@ func TestAStepDecidedBeforeTheSealIsRefusedAfterIt(t *testing.T) {
 // it at the node that it did not move to.
 func TestAnAbortLeavesTheDepartmentWhereItWas(t *testing.T) {
 	for name, until := range map[string]func(w *world) error{
-		"at once":            func(*world) error { return nil },
-		"once it is sealed":  func(w *world) error { return w.provider().holds(market, "sealed") },
-		"in the middle":      func(w *world) error { return w.nodes[zhuhai].holds(market, "importing") },
+		"at once":           func(*world) error { return nil },
+		"once it is sealed": func(w *world) error { return w.provider().holds(market, "sealed") },
+		"in the middle":     func(w *world) error { return w.nodes[zhuhai].holds(market, "importing") },
 		"after all had come": func(w *world) error {
 			d, _ := w.department(market)
 			s, err := w.nodes[zhuhai].Survey(market)
