@@ -76,6 +76,7 @@ func New(c Config) (*API, error) {
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
 	a.addNouns(h)
+	a.addDrafts(h)
 	a.addPolicies(h)
 	a.addEvents(h)
 	a.addAudit(h)
@@ -214,15 +215,25 @@ func (a *API) read(fn func(tx *state.Tx) error) (Stamp, error) {
 // write puts a change through the directory's log and records it in this node's
 // evidence.
 func (a *API) write(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any, detail string) (state.Result, error) {
+	result, err := a.put(ctx, by, t, expect, value)
+	if err != nil {
+		return result, err
+	}
+	return result, a.administered(ctx, by, t, detail)
+}
+
+// put puts a change through the directory's log; what became of it is for the
+// caller to record.
+func (a *API) put(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any) (state.Result, error) {
 	entry, err := command.New(t, by, requestOf(ctx), expect, value)
 	if err != nil {
 		return state.Result{}, err
 	}
-	result, err := a.Directory.Write(ctx, entry)
-	if err != nil {
-		return result, err
-	}
-	return result, a.record(ctx, by, audit.KindAdministered, "", string(t)+" "+detail)
+	return a.Directory.Write(ctx, entry)
+}
+
+func (a *API) administered(ctx context.Context, by bus.Principal, t command.Type, detail string) error {
+	return a.record(ctx, by, audit.KindAdministered, "", string(t)+" "+detail)
 }
 
 // record writes one line of evidence about an administrative act or a refusal.

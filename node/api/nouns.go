@@ -143,7 +143,7 @@ func notOfPath(id string) error {
 
 // administrator reports whether p holds one of the separated roles: those see
 // the whole directory, secrets excepted.
-func administrator(p bus.Principal) bool { return p.Role != "" }
+func administrator(p bus.Principal) bool { return p.Role.Administrator() }
 
 func (a *API) addNouns(h huma.API) {
 	addNoun(a, h, noun[bus.Division]{

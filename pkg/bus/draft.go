@@ -22,11 +22,27 @@ const (
 type Draft struct {
 	ID        ResourceID  `json:"id"`
 	Resource  Resource    `json:"resource"` // as it would be published
-	State     EntryState  `json:"state"`
 	Clearance Clearance   `json:"clearance,omitzero"`
+	State     EntryState  `json:"state"`
 	Submitted *Submission `json:"submitted,omitempty"`
 	Review    *Review     `json:"review,omitempty"` // the last one, where it was returned
 	Revision  Revision    `json:"revision"`
+
+	// What a node works out when it shows a draft; nothing of it is stored.
+	Authority USCC     `json:"authority,omitempty"` // whose department reviews it
+	Missing   []Defect `json:"missing,omitempty"`   // what Gate finds, where one draft is shown
+}
+
+// DraftContent is the part of a draft that its department writes.
+type DraftContent struct {
+	Resource  Resource  `json:"resource"`
+	Clearance Clearance `json:"clearance,omitzero"`
+}
+
+// DraftRef names a draft as it was when somebody looked at it.
+type DraftRef struct {
+	ID       ResourceID `json:"id"`
+	Revision Revision   `json:"revision"`
 }
 
 // Clearance is what must have been done before an entry is published (decree 809
@@ -52,6 +68,15 @@ type Review struct {
 	Opinion  string    `json:"opinion,omitempty"` // required where it is returned
 }
 
+// Version is a published version of a resource's catalogue entry, with how it came
+// to be.
+type Version struct {
+	Resource  Resource   `json:"resource"`
+	Clearance Clearance  `json:"clearance,omitzero"`
+	Submitted Submission `json:"submitted,omitzero"`
+	Approved  Review     `json:"approved,omitzero"`
+}
+
 // Outcome is what became of one entry of an import.
 type Outcome string
 
@@ -63,7 +88,8 @@ const (
 	OutcomeRefused   Outcome = "refused"
 )
 
-// ImportRow answers one draft of an import, in the order they were sent.
+// ImportRow answers one draft of an import, a submission or a review, in the order
+// they were sent. One that is refused stops none of the others.
 type ImportRow struct {
 	ID       ResourceID `json:"id,omitempty"` // its resource: found by code, or made from it
 	Outcome  Outcome    `json:"outcome"`

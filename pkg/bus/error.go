@@ -57,6 +57,9 @@ const (
 	CodeWrongNode          Code = "wrong-node"
 	CodeUndecided          Code = "policy-undecided"
 	CodeStorageFull        Code = "storage-full"
+	CodeSecret             Code = "secrecy-marked"
+	CodeIncomplete         Code = "incomplete"
+	CodeWrongState         Code = "wrong-state"
 	CodeAlreadyInitialized Code = "already-initialized"
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
@@ -93,6 +96,9 @@ var codes = map[Code]codeInfo{
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
+	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
+	CodeIncomplete:         {KindInvalid, Text{"目录条目不完整，以下各项须一次补正", "the catalogue entry is not complete; this is all that it lacks"}},
+	CodeWrongState:         {KindConflict, Text{"目录条目的当前状态不允许此操作", "the catalogue entry is in another state"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},

@@ -39,10 +39,11 @@ type SignIn struct {
 
 // Session is a signed-in account.
 type Session struct {
-	Token   string    `json:"token"` // bearer token for this node
-	Account string    `json:"account"`
-	Role    bus.Role  `json:"role"`
-	Expires time.Time `json:"expires"`
+	Token      string    `json:"token"` // bearer token for this node
+	Account    string    `json:"account"`
+	Role       bus.Role  `json:"role"`
+	Department bus.USCC  `json:"department,omitempty"`
+	Expires    time.Time `json:"expires"`
 }
 
 // TokenRequest asks for a join token.
@@ -142,6 +143,37 @@ type Ack struct {
 // Revocation says why a grant is revoked.
 type Revocation struct {
 	Reason string `json:"reason"`
+}
+
+// DraftPage is a page of drafts; Next names the last one where there are more.
+type DraftPage struct {
+	Items []bus.Draft    `json:"items"`
+	Next  bus.ResourceID `json:"next,omitempty"`
+}
+
+// DraftSubmission puts drafts up for review.
+type DraftSubmission struct {
+	Drafts []bus.DraftRef `json:"drafts"`
+}
+
+// DraftReview answers submissions.
+type DraftReview struct {
+	Drafts  []bus.DraftRef `json:"drafts"`
+	Approve bool           `json:"approve"`
+	Opinion string         `json:"opinion,omitempty" doc:"needed where they are returned"`
+}
+
+// DraftImport takes in many drafts, each for itself. One without an id is that of
+// whoever has its first code, else gets one made from it (bus.ResourceIDOf).
+type DraftImport struct {
+	Drafts []bus.DraftContent `json:"drafts"`
+	Submit bool               `json:"submit,omitempty" doc:"put the complete ones up for review"`
+	DryRun bool               `json:"dry_run,omitempty" doc:"say what would become of each, and write nothing"`
+}
+
+// Rows answers many drafts, in their order.
+type Rows struct {
+	Rows []bus.ImportRow `json:"rows"`
 }
 
 // Trace is the way of one event across the nodes.

@@ -32,6 +32,11 @@ const (
 	SystemPut          Type = "system.put"
 	ResourcePut        Type = "resource.put"
 	ResourceDelete     Type = "resource.delete"
+	DraftPut           Type = "draft.put"
+	DraftDelete        Type = "draft.delete"
+	DraftSubmit        Type = "draft.submit"
+	DraftReview        Type = "draft.review"
+	DraftImport        Type = "draft.import"
 	GrantPut           Type = "grant.put"
 	GrantRevoke        Type = "grant.revoke"
 	SubscriptionPut    Type = "subscription.put"
@@ -78,6 +83,22 @@ type (
 	// Key is the body of the Delete types.
 	Key struct {
 		ID string `json:"id"`
+	}
+	// Submission is the body of DraftSubmit. One draft is refused as such; of
+	// several each is answered for itself.
+	Submission struct {
+		Drafts []bus.DraftRef `json:"drafts"`
+	}
+	// Review is the body of DraftReview, answered as a Submission is.
+	Review struct {
+		Drafts  []bus.DraftRef `json:"drafts"`
+		Approve bool           `json:"approve"`
+		Opinion string         `json:"opinion,omitempty"`
+	}
+	// Import is the body of DraftImport: each draft is answered for itself.
+	Import struct {
+		Drafts []bus.DraftContent `json:"drafts"`
+		Submit bool               `json:"submit,omitempty"` // the complete ones
 	}
 	// Revoke is the body of GrantRevoke.
 	Revoke struct {

@@ -107,7 +107,7 @@ func (s *Store) Close() error {
 func (s *Store) View(fn func(*Tx) error) error {
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx}) })
+	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
 }
 
 // Applied returns the applied index, and a channel that is closed once it has
@@ -162,6 +162,8 @@ type Result struct {
 	Index    bus.Revision `json:"index"`    // where the write is in the log
 	Revision bus.Revision `json:"revision"` // new revision of what it wrote
 	Refusal  *Refusal     `json:"refusal,omitempty"`
+
+	Rows []bus.ImportRow `json:"rows,omitempty"` // of a bulk entry, in its order
 }
 
 // Refusal is an entry's refusal in a form that the log keeps for repeats.
@@ -188,7 +190,7 @@ func (s *Store) Apply(batch []Log) ([]Result, error) {
 	defer s.swap.RUnlock()
 	last, _ := s.Applied()
 	err := s.db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{btx}
+		tx := &Tx{tx: btx}
 		for i, log := range batch {
 			if bus.Revision(log.Index) <= last {
 				continue
@@ -220,8 +222,8 @@ func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
 		}
 		return before.Result, nil
 	}
-	changes, err := plan(tx, index, entry)
-	result := Result{Index: index, Revision: index}
+	changes, rows, err := plan(tx, index, entry)
+	result := Result{Index: index, Revision: index, Rows: rows}
 	if refusal, ok := errors.AsType[*bus.Error](err); ok {
 		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
 	} else if err != nil {

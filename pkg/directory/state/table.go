@@ -21,7 +21,9 @@ const (
 	Departments   Table = "departments"
 	Systems       Table = "systems"
 	Resources     Table = "resources"
-	Codes         Table = "resource-codes" // directory code → resource
+	Codes         Table = "resource-codes" // directory code → resource, of drafts and of what is withdrawn too
+	Drafts        Table = "drafts"
+	Versions      Table = "versions" // resource/number → a published version
 	Grants        Table = "grants"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers"
@@ -36,15 +38,37 @@ const (
 )
 
 var tables = []Table{
-	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
+	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Drafts, Versions, Grants, Subscriptions,
 	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
 }
 
 // Tx reads the directory as of one applied index.
-type Tx struct{ tx *bbolt.Tx }
+type Tx struct {
+	tx *bbolt.Tx
+
+	// planned is what the rows of a bulk entry before this one will have written;
+	// only lookups by key see it.
+	planned map[Table]map[string][]byte
+}
 
 func (t *Tx) bytes(table Table, key string) []byte {
+	if value, ok := t.planned[table][key]; ok {
+		return value
+	}
 	return t.tx.Bucket([]byte(table)).Get([]byte(key))
+}
+
+// over returns a reader to which what is planned can be added.
+func (t *Tx) over() *Tx { return &Tx{tx: t.tx, planned: map[Table]map[string][]byte{}} }
+
+// add makes lookups see changes that are planned.
+func (t *Tx) add(changes []Change) {
+	for _, c := range changes {
+		if t.planned[c.Table] == nil {
+			t.planned[c.Table] = map[string][]byte{}
+		}
+		t.planned[c.Table][c.Key] = c.Value
+	}
 }
 
 // read decodes one value; ok is false where there is none.
@@ -60,10 +84,13 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 }
 
 // all decodes every value of a table in key order.
-func all[V any](t *Tx, table Table) iter.Seq[V] {
+func all[V any](t *Tx, table Table) iter.Seq[V] { return from[V](t, table, "") }
+
+// from decodes the values of a table from a key on, in key order.
+func from[V any](t *Tx, table Table, first string) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		cursor := t.tx.Bucket([]byte(table)).Cursor()
-		for key, data := cursor.First(); key != nil; key, data = cursor.Next() {
+		for key, data := cursor.Seek([]byte(first)); key != nil; key, data = cursor.Next() {
 			var v V
 			if err := json.Unmarshal(data, &v); err != nil {
 				panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // as in read
@@ -112,6 +139,23 @@ func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
 
 // Resources yields all resources by id.
 func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
+
+// Draft returns the draft of a resource.
+func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
+	return read[bus.Draft](t, Drafts, string(id))
+}
+
+// DraftsAfter yields the drafts of resources after id, in the order of their ids.
+func (t *Tx) DraftsAfter(id bus.ResourceID) iter.Seq[bus.Draft] {
+	return from[bus.Draft](t, Drafts, string(id)+"\x00")
+}
+
+// Version returns a published version of a resource, numbered from 1.
+func (t *Tx) Version(id bus.ResourceID, number int) (bus.Version, bool) {
+	return read[bus.Version](t, Versions, versionKey(id, number))
+}
+
+func versionKey(id bus.ResourceID, number int) string { return fmt.Sprintf("%s/%06d", id, number) }
 
 // Grant returns the grant with this id.
 func (t *Tx) Grant(id bus.GrantID) (bus.Grant, bool) { return read[bus.Grant](t, Grants, string(id)) }

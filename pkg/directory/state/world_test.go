@@ -26,6 +26,8 @@ var (
 	bySysadmin = bus.Principal{Account: "sysadmin", Role: bus.RoleSystemAdministrator}
 	bySecurity = bus.Principal{Account: "security", Role: bus.RoleSecurityAdministrator}
 	byAuditor  = bus.Principal{Account: "auditor", Role: bus.RoleAuditor}
+	byOperator = bus.Principal{Account: "operator", Role: bus.RoleOperator, Department: market}
+	byReviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: tax}
 	byMarket   = bus.Principal{System: "sample-market", Department: market}
 	byHousing  = bus.Principal{System: "sample-housing", Department: housing}
 	byTax      = bus.Principal{System: "sample-tax", Department: tax}
@@ -218,13 +220,14 @@ func founding() []ask {
 	asks := []ask{{by: byGZ, typ: command.ClusterInit, body: command.Init{
 		Cluster: "gd", CA: "pem", Node: node("gz", "440100"),
 		Divisions: []bus.Division{
-			{Code: "440000", Name: "广东省", Level: bus.LevelProvince},
+			{Code: "440000", Name: "广东省", Level: bus.LevelProvince, Authority: tax},
 			{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000"},
 			{Code: "440106", Name: "天河区", Level: bus.LevelCounty, Parent: "440100"},
 		},
 		Accounts: []bus.Account{
 			{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "security", Role: bus.RoleSecurityAdministrator},
 			{Name: "auditor", Role: bus.RoleAuditor},
+			{Name: "operator", Role: bus.RoleOperator, Department: market}, {Name: "reviewer", Role: bus.RoleReviewer, Department: tax},
 		},
 	}}}
 	add := func(by bus.Principal, typ command.Type, body any) {
@@ -272,7 +275,7 @@ func system(id bus.SystemID, d bus.USCC) bus.System {
 
 func resource(id bus.ResourceID, codes ...bus.ResourceCode) bus.Resource {
 	return bus.Resource{
-		ID: id, Codes: codes, Name: "样例资源", Provider: market, Format: "database", Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily",
+		ID: id, Codes: codes, Name: "样例资源", Abstract: "样例摘要", Class: "样例分类", Provider: market, Format: "database", Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily",
 		Items: []bus.Item{{ID: "uscc", Name: "代码", Type: "C", Grade: 1}, {ID: "name", Name: "名称", Type: "C", Grade: 2}},
 		Sharing: bus.Sharing{
 			Type: bus.Conditional, Range: "样例", Purposes: []bus.Purpose{bus.PurposeReference, bus.PurposeVerification},

@@ -1,0 +1,269 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+)
+
+// filing is one act on the catalogue entry of a resource: by whom, when, on what
+// is there, and the changes that it comes to.
+type filing struct {
+	tx      *Tx
+	by      bus.Principal
+	at      time.Time
+	index   bus.Revision
+	id      bus.ResourceID
+	draft   bus.Draft    // zero where there is none
+	inForce bus.Resource // zero where there is none
+	state   bus.EntryState
+	changes []Change
+}
+
+func file(tx *Tx, e command.Entry, index bus.Revision, id bus.ResourceID) *filing {
+	f := &filing{tx: tx, by: e.Principal, at: e.At, index: index, id: id, state: tx.EntryState(id)}
+	f.draft, _ = tx.Draft(id)
+	f.inForce, _ = tx.Resource(id)
+	return f
+}
+
+// EntryState returns where the catalogue entry of a resource is in its life.
+func (t *Tx) EntryState(id bus.ResourceID) bus.EntryState {
+	switch d, ok := t.Draft(id); {
+	case ok:
+		return d.State
+	case t.bytes(Resources, string(id)) != nil:
+		return bus.StatePublished
+	case t.bytes(retired, string(Resources)+"/"+string(id)) != nil:
+		return bus.StateWithdrawn
+	default:
+		return bus.StateNone
+	}
+}
+
+// Authority returns the data authority that reviews the entries of a department:
+// that of its division, else of the nearest one above that has one.
+func (t *Tx) Authority(department bus.USCC) (authority bus.USCC, ok bool) {
+	d, _ := t.Department(department)
+	return t.authorityOf(d.Division)
+}
+
+func (t *Tx) authorityOf(division bus.DivisionCode) (authority bus.USCC, ok bool) {
+	for d, found := t.Division(division); found; d, found = t.Division(d.Parent) {
+		if d.Authority != "" {
+			return d.Authority, true
+		}
+	}
+	return "", false
+}
+
+// Sees reports whether p may look at the drafts of a department: the department
+// itself may, the data authority that reviews them, and the separated
+// administrators.
+func (t *Tx) Sees(p bus.Principal, provider bus.USCC) bool {
+	if p.Role.Administrator() {
+		return true
+	}
+	if p.Department == "" {
+		return false
+	}
+	authority, _ := t.Authority(provider)
+	return p.Department == provider || p.Department == authority
+}
+
+// compiles reports whether p may write and submit the drafts of a department.
+func compiles(p bus.Principal, provider bus.USCC) bool {
+	return bySystemAdministrator(p) || (bySystem(p) || p.Role == bus.RoleOperator) && p.Department == provider
+}
+
+// compiling refuses who may not.
+func compiling(p bus.Principal, provider bus.USCC) error {
+	if compiles(p, provider) {
+		return nil
+	}
+	return bus.E(bus.CodeForbidden, bus.Defect{
+		Field: "provider", Problem: bus.Text{ZH: "只能编制本部门的资源", EN: "only the resources of its own department"}, Allowed: string(p.Department),
+	})
+}
+
+// provider is the department that the entry belongs to, "" where there is none.
+func (f *filing) provider() bus.USCC {
+	if f.inForce.Provider != "" {
+		return f.inForce.Provider
+	}
+	return f.draft.Resource.Provider
+}
+
+// put plans the write of a value.
+func (f *filing) put(table Table, key string, value any) error {
+	changes, err := set(table, key, value)
+	f.changes = append(f.changes, changes...)
+	return err
+}
+
+// compile makes content the entry's draft. Whether by may, the caller has asked.
+func (f *filing) compile(content bus.DraftContent) error {
+	res := content.Resource
+	if err := res.Form(); err != nil {
+		return err
+	}
+	if err := bus.Invalid(f.references(res)); err != nil {
+		return err
+	}
+	next, err := f.state.After(bus.StepCompile)
+	if err != nil {
+		return err
+	}
+	f.recode(res.Codes)
+	f.state = next
+	f.draft = bus.Draft{
+		ID: f.id, Resource: written(res), State: next, Clearance: content.Clearance, Review: f.draft.Review, Revision: f.index,
+	}
+	return f.put(Drafts, string(f.id), f.draft)
+}
+
+// written is a resource without what publication gives it.
+func written(r bus.Resource) bus.Resource {
+	r.Version, r.Published, r.Revision = 0, time.Time{}, 0
+	return r
+}
+
+// references lists what a resource names that is not there, or is another's.
+func (f *filing) references(res bus.Resource) []bus.Defect {
+	var defects []bus.Defect
+	if _, ok := f.tx.Department(res.Provider); !ok {
+		defects = append(defects, unknown("provider", string(res.Provider)))
+	}
+	if f.state == bus.StateWithdrawn {
+		defects = append(defects, spent(f.tx, Resources, string(f.id))...)
+	}
+	if have := f.provider(); have != "" && have != res.Provider {
+		defects = append(defects, bus.Defect{Field: "provider", Problem: bus.Text{ZH: "提供方不可变更", EN: "a resource's provider never changes"}})
+	}
+	for i, code := range res.Codes {
+		if owner := f.tx.bytes(Codes, string(code)); owner != nil && string(owner) != string(f.id) {
+			defects = append(defects, bus.Defect{
+				Field:   fmt.Sprintf("codes[%d]", i),
+				Problem: bus.Text{ZH: "目录代码已用于 " + string(owner), EN: "this code belongs to " + string(owner)},
+			})
+		}
+	}
+	return defects
+}
+
+// recode gives the entry these codes, beside those of the version in force, and
+// lets go of what else its draft had.
+func (f *filing) recode(codes []bus.ResourceCode) {
+	for _, code := range f.draft.Resource.Codes {
+		if !slices.Contains(codes, code) && !slices.Contains(f.inForce.Codes, code) {
+			f.changes = append(f.changes, Change{Codes, string(code), nil})
+		}
+	}
+	for _, code := range codes {
+		if f.tx.bytes(Codes, string(code)) == nil {
+			f.changes = append(f.changes, Change{Codes, string(code), []byte(f.id)})
+		}
+	}
+}
+
+// lacking lists what keeps the draft from review: what the gate finds, and that
+// there is nobody to review it.
+func (f *filing) lacking() []bus.Defect {
+	defects := f.draft.Gate()
+	if _, ok := f.tx.Authority(f.draft.Resource.Provider); !ok {
+		defects = append(defects, bus.Defect{
+			Field:   "provider",
+			Problem: bus.Text{ZH: "该部门所在区划及上级均未设数据主管部门，无人审核", EN: "no division above the department has a data authority to review this"},
+			Allowed: "gxbus division set-authority",
+		})
+	}
+	return defects
+}
+
+// submit puts the draft up for review, whole or not at all.
+func (f *filing) submit() error {
+	next, err := f.state.After(bus.StepSubmit)
+	if err != nil {
+		return err
+	}
+	if defects := f.lacking(); len(defects) > 0 {
+		return bus.E(bus.CodeIncomplete, defects...)
+	}
+	f.state = next
+	f.draft.State, f.draft.Revision = next, f.index
+	f.draft.Submitted, f.draft.Review = &bus.Submission{By: f.by, At: f.at}, nil
+	return f.put(Drafts, string(f.id), f.draft)
+}
+
+// review answers a submission. Nobody answers their own, whoever they are by then.
+func (f *filing) review(verdict bus.Review) error {
+	authority, ok := f.tx.Authority(f.draft.Resource.Provider)
+	if !ok || f.by.Role != bus.RoleReviewer || f.by.Department != authority {
+		return bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "by", Problem: bus.Text{ZH: "由数据主管部门的审核人审核", EN: "a reviewer of the division's data authority reviews"}, Allowed: string(authority),
+		})
+	}
+	step := bus.StepReturn
+	if verdict.Approved {
+		step = bus.StepApprove
+	}
+	next, err := f.state.After(step)
+	if err != nil {
+		return err
+	}
+	if f.draft.Submitted == nil || f.draft.Submitted.By.Account == f.by.Account {
+		return bus.E(bus.CodeForbidden, bus.Defect{Field: "by", Problem: bus.Text{ZH: "不得审核本人提交的内容", EN: "nobody reviews what they submitted"}, Allowed: "another reviewer"})
+	}
+	f.state = next
+	if next == bus.StatePublished {
+		return f.publish(verdict)
+	}
+	f.draft.State, f.draft.Review, f.draft.Revision = next, &verdict, f.index
+	return f.put(Drafts, string(f.id), f.draft)
+}
+
+// publish puts the draft in force as the next version. The gate is asked again:
+// it may know more than when the draft was submitted.
+func (f *filing) publish(approval bus.Review) error {
+	if defects := f.lacking(); len(defects) > 0 {
+		return bus.E(bus.CodeIncomplete, defects...)
+	}
+	res := f.draft.Resource
+	res.Version, res.Published, res.Revision = f.inForce.Version+1, f.at, f.index
+	for _, code := range f.inForce.Codes {
+		if !slices.Contains(res.Codes, code) {
+			f.changes = append(f.changes, Change{Codes, string(code), nil})
+		}
+	}
+	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	version := bus.Version{Resource: res, Clearance: f.draft.Clearance, Submitted: *f.draft.Submitted, Approved: approval}
+	if err := f.put(Versions, versionKey(f.id, res.Version), version); err != nil {
+		return err
+	}
+	return f.put(Resources, string(f.id), res)
+}
+
+// discard throws the draft away.
+func (f *filing) discard() error {
+	if _, err := f.state.After(bus.StepDiscard); err != nil {
+		return err
+	}
+	f.recode(f.inForce.Codes)
+	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	return nil
+}
+
+// same reports whether content says what is written there already. A clearance
+// that is left out is that which is there.
+func same(content bus.DraftContent, res bus.Resource, clearance bus.Clearance) bool {
+	if content.Clearance != (bus.Clearance{}) && content.Clearance != clearance {
+		return false
+	}
+	a, errA := json.Marshal(written(content.Resource))
+	b, errB := json.Marshal(written(res))
+	return errA == nil && errB == nil && string(a) == string(b)
+}
