@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -80,20 +81,40 @@ func (e *Entry) locate(path string) (row int, column string) {
 }
 
 // check notes every defect of the entry that shows without the directory, but
-// for fields that were not understood in the first place.
+// for fields that were not understood in the first place, and what it lacks for
+// publication.
 func (e *Entry) check() {
 	known := map[string]bool{}
 	for _, n := range e.Notes {
-		if n.Kind == Refused {
-			known[n.Field] = true
-		}
+		known[n.Field] = known[n.Field] || n.Kind == Refused
 	}
-	r := &e.Draft.Resource
-	for _, d := range r.Check() {
-		field, _, _ := strings.Cut(d.Field, "[")
-		absent := d.Field == "id" && r.ID == "" // the bus will find or make it
-		if !absent && !known[d.Field] && !known[field] {
+	r := e.Draft.Resource
+	if r.ID == "" && len(r.Codes) == 0 && !known["codes"] {
+		known["codes"] = true
+		e.Note(Refused, bus.Defect{Field: "codes", Problem: bus.Text{ZH: "资源标识和信息资源代码不能都为空", EN: "without an id a code is required"}})
+	}
+	if r.ID == "" {
+		r.ID = "x" // the bus will find or make it
+	}
+	defects := r.Check()
+	if refusal, ok := errors.AsType[*bus.Error](r.Form()); ok && refusal.Code != bus.CodeInvalid {
+		defects = append(defects, refusal.Defects...) // a secrecy mark
+	}
+	for _, d := range defects {
+		if !known[d.Field] && !known[withoutIndex(d.Field)] {
 			e.Note(Refused, d)
+			known[d.Field] = true
 		}
 	}
+	for _, d := range (bus.Draft{Resource: r, Clearance: e.Draft.Clearance}).Gate() {
+		if !known[d.Field] && !known[withoutIndex(d.Field)] {
+			e.Note(Lacking, d)
+		}
+	}
+}
+
+// withoutIndex is the list that a path ends in, as "codes" of "codes[0]".
+func withoutIndex(path string) string {
+	list, _, _ := strings.Cut(path, "[")
+	return list
 }

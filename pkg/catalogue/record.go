@@ -24,12 +24,6 @@ type Record struct {
 // Text returns a field as one text: several values are joined by "；".
 func (r Record) Text(field string) string { return strings.Join(r.Fields[field], "；") }
 
-// Line is an entry as a line of a JSON Lines file has it.
-type Line struct {
-	Resource  bus.Resource  `json:"resource"`
-	Clearance bus.Clearance `json:"clearance,omitzero"`
-}
-
 const maxLine = 1 << 20
 
 var lineLimits = strictjson.Limits{}
@@ -83,7 +77,7 @@ func (n native) next() (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{Row: n.number, Rows: 1}
-	var line Line
+	var line bus.DraftContent
 	if err := strictjson.Decode(text, lineLimits, &line); err != nil {
 		e.broken(err)
 		return e, nil

@@ -94,7 +94,7 @@ func read(t reporter, path string, o catalogue.Options) []catalogue.Entry {
 }
 
 func text(d bus.Draft) string {
-	content, err := json.Marshal(catalogue.Line{Resource: d.Resource, Clearance: d.Clearance})
+	content, err := json.Marshal(bus.DraftContent{Resource: d.Resource, Clearance: d.Clearance})
 	if err != nil {
 		panic(err)
 	}

@@ -47,7 +47,7 @@ type lineWriter struct{ out *bufio.Writer }
 func (l *lineWriter) Write(d bus.Draft) (bool, error) {
 	enc := json.NewEncoder(l.out)
 	enc.SetEscapeHTML(false)
-	return true, enc.Encode(Line{d.Resource, d.Clearance})
+	return true, enc.Encode(bus.DraftContent{Resource: d.Resource, Clearance: d.Clearance})
 }
 
 func (l *lineWriter) Close() error { return l.out.Flush() }
@@ -130,8 +130,8 @@ func exact(d bus.Draft, rows [][]string) bool {
 	back := b.end()
 	want := Entry{Draft: d}
 	want.unset()
-	was, errWas := json.Marshal(Line{want.Draft.Resource, want.Draft.Clearance})
-	is, errIs := json.Marshal(Line{back.Draft.Resource, back.Draft.Clearance})
+	was, errWas := json.Marshal(bus.DraftContent{Resource: want.Draft.Resource, Clearance: want.Draft.Clearance})
+	is, errIs := json.Marshal(bus.DraftContent{Resource: back.Draft.Resource, Clearance: back.Draft.Clearance})
 	return errWas == nil && errIs == nil && bytes.Equal(was, is)
 }
 
