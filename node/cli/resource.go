@@ -13,7 +13,8 @@ import (
 func (a *app) resourceCommand() *cobra.Command {
 	w := resources()
 	return a.group("resource", "数据资源目录", "Data resources of the directory",
-		w.list(a), w.show(a), w.putCommand(a), remove(a, w, (*client.Client).Resources))
+		w.list(a), w.show(a), w.putCommand(a), remove(a, w, (*client.Client).Resources),
+		a.resourceTemplateCommand(), a.resourceImportCommand())
 }
 
 func resources() writer[bus.ResourceID, bus.Resource] {

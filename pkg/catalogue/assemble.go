@@ -52,13 +52,7 @@ func assemble(t table) (*assembler, error) {
 		if err != nil {
 			return nil, err
 		}
-		known := 0
-		for _, cell := range r.cells {
-			if c := byHeading[plainHeading(cell)]; c != nil {
-				known++
-			}
-		}
-		if known >= fewHeadings {
+		if knownHeadings(r) >= fewHeadings {
 			return newAssembler(t, r)
 		}
 	}

@@ -110,9 +110,9 @@ func armed(cell string) bool {
 	return rest != "" && strings.IndexByte("=+-@\t\r", rest[0]) >= 0
 }
 
-// neutralised is a cell as it is written: one that a spreadsheet would run gets
-// an apostrophe in front. [disarmed] takes it off again.
-func neutralised(cell string) string {
+// Neutralised is a cell as it is written: one that a spreadsheet would run gets
+// an apostrophe in front. A reader of this package takes it off again.
+func Neutralised(cell string) string {
 	if armed(cell) {
 		return "'" + cell
 	}

@@ -113,7 +113,7 @@ func (t template) example() error {
 				if cell == "" {
 					continue
 				}
-				if err := t.book.SetCellStr(sheetExample, cellName(i, number), neutralised(cell)); err != nil {
+				if err := t.book.SetCellStr(sheetExample, cellName(i, number), Neutralised(cell)); err != nil {
 					return err
 				}
 			}

@@ -157,7 +157,7 @@ func (f failed) Write([]byte) (int, error) { return 0, f.err }
 func (c csvRows) write(cells []string) error {
 	safe := make([]string, len(cells))
 	for i, cell := range cells {
-		safe[i] = neutralised(cell)
+		safe[i] = Neutralised(cell)
 	}
 	return c.out.Write(safe)
 }
@@ -200,9 +200,9 @@ func (x *xlsxRows) write(cells []string) error {
 	for i, cell := range cells {
 		switch {
 		case x.number == 1:
-			values[i] = excelize.Cell{StyleID: x.head, Value: neutralised(cell)}
+			values[i] = excelize.Cell{StyleID: x.head, Value: Neutralised(cell)}
 		case cell != "":
-			values[i] = neutralised(cell)
+			values[i] = Neutralised(cell)
 		}
 	}
 	return x.stream.SetRow(cellName(0, x.number), values)

@@ -142,7 +142,9 @@ func (f *file) check() []bus.Defect {
 	return defects
 }
 
-func (p provider) used() bool { return p.Name.used() || p.Division.used() || p.Codes != "" || p.Synthetic }
+func (p provider) used() bool {
+	return p.Name.used() || p.Division.used() || p.Codes != "" || p.Synthetic
+}
 
 func (r rule) used() bool { return r.From != "" || r.Text != "" || r.Default != nil }
 
