@@ -14,7 +14,7 @@ func (a *app) resourceCommand() *cobra.Command {
 	w := resources()
 	return a.group("resource", "数据资源目录", "Data resources of the directory",
 		w.list(a), w.show(a), w.putCommand(a), remove(a, w, (*client.Client).Resources),
-		a.resourceTemplateCommand(), a.resourceImportCommand())
+		a.resourceTemplateCommand(), a.resourceImportCommand(), a.resourceExportCommand())
 }
 
 func resources() writer[bus.ResourceID, bus.Resource] {
