@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -93,7 +94,20 @@ func (a *app) importEntries(ctx context.Context, path string, f importFlags) err
 		}
 		options.Mapping, config.Mapping = m, m.Name()
 	}
-	config.Open = func() (intake.Source, error) { return catalogue.Open(path, options) }
+	source, err := catalogue.Open(path, options)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	config.Source = source
+	if !f.check {
+		spool, err := os.CreateTemp("", "gxbus-import-*")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = errors.Join(spool.Close(), os.Remove(spool.Name())) }()
+		config.Spool = spool
+	}
 	var bar *bar
 	config.Step = func(n int) { bar.add(n) }
 	in := intake.New(config)
@@ -165,8 +179,8 @@ func (a *app) send(ctx context.Context, in *intake.Intake, path string, f import
 type carrier struct{ c *client.Client }
 
 // Import sends one chunk.
-func (n carrier) Import(ctx context.Context, request string, drafts []bus.DraftContent, submit, dry bool) ([]bus.ImportRow, error) {
-	return n.c.WithRequestID(request).ImportDrafts(ctx, client.DraftImport{Drafts: drafts, Submit: submit, DryRun: dry})
+func (n carrier) Import(ctx context.Context, request string, drafts []json.RawMessage, submit, dry bool) ([]bus.ImportRow, error) {
+	return n.c.WithRequestID(request).ImportEncoded(ctx, drafts, submit, dry)
 }
 
 func purposeOf(path string, f importFlags, server string) (intake.Purpose, error) {

@@ -19,6 +19,23 @@ type Entry struct {
 	headings map[string]string // of the file, by key; nil where it has none
 }
 
+// Place is where an entry stands in its file: what is needed to say later where
+// a field of it is, without the entry.
+type Place struct {
+	row      int
+	itemRows []int
+	headings map[string]string
+}
+
+// Place returns where the entry stands.
+func (e *Entry) Place() Place { return Place{e.Row, e.itemRows, e.headings} }
+
+// Note makes a note about a field ("items[2].type") of the entry that stands here.
+func (p Place) Note(k Kind, d bus.Defect) Note {
+	row, column := p.locate(d.Field)
+	return Note{k, row, column, d}
+}
+
 // Note says something about an entry, and where in the file that stands.
 type Note struct {
 	Kind   Kind   `json:"kind"`
@@ -48,29 +65,26 @@ func (e *Entry) Has(k Kind) bool {
 	return false
 }
 
-// Note puts a note about a field ("items[2].type") where it stands in the file.
-func (e *Entry) Note(k Kind, d bus.Defect) {
-	row, column := e.locate(d.Field)
-	e.Notes = append(e.Notes, Note{k, row, column, d})
-}
+// Note adds a note about a field.
+func (e *Entry) Note(k Kind, d bus.Defect) { e.Notes = append(e.Notes, e.Place().Note(k, d)) }
 
 // locate finds the cell that a field's path speaks of.
-func (e *Entry) locate(path string) (row int, column string) {
-	row = e.Row
+func (p Place) locate(path string) (row int, column string) {
+	row = p.row
 	key := strings.TrimPrefix(path, "resource.")
 	if rest, ok := strings.CutPrefix(key, "items["); ok {
 		number, after, _ := strings.Cut(rest, "]")
-		if i, err := strconv.Atoi(number); err == nil && i >= 0 && i < len(e.itemRows) {
-			row = e.itemRows[i]
+		if i, err := strconv.Atoi(number); err == nil && i >= 0 && i < len(p.itemRows) {
+			row = p.itemRows[i]
 		}
 		key = "items" + after
 	}
 	key, _, _ = strings.Cut(key, "[")
-	if e.headings == nil {
+	if p.headings == nil {
 		return row, ""
 	}
 	for _, candidate := range []string{key, key + ".kind"} {
-		if heading, ok := e.headings[candidate]; ok {
+		if heading, ok := p.headings[candidate]; ok {
 			return row, heading
 		}
 	}

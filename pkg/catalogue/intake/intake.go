@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,30 +10,31 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"sync"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/catalogue"
 )
 
-// Node takes drafts in, or with dry only says what would become of them. It
+// Node takes drafts in, each the JSON of a bus.DraftContent, or with dry only says what would become of them. It
 // answers a request id that comes again as it did the first time.
 type Node interface {
-	Import(ctx context.Context, request string, drafts []bus.DraftContent, submit, dry bool) ([]bus.ImportRow, error)
+	Import(ctx context.Context, request string, drafts []json.RawMessage, submit, dry bool) ([]bus.ImportRow, error)
 }
 
-// Source is a file of entries.
+// Source yields the entries of a file; io.EOF ends it.
 type Source interface {
 	Next() (catalogue.Entry, error)
-	Close() error
 }
 
 // Config says what is taken in, and how.
 type Config struct {
-	Open    func() (Source, error) // opens the file at its beginning; it is read twice
-	File    string                 // its name, for the report
+	Source  Source
+	File    string // its name, for the report
 	Mapping string
-	Submit  bool // put what is complete up for review
+	Spool   *os.File // what is fit is kept here until it is sent; nil to check only
+	Submit  bool     // put what is complete up for review
 	DryRun  bool
 	Journal *Journal          // nil: nothing is remembered
 	Chunk   int               // bytes of a request, 400 KiB where 0
@@ -49,8 +51,9 @@ const (
 // Intake is one file on its way in.
 type Intake struct {
 	Config
-	report Report
-	mu     sync.Mutex // one Step at a time
+	report  Report
+	spooled int64
+	mu      sync.Mutex // one Step at a time
 }
 
 // New makes an intake.
@@ -70,45 +73,54 @@ func New(c Config) *Intake {
 // Check reads the whole file and judges each entry by itself and beside the
 // others. An error means that the file cannot be used; nothing was sent then.
 func (in *Intake) Check() (*Report, error) {
-	source, err := in.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer source.Close()
 	in.report.Entries = []Result{}
 	seen := map[string]int{} // id and code → entry
+	var spool *bufio.Writer
+	if in.Spool != nil {
+		spool = bufio.NewWriterSize(in.Spool, 256<<10)
+	}
 	for {
-		e, err := source.Next()
+		e, err := in.Source.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		result, err := in.examine(&e)
+		result, text, err := in.examine(&e)
 		if err != nil {
 			return nil, err
 		}
 		in.compare(&e, &result, seen)
+		if result.sent() && spool != nil {
+			result.at = in.spooled
+			in.spooled += int64(len(text))
+			_, _ = spool.Write(text) // told by Flush
+		}
 		in.report.Entries = append(in.report.Entries, result)
+	}
+	if spool != nil {
+		if err := spool.Flush(); err != nil {
+			return nil, err
+		}
 	}
 	in.report.Checked = true
 	return &in.report, in.report.count()
 }
 
-// examine makes the result of an entry by itself.
-func (in *Intake) examine(e *catalogue.Entry) (Result, error) {
+// examine makes the result of an entry by itself, and the text that is sent.
+func (in *Intake) examine(e *catalogue.Entry) (Result, []byte, error) {
 	r := &e.Draft.Resource
-	result := Result{Row: e.Row, Rows: e.Rows, ID: r.ID, Name: r.Name}
+	result := Result{Row: e.Row, Rows: e.Rows, ID: r.ID, Name: r.Name, place: e.Place()}
 	if len(r.Codes) > 0 {
 		result.Code = r.Codes[0]
 	}
-	text, err := json.Marshal(content(e))
+	text, err := json.Marshal(bus.DraftContent{Resource: e.Draft.Resource, Clearance: e.Draft.Clearance})
 	if err != nil {
-		return result, err
+		return result, nil, err
 	}
 	sum := sha256.Sum256(text)
-	result.size = len(text) + 1
+	result.size = len(text)
 	copy(result.sum[:], sum[:])
 	if result.size > maxEntry {
 		e.Note(catalogue.Refused, bus.Defect{Problem: bus.Text{ZH: "目录条目过大", EN: "the entry is too large"}, Allowed: fmt.Sprintf("%d bytes", maxEntry)})
@@ -123,11 +135,7 @@ func (in *Intake) examine(e *catalogue.Entry) (Result, error) {
 		}
 	}
 	result.judge()
-	return result, nil
-}
-
-func content(e *catalogue.Entry) bus.DraftContent {
-	return bus.DraftContent{Resource: e.Draft.Resource, Clearance: e.Draft.Clearance}
+	return result, text, nil
 }
 
 // compare finds entries that are in the file before: one that says the same is
@@ -151,10 +159,10 @@ func (in *Intake) compare(e *catalogue.Entry, result *Result, seen map[string]in
 		first := &in.report.Entries[at]
 		if first.sum == result.sum {
 			result.Merged = first.Row
-			result.note(e, catalogue.Mended, fmt.Sprintf("与第 %d 行相同，已合并", first.Row), fmt.Sprintf("says what row %d says; merged", first.Row))
+			result.note(catalogue.Mended, fmt.Sprintf("与第 %d 行相同，已合并", first.Row), fmt.Sprintf("says what row %d says; merged", first.Row))
 			return
 		}
-		result.note(e, catalogue.Refused, fmt.Sprintf("第 %d 行已有此代码或标识", first.Row), fmt.Sprintf("row %d has this code or id", first.Row))
+		result.note(catalogue.Refused, fmt.Sprintf("第 %d 行已有此代码或标识", first.Row), fmt.Sprintf("row %d has this code or id", first.Row))
 		return
 	}
 	for _, name := range names {
@@ -163,9 +171,8 @@ func (in *Intake) compare(e *catalogue.Entry, result *Result, seen map[string]in
 }
 
 // note adds a note about the entry's code.
-func (r *Result) note(e *catalogue.Entry, kind catalogue.Kind, zh, en string) {
-	e.Note(kind, bus.Defect{Field: "codes", Problem: bus.Text{ZH: zh, EN: en}})
-	r.Notes = append(r.Notes, e.Notes[len(e.Notes)-1])
+func (r *Result) note(kind catalogue.Kind, zh, en string) {
+	r.Notes = append(r.Notes, r.place.Note(kind, bus.Defect{Field: "codes", Problem: bus.Text{ZH: zh, EN: en}}))
 	r.judge()
 }
 
@@ -185,14 +192,9 @@ func (r *Result) sent() bool { return r.Verdict != Refused && r.Merged == 0 }
 // Send sends what Check found fit to the node and returns the whole account.
 // After an error some of it may have been taken; to send all again is safe.
 func (in *Intake) Send(ctx context.Context, node Node) (*Report, error) {
-	source, err := in.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer source.Close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	chunks := make(chan *chunk)
+	chunks := make(chan chunk)
 	var flying sync.WaitGroup
 	for range in.Flights {
 		flying.Go(func() {
@@ -203,13 +205,10 @@ func (in *Intake) Send(ctx context.Context, node Node) (*Report, error) {
 			}
 		})
 	}
-	err = in.load(ctx, source, chunks)
+	in.load(ctx, chunks)
 	close(chunks)
 	flying.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	if err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	in.report.Checked = false
@@ -218,65 +217,62 @@ func (in *Intake) Send(ctx context.Context, node Node) (*Report, error) {
 
 // chunk is what one request carries. Its results are no other chunk's.
 type chunk struct {
-	number  int
-	entries []catalogue.Entry
 	results []*Result
 	size    int
 }
 
-// load reads the file a second time and hands it on in chunks.
-func (in *Intake) load(ctx context.Context, source Source, chunks chan<- *chunk) error {
-	next := &chunk{}
-	hand := func() error {
+// load hands on what is to be sent, in chunks; it stops when ctx ends.
+func (in *Intake) load(ctx context.Context, chunks chan<- chunk) {
+	var next chunk
+	hand := func() {
 		select {
 		case chunks <- next:
-			next = &chunk{number: next.number + 1}
-			return nil
 		case <-ctx.Done():
-			return ctx.Err()
 		}
+		next = chunk{}
 	}
 	for i := range in.report.Entries {
 		result := &in.report.Entries[i]
-		e, err := source.Next()
-		if err != nil || e.Row != result.Row {
-			return changed(err)
-		}
 		if !result.sent() {
 			continue
 		}
-		if next.size+result.size > in.Chunk && len(next.entries) > 0 {
-			if err := hand(); err != nil {
-				return err
-			}
+		if next.size+result.size+1 > in.Chunk && len(next.results) > 0 {
+			hand()
 		}
-		next.entries, next.results = append(next.entries, e), append(next.results, result)
-		next.size += result.size
+		next.results = append(next.results, result)
+		next.size += result.size + 1
 	}
-	if len(next.entries) == 0 {
-		return nil
+	if len(next.results) > 0 {
+		hand()
 	}
-	return hand()
 }
 
-func changed(cause error) error {
-	return bus.E(bus.CodeInvalid, bus.Defect{Field: "file", Problem: bus.Text{ZH: "文件在导入过程中被修改", EN: "the file was changed while it was read"}}).Because(cause)
+// drafts reads a chunk's texts, which lie one after the other but for what is
+// not sent.
+func (in *Intake) drafts(c chunk) ([]json.RawMessage, error) {
+	drafts := make([]json.RawMessage, len(c.results))
+	for i, r := range c.results {
+		drafts[i] = make([]byte, r.size)
+		if _, err := in.Spool.ReadAt(drafts[i], r.at); err != nil {
+			return nil, err
+		}
+	}
+	return drafts, nil
 }
 
 // carry sends one chunk, unless the journal says that it was acknowledged, and
 // writes down what became of it.
-func (in *Intake) carry(ctx context.Context, node Node, c *chunk) error {
+func (in *Intake) carry(ctx context.Context, node Node, c chunk) error {
 	if ctx.Err() != nil {
 		return nil // another has failed
-	}
-	drafts := make([]bus.DraftContent, len(c.entries))
-	for i := range c.entries {
-		drafts[i] = content(&c.entries[i])
 	}
 	sum := c.digest()
 	rows, done := in.Journal.acknowledged(sum)
 	if !done {
-		var err error
+		drafts, err := in.drafts(c)
+		if err != nil {
+			return err
+		}
 		if rows, err = node.Import(ctx, in.Journal.request(sum), drafts, in.Submit, in.DryRun); err != nil {
 			return err
 		}
@@ -291,7 +287,7 @@ func (in *Intake) carry(ctx context.Context, node Node, c *chunk) error {
 		return bus.E(bus.CodeInvalid, bus.Defect{Field: "journal", Problem: bus.Text{ZH: "续传记录已损坏，请删除后重新导入", EN: "the journal is damaged: remove it and import again"}})
 	}
 	for i, row := range rows {
-		c.results[i].answer(&c.entries[i], row)
+		c.results[i].answer(row)
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -300,7 +296,7 @@ func (in *Intake) carry(ctx context.Context, node Node, c *chunk) error {
 }
 
 // digest names the chunk by its content.
-func (c *chunk) digest() string {
+func (c chunk) digest() string {
 	h := sha256.New()
 	for _, r := range c.results {
 		h.Write(r.sum[:])
@@ -310,7 +306,7 @@ func (c *chunk) digest() string {
 
 // answer writes down what the node made of an entry. What the file's check knew
 // already is not said again.
-func (r *Result) answer(e *catalogue.Entry, row bus.ImportRow) {
+func (r *Result) answer(row bus.ImportRow) {
 	r.ID, r.Outcome, r.State = row.ID, row.Outcome, row.State
 	kind := catalogue.Lacking
 	if row.Outcome == bus.OutcomeRefused {
@@ -326,8 +322,7 @@ func (r *Result) answer(e *catalogue.Entry, row bus.ImportRow) {
 	}
 	for _, d := range defects {
 		if !known[string(kind)+d.Field] {
-			e.Note(kind, d)
-			r.Notes = append(r.Notes, e.Notes[len(e.Notes)-1])
+			r.Notes = append(r.Notes, r.place.Note(kind, d))
 		}
 	}
 }

@@ -40,8 +40,10 @@ type Result struct {
 	Merged  int              `json:"merged,omitempty"`  // the row that says the same
 	Notes   []catalogue.Note `json:"notes,omitempty"`   // but for what is synthetic, which Report counts
 
-	size int
-	sum  [16]byte
+	place catalogue.Place
+	at    int64 // in the spool
+	size  int   // of what is sent
+	sum   [16]byte
 }
 
 // Report accounts for a file: Taken + Mended + Refused = Read, and of those that
