@@ -77,6 +77,7 @@ func New(c Config) (*API, error) {
 	a.addCluster(h, mux)
 	a.addNouns(h)
 	a.addDrafts(h)
+	a.addCatalogue(h)
 	a.addPolicies(h)
 	a.addEvents(h)
 	a.addAudit(h)

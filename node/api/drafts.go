@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -27,9 +28,13 @@ func (a *API) addDrafts(h huma.API) {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/drafts" + path, Summary: summary, Description: description, Tags: []string{"drafts"}}
 	}
 	handle(a, h, op("list-drafts", http.MethodGet, "", "List drafts", "Those that the caller may see, by id."),
-		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) { return a.drafts(p, in) })
+		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) {
+			return a.drafts(p, in)
+		})
 	handle(a, h, op("show-draft", http.MethodGet, "/{id}", "Show draft", "With all that keeps it from publication."),
-		func(_ context.Context, p bus.Principal, in *ByID) (*answer[bus.Draft], error) { return a.draft(p, in.ID) })
+		func(_ context.Context, p bus.Principal, in *ByID) (*answer[bus.Draft], error) {
+			return a.draft(p, in.ID)
+		})
 	put := op("put-draft", http.MethodPut, "/{id}", "Create or change draft", "What is there must be well-formed; what is missing may come later.")
 	handle(a, h, describes[bus.DraftContent](a, h, put), func(ctx context.Context, p bus.Principal, in *putOf[bus.DraftContent]) (*answer[bus.Draft], error) {
 		return a.putDraft(ctx, p, in)
@@ -71,6 +76,7 @@ func (a *API) drafts(p bus.Principal, in *draftsOf) (*answer[client.DraftPage], 
 	out := &answer[client.DraftPage]{Body: client.DraftPage{Items: []bus.Draft{}}}
 	var err error
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
+		days := tx.Calendar()
 		for d := range tx.DraftsAfter(bus.ResourceID(in.After)) {
 			if in.State != "" && string(d.State) != in.State || in.Provider != "" && string(d.Resource.Provider) != in.Provider || !tx.Sees(p, d.Resource.Provider) {
 				continue
@@ -79,12 +85,23 @@ func (a *API) drafts(p bus.Principal, in *draftsOf) (*answer[client.DraftPage], 
 				out.Body.Next = out.Body.Items[in.Limit-1].ID
 				return nil
 			}
-			d.Authority, _ = tx.Authority(d.Resource.Provider)
-			out.Body.Items = append(out.Body.Items, d)
+			out.Body.Items = append(out.Body.Items, a.shownDraft(tx, days, d))
 		}
 		return nil
 	})
 	return out, err
+}
+
+// shownDraft is a draft with who has to review it until when, and whose claims it
+// meets.
+func (a *API) shownDraft(tx *state.Tx, days calendar.Calendar, d bus.Draft) bus.Draft {
+	d.Authority, _ = tx.Authority(d.Resource.Provider)
+	d.Conflicts = tx.Conflicts(d)
+	if d.Submitted != nil && (d.State == bus.StateInReview || d.State == bus.StateWithdrawing) {
+		deadline := days.Deadline(d.Submitted.At, bus.ReviewDays).At(a.Now())
+		d.Deadline = &deadline
+	}
+	return d
 }
 
 // draft answers what is not there and what is not to be seen alike.
@@ -96,8 +113,10 @@ func (a *API) draft(p bus.Principal, id string) (*answer[bus.Draft], error) {
 		if !ok || !tx.Sees(p, d.Resource.Provider) {
 			return bus.NotFound("draft", id)
 		}
-		d.Authority, _ = tx.Authority(d.Resource.Provider)
-		d.Missing = d.Gate()
+		d = a.shownDraft(tx, tx.Calendar(), d)
+		if d.State != bus.StateWithdrawing { // what leaves need not be complete
+			d.Missing = d.Gate()
+		}
 		out.Body, out.ETag = d, etag(d.Revision)
 		return nil
 	})

@@ -182,7 +182,9 @@ func (a *API) addNouns(h huma.API) {
 		path: "divisions", tag: "division",
 		list:     (*state.Tx).Divisions,
 		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
-		revision: func(bus.Division) bus.Revision { return 1 },
+		revision: func(v bus.Division) bus.Revision { return v.Revision },
+		id:       func(v *bus.Division) *string { return (*string)(&v.Code) },
+		put:      command.DivisionPut,
 	})
 	addNoun(a, h, noun[bus.Node]{
 		path: "nodes", tag: "node",
@@ -202,22 +204,12 @@ func (a *API) addNouns(h huma.API) {
 		path: "resources", tag: "resource",
 		list:     (*state.Tx).Resources,
 		after:    func(tx *state.Tx, id string) iter.Seq[bus.Resource] { return tx.ResourcesAfter(bus.ResourceID(id)) },
+		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
-		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
-		put:      command.ResourcePut, delete: command.ResourceDelete,
 	})
-	addNoun(a, h, noun[bus.Account]{
-		path: "accounts", tag: "account",
-		list:     (*state.Tx).Accounts,
-		find:     func(tx *state.Tx, id string) (bus.Account, bool) { return tx.Account(id) },
-		revision: func(v bus.Account) bus.Revision { return v.Revision },
-		visible:  func(_ *state.Tx, p bus.Principal, v bus.Account) bool { return administrator(p) },
-		shown: func(v bus.Account) bus.Account {
-			v.PasswordHash = ""
-			return v
-		},
-	})
+	a.addAccounts(h)
+	a.addVersions(h)
 	a.addGrants(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)
@@ -231,8 +223,7 @@ func (a *API) addGrants(h huma.API) {
 		revision: func(v bus.Grant) bus.Revision { return v.Revision },
 		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
 		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
-			r, _ := tx.Resource(v.Resource)
-			return administrator(p) || p.Department == v.Consumer || p.Department == r.Provider
+			return administrator(p) || p.Department != "" && (p.Department == v.Consumer || p.Department == tx.Provider(v.Resource))
 		},
 		put: command.GrantPut,
 	}
@@ -252,7 +243,7 @@ func (a *API) addGrants(h huma.API) {
 			return nil, err
 		}
 		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
-		if bus.CodeOf(err) == bus.CodeForbidden && p.System != "" {
+		if bus.CodeOf(err) == bus.CodeForbidden && p.Department != "" {
 			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
 				return nil, hidden // what a department may not see is not there
 			}

@@ -67,9 +67,8 @@ func newWorld(t *testing.T) *world {
 		w.bearers[name] = c.Bearer
 	}
 	resource := sample.EnterpriseRegistration()
-	_, err = admin.Resources().Put(ctx, resource)
-	check(t, err)
-	_, err = w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
+	w.Publish(resource)
+	_, err := w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
 	check(t, err)
 	_, err = w.First.Client(w.bearers[consumer]).Subscriptions().Put(ctx, bus.Subscription{
 		ID: "sub-1", Resource: resource.ID, Grant: "grant-1", Purpose: bus.PurposeAdministrativeBasis,

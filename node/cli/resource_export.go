@@ -141,7 +141,7 @@ func (f exportFlags) entries(ctx context.Context, c *client.Client) iter.Seq2[bu
 			}
 			return
 		}
-		for r, err := range c.EachResource(ctx) {
+		for r, err := range c.Resources().Each(ctx) {
 			if !yield(bus.Draft{ID: r.ID, Resource: r}, err) || err != nil {
 				return
 			}
@@ -153,7 +153,7 @@ func (f exportFlags) entries(ctx context.Context, c *client.Client) iter.Seq2[bu
 func (f exportFlags) within(ctx context.Context, c *client.Client, departments []bus.Department) (func(bus.Resource) bool, error) {
 	var inDivision map[bus.USCC]bool
 	if f.division != "" {
-		divisions, err := c.Divisions(ctx)
+		divisions, err := c.Divisions().List(ctx)
 		if err != nil {
 			return nil, err
 		}

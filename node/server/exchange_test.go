@@ -37,8 +37,7 @@ func tell(t *testing.T, specs ...fleet.Spec) *story {
 		check(t, err)
 		s.bearers[d.ID] = credential.Bearer
 	}
-	_, err := admin.Resources().Put(ctx, s.resource)
-	check(t, err)
+	s.Publish(s.resource)
 	s.provider = s.at("shenzhen").Client(s.bearers[sample.ShenzhenMarket.ID])
 	s.consumer = s.at("tianhe").Client(s.bearers[sample.TianheServices.ID])
 	return s

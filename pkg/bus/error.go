@@ -60,6 +60,7 @@ const (
 	CodeSecret             Code = "secrecy-marked"
 	CodeIncomplete         Code = "incomplete"
 	CodeWrongState         Code = "wrong-state"
+	CodeClaim              Code = "claim-undecided"
 	CodeAlreadyInitialized Code = "already-initialized"
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
@@ -99,6 +100,7 @@ var codes = map[Code]codeInfo{
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
 	CodeIncomplete:         {KindInvalid, Text{"目录条目不完整，以下各项须一次补正", "the catalogue entry is not complete; this is all that it lacks"}},
 	CodeWrongState:         {KindConflict, Text{"目录条目的当前状态不允许此操作", "the catalogue entry is in another state"}},
+	CodeClaim:              {KindConflict, Text{"一数一源有争议，待数据主管部门裁定", "another resource is the source of this data; the data authority has to decide first"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},

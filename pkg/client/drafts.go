@@ -11,10 +11,14 @@ import (
 )
 
 // Drafts are the catalogue entries on their way to publication (编制稿).
-type Drafts struct{ c *Client }
+type Drafts struct {
+	Readable[bus.ResourceID, bus.Draft]
+}
 
 // Drafts returns the drafts.
-func (c *Client) Drafts() Drafts { return Drafts{c} }
+func (c *Client) Drafts() Drafts {
+	return Drafts{Readable[bus.ResourceID, bus.Draft]{c, "drafts"}}
+}
 
 // DraftFilter says which drafts are listed: what is empty does not limit.
 type DraftFilter struct {
@@ -44,11 +48,6 @@ func (d Drafts) List(ctx context.Context, f DraftFilter) ([]bus.Draft, error) {
 		}
 		query.Set("after", string(page.Next))
 	}
-}
-
-// Read returns a draft, with all that keeps it from publication.
-func (d Drafts) Read(ctx context.Context, id bus.ResourceID) (bus.Draft, error) {
-	return do[bus.Draft](ctx, d.c, call{method: http.MethodGet, path: []string{"drafts", string(id)}})
 }
 
 // Put creates the draft of a resource, where Revision is 0, or changes the one

@@ -26,11 +26,6 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return answer.Version, err
 }
 
-// Divisions returns the administrative divisions, parents before children.
-func (c *Client) Divisions(ctx context.Context) ([]bus.Division, error) {
-	return Readable[bus.DivisionCode, bus.Division]{c, "divisions"}.List(ctx)
-}
-
 // Nodes returns the members of the bus.
 func (c *Client) Nodes(ctx context.Context) ([]bus.Node, error) {
 	return Readable[bus.NodeID, bus.Node]{c, "nodes"}.List(ctx)

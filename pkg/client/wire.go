@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
 // The bodies of /api/v1 beyond the nouns of package bus. The node's API answers
@@ -84,6 +85,13 @@ type JoinAnswer struct {
 type Credential struct {
 	System bus.System `json:"system"`
 	Bearer string     `json:"bearer"`
+}
+
+// AccountAnswer is an account, with the one-time password that was made for it:
+// that is shown once.
+type AccountAnswer struct {
+	Account  bus.Account `json:"account"`
+	Password string      `json:"password,omitempty"`
 }
 
 // Member is a node as Status shows it.
@@ -169,6 +177,49 @@ type DraftImport struct {
 	Drafts []bus.DraftContent `json:"drafts"`
 	Submit bool               `json:"submit,omitempty" doc:"put the complete ones up for review"`
 	DryRun bool               `json:"dry_run,omitempty" doc:"say what would become of each, and write nothing"`
+}
+
+// Withdrawal asks for a resource to leave the directory.
+type Withdrawal struct {
+	Reason string `json:"reason"`
+}
+
+// TriggerRecord records what makes a change of a catalogue entry due.
+type TriggerRecord struct {
+	Kind        bus.TriggerKind `json:"kind"`
+	At          time.Time       `json:"at"`
+	Description string          `json:"description"`
+}
+
+// ExtensionRequest asks for more time for a change.
+type ExtensionRequest struct {
+	Days   int    `json:"days"`
+	Reason string `json:"reason"`
+}
+
+// Consent answers a request for more time.
+type Consent struct {
+	Approve bool   `json:"approve"`
+	Opinion string `json:"opinion,omitempty"`
+}
+
+// ClaimDecision decides between the source of an item and a resource that disputes
+// it.
+type ClaimDecision struct {
+	Resource bus.ResourceID `json:"resource"` // the one that disputes it
+	Transfer bool           `json:"transfer"` // it is the source from now on
+	Reason   string         `json:"reason"`
+}
+
+// Days are announced days of the calendar.
+type Days struct {
+	Days []calendar.Day `json:"days"`
+}
+
+// DueAnswer is when a term of working days ends.
+type DueAnswer struct {
+	Last string `json:"last"` // the last day, "2006-01-02"
+	bus.Deadline
 }
 
 // Rows answers many drafts, in their order.

@@ -20,3 +20,6 @@ func (s *Store) Dump(yield func(table Table, key, value []byte) error) error {
 		})
 	})
 }
+
+// NoSync lets a test that survives no crash do without the disk.
+func (s *Store) NoSync() { s.db.NoSync = true }

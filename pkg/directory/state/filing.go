@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -90,12 +91,13 @@ func compiling(p bus.Principal, provider bus.USCC) error {
 	})
 }
 
-// provider is the department that the entry belongs to, "" where there is none.
+// provider is the department that the entry belongs to, or belonged to before it
+// was withdrawn; "" where there is none.
 func (f *filing) provider() bus.USCC {
-	if f.inForce.Provider != "" {
-		return f.inForce.Provider
+	if f.draft.ID != "" {
+		return f.draft.Resource.Provider
 	}
-	return f.draft.Resource.Provider
+	return f.tx.Provider(f.id)
 }
 
 // put plans the write of a value.
@@ -196,6 +198,9 @@ func (f *filing) submit() error {
 	f.state = next
 	f.draft.State, f.draft.Revision = next, f.index
 	f.draft.Submitted, f.draft.Review = &bus.Submission{By: f.by, At: f.at}, nil
+	if err := errors.Join(f.enter(), f.meet()); err != nil {
+		return err
+	}
 	return f.put(Drafts, string(f.id), f.draft)
 }
 
@@ -218,11 +223,21 @@ func (f *filing) review(verdict bus.Review) error {
 	if f.draft.Submitted == nil || f.draft.Submitted.By.Account == f.by.Account {
 		return bus.E(bus.CodeForbidden, bus.Defect{Field: "by", Problem: bus.Text{ZH: "不得审核本人提交的内容", EN: "nobody reviews what they submitted"}, Allowed: "another reviewer"})
 	}
+	asked := f.state
 	f.state = next
-	if next == bus.StatePublished {
+	switch {
+	case next == bus.StateWithdrawn:
+		return f.withdraw(verdict)
+	case asked == bus.StateWithdrawing: // the version in force stays
+		f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+		return nil
+	case next == bus.StatePublished:
 		return f.publish(verdict)
 	}
 	f.draft.State, f.draft.Review, f.draft.Revision = next, &verdict, f.index
+	if err := f.leave(f.draft.Resource, f.inForce); err != nil { // what is back with its department claims nothing
+		return err
+	}
 	return f.put(Drafts, string(f.id), f.draft)
 }
 
@@ -231,6 +246,12 @@ func (f *filing) review(verdict bus.Review) error {
 func (f *filing) publish(approval bus.Review) error {
 	if defects := f.lacking(); len(defects) > 0 {
 		return bus.E(bus.CodeIncomplete, defects...)
+	}
+	if err := f.undecided(); err != nil {
+		return err
+	}
+	if err := f.leave(f.inForce, f.draft.Resource); err != nil {
+		return err
 	}
 	res := f.draft.Resource
 	res.Version, res.Published, res.Revision = f.inForce.Version+1, f.at, f.index
@@ -245,6 +266,39 @@ func (f *filing) publish(approval bus.Review) error {
 		return err
 	}
 	return f.put(Resources, string(f.id), res)
+}
+
+// askWithdrawal puts the withdrawal of the version in force up for review.
+func (f *filing) askWithdrawal(reason string) error {
+	next, err := f.state.After(bus.StepWithdraw)
+	if err != nil {
+		return err
+	}
+	f.state = next
+	f.draft = bus.Draft{
+		ID: f.id, Resource: f.inForce, State: next, Revision: f.index, Submitted: &bus.Submission{By: f.by, At: f.at, Reason: reason},
+	}
+	if err := f.meet(); err != nil {
+		return err
+	}
+	return f.put(Drafts, string(f.id), f.draft)
+}
+
+// withdraw takes the version in force out of the directory: nothing is shared of
+// a resource that is not there. Its versions stay, and so do its id and codes,
+// which nobody else gets.
+func (f *filing) withdraw(approval bus.Review) error {
+	last, ok := f.tx.Version(f.id, f.inForce.Version)
+	if !ok {
+		return fmt.Errorf("resource %s is in force without version %d", f.id, f.inForce.Version) // the tables contradict each other
+	}
+	if err := f.leave(f.inForce, bus.Resource{}); err != nil {
+		return err
+	}
+	last.Withdrawn = &bus.Withdrawal{Asked: *f.draft.Submitted, Approved: approval}
+	f.changes = append(f.changes, retire(Resources, string(f.id))...)
+	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	return f.put(Versions, versionKey(f.id, f.inForce.Version), last)
 }
 
 // discard throws the draft away.

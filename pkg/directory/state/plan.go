@@ -44,16 +44,16 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planNodeJoin), nil
 	case command.NodePut:
 		return of(byNode, planNodePut), nil
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:
 		return of(bySystemAdministrator, planDepartmentDelete), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
-	case command.ResourcePut:
-		return of(bySystemAdministratorOrSystem, planResourcePut), nil
-	case command.ResourceDelete:
-		return of(bySystemAdministratorOrSystem, planResourceDelete), nil
+	case command.ResourceWithdraw:
+		return of(byCompiler, planResourceWithdraw), nil
 	case command.DraftPut:
 		return of(byCompiler, planDraftPut), nil
 	case command.DraftDelete:
@@ -64,6 +64,20 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return ofRows(byReviewer, planDraftReview), nil
 	case command.DraftImport:
 		return ofRows(byCompiler, planDraftImport), nil
+	case command.ClaimDecide:
+		return of(byReviewer, planClaimDecide), nil
+	case command.TriggerRecord:
+		return of(byCompiler, planTriggerRecord), nil
+	case command.TriggerExtend:
+		return of(byCompiler, planTriggerExtend), nil
+	case command.TriggerConsent:
+		return of(byReviewer, planTriggerConsent), nil
+	case command.CalendarPut:
+		return of(bySystemAdministrator, planCalendarPut), nil
+	case command.LibraryPut:
+		return of(bySystemAdministrator, planLibraryPut), nil
+	case command.LibraryDelete:
+		return of(bySystemAdministrator, planLibraryDelete), nil
 	case command.GrantPut:
 		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
 	case command.GrantRevoke:
@@ -167,10 +181,6 @@ func byCompiler(p bus.Principal) bool {
 	return bySystemAdministrator(p) || bySystem(p) || p.Role == bus.RoleOperator
 }
 func byReviewer(p bus.Principal) bool { return p.Role == bus.RoleReviewer }
-
-func bySystemAdministratorOrSystem(p bus.Principal) bool {
-	return bySystemAdministrator(p) || bySystem(p)
-}
 
 func bySecurityAdministratorOrSystem(p bus.Principal) bool {
 	return bySecurityAdministrator(p) || bySystem(p)

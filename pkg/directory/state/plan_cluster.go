@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
@@ -25,7 +26,19 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 		return err
 	}
 	for _, d := range r.body.Divisions {
+		d.Revision = r.index
 		if err := add(Divisions, string(d.Code), d); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range r.body.Libraries {
+		l.Revision = r.index
+		if err := add(Libraries, string(l.ID), l); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range r.body.Calendar {
+		if err := add(Calendar, d.Date, d); err != nil {
 			return nil, err
 		}
 	}
@@ -199,32 +212,35 @@ func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 	return set(Nodes, string(have.ID), have)
 }
 
-// planAccountPut changes an account: its own password by its holder, anything
-// of others by a security administrator (who so cannot be the one that signs in).
+// planAccountPut changes an account: its own password by its holder, anything of
+// others but who they are by a security administrator (who so cannot be the one
+// that signs in).
 func planAccountPut(tx *Tx, r request[bus.Account]) ([]Change, error) {
 	account := r.body
+	have, _ := tx.Account(account.Name)
 	own := r.Principal.Account == account.Name
 	if !own && !bySecurityAdministrator(r.Principal) {
 		return nil, bus.E(bus.CodeForbidden)
 	}
-	have, _ := tx.Account(account.Name)
 	if err := expect(r.Expect, have.Revision, "account", account.Name); err != nil {
 		return nil, err
 	}
-	if have.Revision != 0 && have.Role != account.Role {
+	if have.Revision != 0 && (have.Role != account.Role || have.Department != account.Department) {
 		return nil, bus.E(bus.CodeForbidden, bus.Defect{
-			Field: "role", Problem: bus.Text{ZH: "三员角色不可变更", EN: "the role of an account never changes"}, Allowed: string(have.Role),
+			Field: "role", Problem: bus.Text{ZH: "账户的角色与部门不可变更", EN: "the role and department of an account never change"},
+			Allowed: strings.TrimSpace(string(have.Role) + " " + string(have.Department)),
 		})
 	}
-	switch account.Role {
-	case bus.RoleSystemAdministrator, bus.RoleSecurityAdministrator, bus.RoleAuditor:
-	default:
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "role", Problem: bus.Text{ZH: "角色不存在", EN: "no such role"},
-			Allowed: "system-administrator, security-administrator, auditor",
+	if own && account.Disabled {
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "disabled", Problem: bus.Text{ZH: "不能停用本人账户", EN: "nobody disables themselves"}, Allowed: "another security administrator",
 		})
 	}
-	if err := bus.Invalid(bus.CheckID("name", account.Name)); err != nil {
+	defects := account.Check()
+	if _, ok := tx.Department(account.Department); account.Department != "" && !ok {
+		defects = append(defects, unknown("department", string(account.Department)))
+	}
+	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
 	account.Revision = r.index

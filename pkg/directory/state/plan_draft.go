@@ -30,6 +30,24 @@ func planDraftDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	return f.changes, err
 }
 
+func planResourceWithdraw(tx *Tx, r request[command.Withdrawal]) ([]Change, error) {
+	f := file(tx, r.Entry, r.index, r.body.Resource)
+	if f.inForce.ID == "" {
+		return nil, bus.NotFound("resource", string(f.id))
+	}
+	if err := compiling(r.Principal, f.inForce.Provider); err != nil {
+		return nil, err
+	}
+	if err := expect(r.Expect, f.inForce.Revision, "resource", string(f.id)); err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(r.body.Reason) == "" { // art. 27: a stop carries a reason
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "reason", Problem: bus.Text{ZH: "撤销须说明理由", EN: "a withdrawal needs a reason"}})
+	}
+	err := f.askWithdrawal(r.body.Reason)
+	return f.changes, err
+}
+
 // own finds the draft at a revision. One that the principal may not see is not
 // there; one that is another's to write is not to be touched.
 func (f *filing) own(revision bus.Revision) error {

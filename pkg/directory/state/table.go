@@ -24,6 +24,10 @@ const (
 	Codes         Table = "resource-codes" // directory code → resource, of drafts and of what is withdrawn too
 	Drafts        Table = "drafts"
 	Versions      Table = "versions" // resource/number → a published version
+	Triggers      Table = "triggers" // resource/number
+	Claims        Table = "claims"   // entity/item
+	Libraries     Table = "libraries"
+	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers"
@@ -38,7 +42,8 @@ const (
 )
 
 var tables = []Table{
-	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Drafts, Versions, Grants, Subscriptions,
+	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Drafts, Versions,
+	Triggers, Claims, Libraries, Calendar, Grants, Subscriptions,
 	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
 }
 
@@ -158,6 +163,27 @@ func (t *Tx) DraftsAfter(id bus.ResourceID) iter.Seq[bus.Draft] {
 // Version returns a published version of a resource, numbered from 1.
 func (t *Tx) Version(id bus.ResourceID, number int) (bus.Version, bool) {
 	return read[bus.Version](t, Versions, versionKey(id, number))
+}
+
+// Versions yields the published versions of a resource, the first one first; those
+// of one that was withdrawn too.
+func (t *Tx) Versions(id bus.ResourceID) iter.Seq[bus.Version] {
+	return func(yield func(bus.Version) bool) {
+		for v := range from[bus.Version](t, Versions, string(id)+"/") {
+			if v.Resource.ID != id || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Provider returns the department that provides, or provided, a resource.
+func (t *Tx) Provider(id bus.ResourceID) bus.USCC {
+	if r, ok := t.Resource(id); ok {
+		return r.Provider
+	}
+	first, _ := t.Version(id, 1)
+	return first.Resource.Provider
 }
 
 func versionKey(id bus.ResourceID, number int) string { return fmt.Sprintf("%s/%06d", id, number) }
