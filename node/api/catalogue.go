@@ -22,8 +22,8 @@ func (a *API) addCatalogue(h huma.API) {
 	a.addCalendar(h)
 }
 
-// triggerPath is the path of one trigger.
-type triggerPath struct {
+// TriggerPath is the path of one trigger.
+type TriggerPath struct {
 	ByID
 	Number int `path:"number" minimum:"1" maximum:"999999"`
 }
@@ -37,7 +37,7 @@ func (a *API) addTriggers(h huma.API) {
 			return a.triggers(p)
 		})
 	handle(a, h, op("show-trigger", http.MethodGet, "/resources/{id}/triggers/{number}", "Show trigger", ""),
-		func(_ context.Context, p bus.Principal, in *triggerPath) (*answer[bus.Trigger], error) {
+		func(_ context.Context, p bus.Principal, in *TriggerPath) (*answer[bus.Trigger], error) {
 			return a.trigger(p, in.ID, in.Number)
 		})
 	type record struct {
@@ -70,7 +70,7 @@ func (a *API) addTriggers(h huma.API) {
 		return a.trigger(p, in.ID, number)
 	})
 	type extension struct {
-		triggerPath
+		TriggerPath
 		Expected
 		Sent[client.ExtensionRequest]
 	}
@@ -81,10 +81,10 @@ func (a *API) addTriggers(h huma.API) {
 			return nil, err
 		}
 		body := command.Extension{Resource: bus.ResourceID(in.ID), Number: in.Number, Days: e.Days, Reason: e.Reason}
-		return a.writeTrigger(ctx, p, command.TriggerExtend, in.Expected, in.triggerPath, body)
+		return a.writeTrigger(ctx, p, command.TriggerExtend, in.Expected, in.TriggerPath, body)
 	})
 	type consent struct {
-		triggerPath
+		TriggerPath
 		Expected
 		Sent[client.Consent]
 	}
@@ -95,11 +95,11 @@ func (a *API) addTriggers(h huma.API) {
 			return nil, err
 		}
 		body := command.Consent{Resource: bus.ResourceID(in.ID), Number: in.Number, Approve: c.Approve, Opinion: c.Opinion}
-		return a.writeTrigger(ctx, p, command.TriggerConsent, in.Expected, in.triggerPath, body)
+		return a.writeTrigger(ctx, p, command.TriggerConsent, in.Expected, in.TriggerPath, body)
 	})
 }
 
-func (a *API) writeTrigger(ctx context.Context, p bus.Principal, t command.Type, expected Expected, at triggerPath, body any) (*answer[bus.Trigger], error) {
+func (a *API) writeTrigger(ctx context.Context, p bus.Principal, t command.Type, expected Expected, at TriggerPath, body any) (*answer[bus.Trigger], error) {
 	expect, err := expected.revision()
 	if err != nil {
 		return nil, err
@@ -151,22 +151,22 @@ func (a *API) shownTrigger(days calendar.Calendar, t bus.Trigger) bus.Trigger {
 }
 
 func (a *API) addClaims(h huma.API) {
-	type path struct {
+	type ClaimPath struct {
 		Entity string `path:"entity" maxLength:"63" pattern:"^[0-9a-z-]+$"`
 		Item   string `path:"item" maxLength:"64" pattern:"^[0-9A-Za-z_]+$"`
 	}
 	type decision struct {
-		path
+		ClaimPath
 		Expected
-		Sent[client.ClaimDecision]
+		Sent[client.ClaimVerdict]
 	}
 	op := func(id, method, at, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/claims" + at, Tags: []string{"claims"}, Summary: summary, Description: description}
 	}
-	find := func(tx *state.Tx, id path) (bus.Claim, bool) {
+	find := func(tx *state.Tx, id ClaimPath) (bus.Claim, bool) {
 		return tx.Claim(bus.EntityID(id.Entity), bus.ItemID(id.Item))
 	}
-	show := func(p bus.Principal, id path) (*answer[bus.Claim], error) {
+	show := func(p bus.Principal, id ClaimPath) (*answer[bus.Claim], error) {
 		n := noun[bus.Claim]{
 			tag:      "claim",
 			find:     func(tx *state.Tx, _ string) (bus.Claim, bool) { return find(tx, id) },
@@ -180,9 +180,11 @@ func (a *API) addClaims(h huma.API) {
 			return noun[bus.Claim]{list: (*state.Tx).Claims, visible: (*state.Tx).SeesClaim}.listed(a, p)
 		})
 	handle(a, h, op("show-claim", http.MethodGet, "/{entity}/{item}", "Show claim", ""),
-		func(_ context.Context, p bus.Principal, in *path) (*answer[bus.Claim], error) { return show(p, *in) })
+		func(_ context.Context, p bus.Principal, in *ClaimPath) (*answer[bus.Claim], error) {
+			return show(p, *in)
+		})
 	decide := op("decide-claim", http.MethodPost, "/{entity}/{item}/decision", "Decide a claim", "Confirm the source, or transfer it; by the authority of the lowest division that both are of.")
-	handle(a, h, describes[client.ClaimDecision](a, h, decide), func(ctx context.Context, p bus.Principal, in *decision) (*answer[bus.Claim], error) {
+	handle(a, h, describes[client.ClaimVerdict](a, h, decide), func(ctx context.Context, p bus.Principal, in *decision) (*answer[bus.Claim], error) {
 		expect, err := in.revision()
 		if err != nil {
 			return nil, err
@@ -195,7 +197,7 @@ func (a *API) addClaims(h huma.API) {
 		if _, err := a.write(ctx, p, command.ClaimDecide, expect, body, in.Entity+"/"+in.Item+" "+string(d.Resource)); err != nil {
 			return nil, err
 		}
-		return show(p, in.path)
+		return show(p, in.ClaimPath)
 	})
 }
 

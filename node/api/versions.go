@@ -43,10 +43,10 @@ func (a *API) addVersions(h huma.API) {
 	type asked struct {
 		ByID
 		Expected
-		Sent[client.Withdrawal]
+		Sent[client.WithdrawalRequest]
 	}
 	withdraw := op("withdraw-resource", http.MethodPost, "/withdraw", "Ask for a withdrawal", "The data authority decides; until then the version in force stays in force.")
-	handle(a, h, describes[client.Withdrawal](a, h, withdraw), func(ctx context.Context, p bus.Principal, in *asked) (*answer[bus.Draft], error) {
+	handle(a, h, describes[client.WithdrawalRequest](a, h, withdraw), func(ctx context.Context, p bus.Principal, in *asked) (*answer[bus.Draft], error) {
 		expect, err := in.revision()
 		if err != nil {
 			return nil, err

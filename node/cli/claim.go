@@ -68,7 +68,7 @@ func (a *app) decisions(c bus.Claim) string {
 }
 
 func (a *app) decideClaim(n noun[string, bus.Claim]) *cobra.Command {
-	var d client.ClaimDecision
+	var d client.ClaimVerdict
 	var confirm bool
 	cmd := &cobra.Command{
 		Use: "decide ENTITY/ITEM --second RESOURCE (--confirm | --transfer) --reason TEXT", Short: a.say("裁定数据源", "Decide who is the source"),

@@ -55,7 +55,7 @@ func (a *app) need(cmd *cobra.Command, flags ...string) error {
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: a.say("显示命令的帮助", "Show the help of a command"), Hidden: true,
-		Example: "  gxbus help resource put",
+		Example: "  gxbus help draft put",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || target == nil || len(rest) > 0 {

@@ -222,6 +222,18 @@ func (c *Cluster) Publish(resources ...bus.Resource) {
 	must(c.tb, sample.Publish(ctx, admin, c.Client(sample.Reviewer), resources...))
 }
 
+// AddAccount creates an account, with a password of its own, and signs it in at the
+// first node.
+func (c *Cluster) AddAccount(account bus.Account) (bearer string) {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	made, err := c.Client("secadmin").Accounts().Put(ctx, account)
+	must(c.tb, err)
+	c.replacePasswords(ctx, []server.OneTime{{Account: account.Name, Password: made.Password}})
+	return c.SignIn(c.First, account.Name)
+}
+
 // WaitPlaces waits until the nodes that are meant to vote do, and the others are
 // members.
 func (c *Cluster) WaitPlaces() {

@@ -28,7 +28,7 @@ type Claims struct {
 func (c *Client) Claims() Claims { return Claims{Readable[string, bus.Claim]{c, "claims"}} }
 
 // Decide decides a claim, which must still have the given revision.
-func (c Claims) Decide(ctx context.Context, id string, revision bus.Revision, d ClaimDecision) (bus.Claim, error) {
+func (c Claims) Decide(ctx context.Context, id string, revision bus.Revision, d ClaimVerdict) (bus.Claim, error) {
 	return post[bus.Claim](ctx, c.c, call{path: c.at(id, "decision"), header: expecting(revision)}, d)
 }
 

@@ -33,5 +33,5 @@ func (r Resources) Version(ctx context.Context, id bus.ResourceID, number int) (
 // Withdraw asks for the withdrawal of the version that has this revision; the data
 // authority decides.
 func (r Resources) Withdraw(ctx context.Context, id bus.ResourceID, revision bus.Revision, reason string) (bus.Draft, error) {
-	return post[bus.Draft](ctx, r.c, call{path: r.at(id, "withdraw"), header: expecting(revision)}, Withdrawal{reason})
+	return post[bus.Draft](ctx, r.c, call{path: r.at(id, "withdraw"), header: expecting(revision)}, WithdrawalRequest{reason})
 }

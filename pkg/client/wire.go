@@ -179,8 +179,8 @@ type DraftImport struct {
 	DryRun bool               `json:"dry_run,omitempty" doc:"say what would become of each, and write nothing"`
 }
 
-// Withdrawal asks for a resource to leave the directory.
-type Withdrawal struct {
+// WithdrawalRequest asks for a resource to leave the directory.
+type WithdrawalRequest struct {
 	Reason string `json:"reason"`
 }
 
@@ -203,9 +203,9 @@ type Consent struct {
 	Opinion string `json:"opinion,omitempty"`
 }
 
-// ClaimDecision decides between the source of an item and a resource that disputes
+// ClaimVerdict decides between the source of an item and a resource that disputes
 // it.
-type ClaimDecision struct {
+type ClaimVerdict struct {
 	Resource bus.ResourceID `json:"resource"` // the one that disputes it
 	Transfer bool           `json:"transfer"` // it is the source from now on
 	Reason   string         `json:"reason"`

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
 
@@ -249,6 +250,7 @@ var (
 		command.ClusterInit: command.Init{
 			Cluster: "gd", CA: "-----BEGIN CERTIFICATE-----\n", Node: node, Accounts: []bus.Account{account},
 			Divisions: []bus.Division{{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000"}},
+			Calendar:  []calendar.Day{{Date: "2026-10-01", Name: "国庆节", Kind: calendar.KindOff}}, Libraries: bus.BaseLibraries()[:1],
 		},
 		command.TokenCreate: bus.Token{
 			ID: "t1", Node: "th", Division: "440106", Voter: true, SecretHash: hash, Expires: noon, UsedBy: hash, Revision: 3,
@@ -267,6 +269,13 @@ var (
 		command.DraftReview:      command.Review{Drafts: []bus.DraftRef{{ID: "registrations", Revision: 7}}, Approve: true, Opinion: "样例"},
 		command.DraftImport:      command.Import{Drafts: []bus.DraftContent{content}, Submit: true},
 		command.ResourceWithdraw: command.Withdrawal{Resource: "registrations", Reason: "样例"},
+		command.ClaimDecide:      command.Decision{Entity: "legal-entity", Item: "uscc", Resource: "licences", Transfer: true, Reason: "样例"},
+		command.TriggerRecord:    command.Trigger{Resource: "registrations", Kind: bus.TriggerLaw, At: noon, Description: "样例"},
+		command.TriggerExtend:    command.Extension{Resource: "registrations", Number: 1, Days: 5, Reason: "样例"},
+		command.TriggerConsent:   command.Consent{Resource: "registrations", Number: 1, Approve: true, Opinion: "样例"},
+		command.CalendarPut:      command.Days{Days: []calendar.Day{{Date: "2027-10-01", Name: "国庆节", Kind: calendar.KindOff}}},
+		command.LibraryPut:       bus.Library{ID: "health", Kind: bus.LibraryTheme, Name: "样例", Prefix: "203", Lead: "114400000069401674", Revision: 3, Resources: 4},
+		command.LibraryDelete:    command.Key{ID: "health"},
 		command.GrantPut: bus.Grant{
 			ID: "g1", Resource: "registrations", Consumer: "11440000006939561H", Purposes: []bus.Purpose{bus.PurposeReference},
 			Items: []bus.ItemID{"uscc"}, Matters: []string{"m1"}, NotBefore: noon, NotAfter: noon.Add(time.Hour), Revoked: "r", Revision: 3,

@@ -144,7 +144,7 @@ func (f *filing) references(res bus.Resource) []bus.Defect {
 		defects = append(defects, spent(f.tx, Resources, string(f.id))...)
 	}
 	if have := f.provider(); have != "" && have != res.Provider {
-		defects = append(defects, bus.Defect{Field: "provider", Problem: bus.Text{ZH: "提供方不可变更", EN: "a resource's provider never changes"}})
+		defects = append(defects, bus.Defect{Field: "provider", Problem: bus.Text{ZH: "提供方不可变更", EN: "a resource's provider never changes"}, Allowed: string(f.inForce.Provider)})
 	}
 	for i, code := range res.Codes {
 		if owner := f.tx.bytes(Codes, string(code)); owner != nil && string(owner) != string(f.id) {
