@@ -111,8 +111,10 @@ func (e *Entry) check() {
 		r.ID = "x" // the bus will find or make it
 	}
 	defects := r.Check()
-	if refusal, ok := errors.AsType[*bus.Error](r.Form()); ok && refusal.Code != bus.CodeInvalid {
-		defects = append(defects, refusal.Defects...) // a secrecy mark
+	if r.Secrecy != "" {
+		if refusal, ok := errors.AsType[*bus.Error](r.Form()); ok {
+			defects = append(defects, refusal.Defects...)
+		}
 	}
 	for _, d := range defects {
 		if !known[d.Field] && !known[withoutIndex(d.Field)] {

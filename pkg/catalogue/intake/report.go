@@ -105,20 +105,20 @@ func (r *Report) count() error {
 	return nil
 }
 
-func (e *Result) judge() {
+func (r *Result) judge() {
 	switch {
-	case e.has(catalogue.Refused):
-		e.Verdict = Refused
-	case e.has(catalogue.Mended):
-		e.Verdict = Mended
+	case r.has(catalogue.Refused):
+		r.Verdict = Refused
+	case r.has(catalogue.Mended):
+		r.Verdict = Mended
 	default:
-		e.Verdict = Taken
+		r.Verdict = Taken
 	}
 }
 
-func (e *Result) has(kind catalogue.Kind) bool {
-	for i := range e.Notes {
-		if e.Notes[i].Kind == kind {
+func (r *Result) has(kind catalogue.Kind) bool {
+	for i := range r.Notes {
+		if r.Notes[i].Kind == kind {
 			return true
 		}
 	}
