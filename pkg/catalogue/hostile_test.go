@@ -4,12 +4,14 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/flate"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -227,9 +229,45 @@ func TestWrittenCellsAreNeverFormulas(t *testing.T) { // threat S46
 			t.Errorf("%q is written %q", start+"cmd", got)
 		}
 	}
+	armed := bus.Draft{Resource: bus.Resource{Codes: []bus.ResourceCode{"301001/1"}, Name: "=1", Office: "@x", Contact: "+86", Items: []bus.Item{{ID: "a", Name: "-1"}}}}
+	for _, format := range []catalogue.Format{catalogue.CSV, catalogue.XLSX} {
+		path := filepath.Join(t.TempDir(), "a."+string(format))
+		write(t, path, format, bus.Chinese, []bus.Draft{armed})
+		for _, cell := range cellsOf(t, path) {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				t.Errorf("%s: the cell %q", format, cell)
+			}
+		}
+	}
 	for _, plain := range []string{"", "企业", "'企业", "1=1", "a@b"} {
 		if got := catalogue.Neutralised(plain); got != plain {
 			t.Errorf("%q is written %q", plain, got)
 		}
 	}
+}
+
+// cellsOf reads the cells of a file as any other program would.
+func cellsOf(t *testing.T, path string) []string {
+	t.Helper()
+	var rows [][]string
+	if catalogue.FormatOf(path) == catalogue.XLSX {
+		book, err := excelize.OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer book.Close()
+		if rows, err = book.GetRows("目录"); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if rows, err = csv.NewReader(file).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return slices.Concat(rows...)
 }
