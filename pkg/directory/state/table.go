@@ -154,6 +154,11 @@ func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
 // Resources yields all resources by id.
 func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
 
+// ResourcesAfter yields the resources after id, in the order of their ids.
+func (t *Tx) ResourcesAfter(id bus.ResourceID) iter.Seq[bus.Resource] {
+	return from[bus.Resource](t, Resources, string(id)+"\x00")
+}
+
 // Draft returns the draft of a resource.
 func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
 	return read[bus.Draft](t, Drafts, string(id))
