@@ -113,14 +113,15 @@ func (n noun[V]) page(a *API, p bus.Principal, in *pageOf) (*answer[list[V]], er
 	var err error
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		for v := range n.after(tx, in.After) {
-			if n.visible != nil && !n.visible(tx, p, v) {
+			shown, ok := n.seen(tx, p, v)
+			if !ok {
 				continue
 			}
 			if in.Limit > 0 && len(out.Body.Items) == in.Limit {
 				out.Body.Next = *n.id(&out.Body.Items[in.Limit-1])
 				return nil
 			}
-			out.Body.Items = append(out.Body.Items, n.cleaned(v))
+			out.Body.Items = append(out.Body.Items, shown)
 		}
 		return nil
 	})
