@@ -63,6 +63,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindWithheld:     {ZH: "扣留不再交付", EN: "withheld for good"},
 	audit.KindRefused:      {ZH: "不予受理", EN: "refused"},
 	audit.KindAdministered: {ZH: "目录管理", EN: "administered"},
+	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
+	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
 }
 
 var actionTexts = map[string]bus.Text{

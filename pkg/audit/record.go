@@ -36,11 +36,13 @@ const (
 	KindWithheld     Kind = "withheld"     // dropped: denied, or the grant was revoked
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
+	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
+	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindMovedOut, KindMovedIn,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of

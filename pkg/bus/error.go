@@ -24,6 +24,7 @@ const (
 	KindNotFound                    // absent, or not for you to see
 	KindConflict                    // contradicts what is there
 	KindPrecondition                // the expected revision is not the present one
+	KindGone                        // it was there, and is no longer kept
 	KindTooLarge                    // over a stated cap
 	KindUnsupported                 // media type or encoding not understood
 	KindRateLimited                 // slow down
@@ -49,6 +50,7 @@ const (
 	CodeInUse              Code = "in-use"
 	CodeForeignCluster     Code = "foreign-cluster"
 	CodeRevision           Code = "revision-mismatch"
+	CodeResync             Code = "resync-required"
 	CodeTooLarge           Code = "too-large"
 	CodeUnsupported        Code = "unsupported-media-type"
 	CodeRateLimited        Code = "rate-limited"
@@ -65,6 +67,9 @@ const (
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
+	CodeQuorum             Code = "quorum-at-risk"
+	CodeNodeRemoved        Code = "node-removed"
+	CodeMoving             Code = "department-moving"
 )
 
 type codeInfo struct {
@@ -89,12 +94,14 @@ var codes = map[Code]codeInfo{
 	CodeInUse:              {KindConflict, Text{"正被使用", "still in use"}},
 	CodeForeignCluster:     {KindConflict, Text{"属于另一个集群", "belongs to another cluster"}},
 	CodeRevision:           {KindPrecondition, Text{"修订号已变化，请重新读取", "the revision has changed; read again"}},
+	CodeResync:             {KindGone, Text{"变更记录已不完整，请重新同步", "the changes asked for are no longer kept; read the directory anew"}},
 	CodeTooLarge:           {KindTooLarge, Text{"超过大小上限", "over the size limit"}},
 	CodeUnsupported:        {KindUnsupported, Text{"不支持的媒体类型或编码", "media type or encoding not supported"}},
 	CodeRateLimited:        {KindRateLimited, Text{"请求过于频繁", "too many requests"}},
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
@@ -104,6 +111,8 @@ var codes = map[Code]codeInfo{
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
+	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
+	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }
 
