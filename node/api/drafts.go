@@ -43,13 +43,13 @@ func (a *API) addDrafts(h huma.API) {
 		return a.putDraft(ctx, p, in)
 	})
 	handle(a, h, op("delete-draft", http.MethodDelete, "/{id}", "Delete draft", "A version in force stays in force."),
-		func(ctx context.Context, p bus.Principal, in *deleteOf) (*struct{}, error) {
+		func(ctx context.Context, p bus.Principal, in *deleteOf) (*deleted, error) {
 			expect, err := in.revision()
 			if err != nil {
 				return nil, err
 			}
-			_, err = a.write(ctx, p, command.DraftDelete, expect, command.Key{ID: in.ID}, in.ID)
-			return nil, err
+			result, err := a.write(ctx, p, command.DraftDelete, expect, command.Key{ID: in.ID}, in.ID)
+			return &deleted{result.Index}, err
 		})
 	submit := op("submit-drafts", http.MethodPost, "/submit", "Submit drafts for review", "One is refused as such; of several each is answered in its row.")
 	handle(a, h, describes[client.DraftSubmission](a, h, submit), func(ctx context.Context, p bus.Principal, in *Sent[client.DraftSubmission]) (*answer[client.Rows], error) {

@@ -183,7 +183,7 @@ func crosses(s *story, wall *firewall, t *testing.T) {
 	resource := sample.EnterpriseRegistration()
 	resource.ID, resource.Codes, resource.Provider = "nanshan-registration", []bus.ResourceCode{"3010010001/000902"}, provider.ID
 	s.Publish(resource)
-	nodetest.Eventually(t, "the county knows the resource", func() error {
+	nodetest.Eventually(t, "the county knows the credential and the resource", func() error {
 		_, err := atNanshan.Resources().Read(ctx, resource.ID)
 		return err
 	})
@@ -239,6 +239,10 @@ func cityGone(s *story, t *testing.T) {
 	own := sample.EnterpriseRegistration()
 	own.ID, own.Codes, own.Provider = "tianhe-own", []bus.ResourceCode{"3010010001/000903"}, sample.TianheServices.ID
 	s.Publish(own)
+	nodetest.Eventually(t, "the county knows the resource", func() error {
+		_, err := s.consumer.Resources().Read(ctx, own.ID)
+		return err
+	})
 	_, err := s.Client("secadmin").Grants().Put(ctx, sample.Grant("grant-own", own, sample.TianheServices))
 	check(t, err)
 	_, err = s.consumer.Subscriptions().Put(ctx, bus.Subscription{ID: "sub-own", Resource: own.ID, Grant: "grant-own", Purpose: bus.PurposeAdministrativeBasis})

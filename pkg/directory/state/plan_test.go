@@ -115,7 +115,6 @@ const freeDepartment bus.USCC = "11441300007188069T"
 func onesWorld(t testing.TB) *world {
 	w := newWorld(t)
 	w.revision["gone"] = w.must(bySysadmin, command.DepartmentPut, 0, department(freeDepartment))
-	w.revision["moving"] = w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: housing, To: "gz"})
 	w.revision["440100"] = w.must(bySysadmin, command.DivisionPut, 1, guangzhou)
 	w.revision["drafted"] = w.must(byMarket, command.DraftPut, 0, content(resource("drafted", "307011/1")))
 	w.revision["submitted"] = w.submit(byMarket, resource("submitted", "307012/1"))
@@ -131,6 +130,7 @@ func onesWorld(t testing.TB) *world {
 		c, _ := tx.Claim("firm", "uscc")
 		w.revision["claim"] = c.Revision
 	})
+	w.revision["moving"] = w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: housing, To: "gz"})
 	return w
 }
 
