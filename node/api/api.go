@@ -43,6 +43,9 @@ type Config struct {
 	Policy    *policy.Engine
 	Search    *search.Index
 	Cluster   Cluster
+	Members   Members
+	Authority Authority
+	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
@@ -85,12 +88,15 @@ func New(c Config) (*API, error) {
 	mux := http.NewServeMux()
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
+	a.addMembers(h)
+	a.addAuthority(h)
 	a.addNouns(h)
 	a.addSearch(h)
 	a.addDrafts(h)
 	a.addCatalogue(h)
 	a.addPolicies(h)
 	a.addEvents(h)
+	a.addMoves(h)
 	a.addAudit(h)
 	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

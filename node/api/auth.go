@@ -148,7 +148,7 @@ func (a *API) signedIn(token string, used bool) (bus.Principal, error) {
 		account, _ = tx.Account(se.account.Account)
 		return nil
 	})
-	if err != nil || account.Revision != se.revision || account.Disabled {
+	if err != nil || account.Revision != se.revision {
 		a.sessions.end(token)
 		return bus.Principal{}, err
 	}

@@ -203,7 +203,7 @@ func (a *API) addClaims(h huma.API) {
 
 func (a *API) addLibraries(h huma.API) {
 	addNoun(a, h, noun[bus.Library]{
-		path: "libraries", tag: "library",
+		path: "libraries", tag: "library", table: state.Libraries,
 		list: (*state.Tx).Libraries,
 		find: func(tx *state.Tx, id string) (bus.Library, bool) {
 			l, ok := tx.Library(bus.LibraryID(id))

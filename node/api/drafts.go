@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -27,6 +29,7 @@ func (a *API) addDrafts(h huma.API) {
 	op := func(id, method, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/drafts" + path, Summary: summary, Description: description, Tags: []string{"drafts"}}
 	}
+	a.followDrafts()
 	handle(a, h, op("list-drafts", http.MethodGet, "", "List drafts", "Those that the caller may see, by id."),
 		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) {
 			return a.drafts(p, in)
@@ -40,13 +43,13 @@ func (a *API) addDrafts(h huma.API) {
 		return a.putDraft(ctx, p, in)
 	})
 	handle(a, h, op("delete-draft", http.MethodDelete, "/{id}", "Delete draft", "A version in force stays in force."),
-		func(ctx context.Context, p bus.Principal, in *deleteOf) (*struct{}, error) {
+		func(ctx context.Context, p bus.Principal, in *deleteOf) (*deleted, error) {
 			expect, err := in.revision()
 			if err != nil {
 				return nil, err
 			}
-			_, err = a.write(ctx, p, command.DraftDelete, expect, command.Key{ID: in.ID}, in.ID)
-			return nil, err
+			result, err := a.write(ctx, p, command.DraftDelete, expect, command.Key{ID: in.ID}, in.ID)
+			return &deleted{result.Index}, err
 		})
 	submit := op("submit-drafts", http.MethodPost, "/submit", "Submit drafts for review", "One is refused as such; of several each is answered in its row.")
 	handle(a, h, describes[client.DraftSubmission](a, h, submit), func(ctx context.Context, p bus.Principal, in *Sent[client.DraftSubmission]) (*answer[client.Rows], error) {
@@ -54,7 +57,7 @@ func (a *API) addDrafts(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.writeRows(ctx, p, command.DraftSubmit, command.Submission{Drafts: body.Drafts})
+		return a.writeRows(ctx, p, command.DraftSubmit, command.Submission{Drafts: body.Drafts}, "")
 	})
 	review := op("review-drafts", http.MethodPost, "/review", "Approve or return drafts", "One is refused as such; of several each is answered in its row.")
 	handle(a, h, describes[client.DraftReview](a, h, review), func(ctx context.Context, p bus.Principal, in *Sent[client.DraftReview]) (*answer[client.Rows], error) {
@@ -62,7 +65,12 @@ func (a *API) addDrafts(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.writeRows(ctx, p, command.DraftReview, command.Review{Drafts: body.Drafts, Approve: body.Approve, Opinion: body.Opinion})
+		verdict := "returned: "
+		if body.Approve {
+			verdict = "approved: "
+		}
+		value := command.Review{Drafts: body.Drafts, Approve: body.Approve, Opinion: body.Opinion}
+		return a.writeRows(ctx, p, command.DraftReview, value, verdict+body.Opinion)
 	})
 	imports := op("import-drafts", http.MethodPost, "/import", "Take in many drafts",
 		"Each is answered in its row; one that is refused stops none of the others, and one that says what is there already writes nothing.")
@@ -90,6 +98,20 @@ func (a *API) drafts(p bus.Principal, in *draftsOf) (*answer[client.DraftPage], 
 		return nil
 	})
 	return out, err
+}
+
+// followDrafts has the changes of drafts told to who sees them, as they are listed.
+func (a *API) followDrafts() {
+	a.followed[state.Drafts] = followed{"draft", func(tx *state.Tx, p bus.Principal, stored []byte) (any, bool, error) {
+		var d bus.Draft
+		if err := json.Unmarshal(stored, &d); err != nil {
+			return nil, false, fmt.Errorf("read a stored draft: %w", err)
+		}
+		if !tx.Sees(p, d.Resource.Provider) {
+			return nil, false, nil
+		}
+		return a.shownDraft(tx, tx.Calendar(), d), true, nil
+	}}
 }
 
 // shownDraft is a draft with who has to review it until when, and whose claims it
@@ -159,7 +181,7 @@ func (a *API) importDrafts(ctx context.Context, p bus.Principal, in *Sent[client
 	}
 	value := command.Import{Drafts: body.Drafts, Submit: body.Submit}
 	if !body.DryRun {
-		return a.writeRows(ctx, p, command.DraftImport, value)
+		return a.writeRows(ctx, p, command.DraftImport, value, "")
 	}
 	entry, err := command.New(command.DraftImport, p, "", 0, value)
 	if err != nil {
@@ -177,8 +199,9 @@ func (a *API) importDrafts(ctx context.Context, p bus.Principal, in *Sent[client
 	return out, err
 }
 
-// writeRows writes a bulk entry, with how it ended on record.
-func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, value any) (*answer[client.Rows], error) {
+// writeRows writes a bulk entry, with how it ended and what is to be said of it on
+// record.
+func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, value any, remark string) (*answer[client.Rows], error) {
 	result, err := a.put(ctx, p, t, 0, value)
 	if err != nil {
 		return nil, err
@@ -192,7 +215,7 @@ func (a *API) writeRows(ctx context.Context, p bus.Principal, t command.Type, va
 	if len(result.Rows) == 1 {
 		detail = string(result.Rows[0].ID) + " " + string(result.Rows[0].Outcome)
 	}
-	if err := a.administered(ctx, p, t, detail); err != nil {
+	if err := a.administered(ctx, p, t, strings.TrimSpace(detail+" "+remark)); err != nil {
 		return nil, err
 	}
 	out := &answer[client.Rows]{Body: client.Rows{Rows: result.Rows}}

@@ -53,6 +53,16 @@ func (p *problem) Error() string             { return p.Title }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return problemType }
 
+// GetHeaders says when to repeat what a move is in the way of.
+func (p *problem) GetHeaders() http.Header {
+	if p.Code != bus.CodeMoving {
+		return nil
+	}
+	return http.Header{"Retry-After": {movingRetry}}
+}
+
+const movingRetry = "2" // seconds
+
 // problemOf turns any error into an answer. What is not a *bus.Error is ours:
 // the caller logs it, the client learns no more than that.
 func problemOf(ctx context.Context, err error) *problem {
@@ -96,7 +106,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 	}
 	c.recorded = true
 	what := cmp.Or(c.http.Pattern, c.http.Method)
-	for _, name := range []string{"id", "kind", "of", "event"} {
+	for _, name := range []string{"id", "step", "kind", "of", "event"} {
 		if value := c.http.PathValue(name); value != "" {
 			what += " " + name + "=" + value
 		}

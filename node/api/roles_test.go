@@ -42,14 +42,26 @@ func matrix() map[string]route {
 		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(*world, int) request {
 			return request{body: text(`{"account":"somebody","password":"wrong"}`)}
 		}},
-		"DELETE /api/v1/sessions":      {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
-		"GET /api/v1/status":           {known, nil},
-		"POST /api/v1/tokens":          {[7]int{401, 403, 403, 403, 200, 403, 403}, newToken},
-		"POST /api/v1/join":            {[7]int{400, 400, 400, 400, 400, 400, 400}, func(*world, int) request { return request{body: text(`{"token":"gxj_x"}`)} }},
-		"GET /api/v1/divisions":        {known, nil},
-		"GET /api/v1/divisions/{id}":   {known, plain("/api/v1/divisions/440106")},
-		"GET /api/v1/nodes":            {known, nil},
-		"GET /api/v1/nodes/{id}":       {known, plain("/api/v1/nodes/guangdong")},
+		"DELETE /api/v1/sessions":    {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
+		"GET /api/v1/status":         {known, nil},
+		"POST /api/v1/tokens":        {[7]int{401, 403, 403, 403, 200, 403, 403}, newToken},
+		"POST /api/v1/join":          {[7]int{400, 400, 400, 400, 400, 400, 400}, func(*world, int) request { return request{body: text(`{"token":"gxj_x"}`)} }},
+		"GET /api/v1/divisions":      {known, nil},
+		"GET /api/v1/divisions/{id}": {known, plain("/api/v1/divisions/440106")},
+		"GET /api/v1/nodes":          {known, nil},
+		"GET /api/v1/nodes/{id}":     {known, plain("/api/v1/nodes/guangdong")},
+		"POST /api/v1/nodes/{id}/{step}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/nodes/guangdong/promote", body: text(`{}`)}
+		}},
+		"POST /api/v1/nodes/{id}/divisions": {[7]int{401, 403, 403, 403, 204, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/nodes/guangdong/divisions", body: text(`{"division":"440100"}`)}
+		}},
+		"POST /api/v1/leadership": {[7]int{401, 403, 403, 403, 204, 403, 403}, func(*world, int) request {
+			return request{body: text(`{"to":"guangdong"}`)}
+		}},
+		"GET /api/v1/ca":               {known, nil},
+		"POST /api/v1/ca/retire":       {[7]int{401, 403, 403, 403, 404, 403, 403}, func(*world, int) request { return request{body: text(`{}`)} }}, // none is being replaced
+		"POST /api/v1/ca/rotate":       {[7]int{401, 403, 403, 403, 200, 403, 403}, func(*world, int) request { return request{body: text(`{}`)} }},
 		"GET /api/v1/departments":      {known, nil},
 		"GET /api/v1/departments/{id}": {known, plain("/api/v1/departments" + market)},
 		"PUT /api/v1/departments/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
@@ -61,8 +73,13 @@ func matrix() map[string]route {
 			check(w.t, err)
 			return deleting("/api/v1/departments/"+string(d.ID), d.Revision)
 		}},
-		"GET /api/v1/systems":      {known, nil},
-		"GET /api/v1/systems/{id}": {[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID))},
+		"GET /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 200, 200, 200}, plain("/api/v1/departments" + market + "/move")},
+		"POST /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 400, 403, 403}, func(*world, int) request { // the only node serves it already
+			return request{path: "/api/v1/departments" + market + "/move", body: text(`{"to":"guangdong"}`)}
+		}},
+		"DELETE /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 400, 403, 403}, plain("/api/v1/departments" + market + "/move")},
+		"GET /api/v1/systems":                  {known, nil},
+		"GET /api/v1/systems/{id}":             {[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID))},
 		"PUT /api/v1/systems/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
 			s := bus.System{ID: bus.SystemID(fmt.Sprint("spare-", cell)), Name: "备用系统", Department: sample.ShenzhenMarket.ID}
 			return creating("/api/v1/systems/"+string(s.ID), s)

@@ -45,7 +45,7 @@ func claims(a *app) noun[string, bus.Claim] {
 }
 
 // claimants lists those of a standing, with their departments.
-func claimants(c bus.Claim, s bus.Standing) string {
+func claimants(c bus.Claim, s bus.ClaimStanding) string {
 	var words []string
 	for _, x := range c.Claimants {
 		if x.Standing == s {

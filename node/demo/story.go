@@ -32,7 +32,7 @@ func (s *story) steps() []chapter {
 	return []chapter{
 		{"start", bus.Text{ZH: "启动五个节点", EN: "start five nodes"}, s.startNodes},
 		{"load", bus.Text{ZH: "登记样例部门", EN: "enter the sample departments"}, s.loadSamples},
-		{"catalogue", bus.Text{ZH: "编制、审核、发布目录", EN: "the directory is compiled and reviewed"}, s.catalogue},
+		{"catalogue", bus.Text{ZH: "编制、审核、发布目录", EN: "the catalogue passes review"}, s.catalogue},
 		{"province-layer", bus.Text{ZH: "省级策略生效", EN: "the province's layer decides"}, s.provinceLayer},
 		{"exchange", bus.Text{ZH: "跨市跨层级交换", EN: "events cross the levels, masked"}, s.exchange},
 		{"deny", bus.Text{ZH: "未授权部门被拒绝", EN: "no grant, no data"}, s.deny},

@@ -57,15 +57,35 @@ func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceA
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
 }
 
+// Handover fetches from the node that a department moves from.
+func (c *Client) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+	return call[exchange.Parcel](ctx, c, from, http.MethodPost, pathHandovers, ask)
+}
+
+// Survey asks a node what it keeps for a department.
+func (c *Client) Survey(ctx context.Context, of bus.NodeID, id bus.USCC) (exchange.Survey, error) {
+	return call[exchange.Survey](ctx, c, of, http.MethodPost, pathSurveys, SurveyQuery{id})
+}
+
 // Join asks the node that holds the CA to take a new node in.
 func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinRequest) (client.JoinAnswer, error) {
 	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)
 }
 
-// Member asks the leader to change a node's place in the group.
-func (c *Client) Member(ctx context.Context, leader bus.NodeID, m Membership) error {
-	_, err := call[struct{}](ctx, c, leader, http.MethodPost, pathMembers, m)
-	return err
+// Member asks the leader what a step would make of the quorum, or to hand over.
+func (c *Client) Member(ctx context.Context, leader bus.NodeID, m Membership) (bus.Outlook, error) {
+	return call[bus.Outlook](ctx, c, leader, http.MethodPost, pathMembers, m)
+}
+
+// Renew asks the node that holds the CA for a new certificate.
+func (c *Client) Renew(ctx context.Context, ca bus.NodeID, r Renewal) (Certificate, error) {
+	return call[Certificate](ctx, c, ca, http.MethodPost, pathRenew, r)
+}
+
+// NewRoot has a node make the key of a new root; it is none until the directory
+// has it.
+func (c *Client) NewRoot(ctx context.Context, holder bus.NodeID) (Certificate, error) {
+	return call[Certificate](ctx, c, holder, http.MethodPost, pathRoots, struct{}{})
 }
 
 func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path string, body any) (answer A, err error) {

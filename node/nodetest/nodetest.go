@@ -23,6 +23,7 @@ import (
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/peer"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	Now         func() time.Time // nil: the system's clock
 	Log         io.Writer        // nil: no log, or the error stream where TEST_LOG is set
 	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
+
+	Peer func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 }
 
 // Cluster is a set of running nodes.
@@ -81,7 +84,11 @@ func StartWith(tb testing.TB, o Options, specs ...fleet.Spec) *Cluster {
 		}
 		token, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: spec.ID, Division: spec.Division, Voter: spec.Voter})
 		must(tb, err)
-		must(tb, server.Join(ctx, f, c.First.Config.APIListen, token.Token))
+		through := c.First
+		if spec.Through != "" {
+			through = c.Nodes[spec.Through]
+		}
+		must(tb, server.Join(ctx, f, through.Config.APIListen, token.Token))
 		n.Start()
 	}
 	c.WaitPlaces()
@@ -111,10 +118,14 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 
 // Founding is what Init or Join makes of the node.
 func (n *Node) Founding() server.Founding {
-	return server.Founding{
+	f := server.Founding{
 		Dir: server.DataDir(n.Config.DataDir), Node: n.Spec.ID, Division: n.Spec.Division,
 		PeerAddress: n.Config.PeerListen, APIAddress: n.Config.APIListen, Now: n.options.Now(),
 	}
+	if n.Spec.Relayed {
+		f.PeerAddress = ""
+	}
+	return f
 }
 
 // FreeAddress returns a loopback address that nobody listened on just now.
@@ -138,7 +149,11 @@ func (n *Node) Start() {
 
 // Open opens the node's server, which is then the caller's to close.
 func (n *Node) Open() (*server.Server, error) {
-	return server.Open(context.Background(), n.Config, server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now})
+	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now}
+	if n.options.Peer != nil {
+		o.Peer = func(c *peer.Config) { n.options.Peer(n.Spec.ID, c) }
+	}
+	return server.Open(context.Background(), n.Config, o)
 }
 
 // Stop stops the node in good order; it can be started again.

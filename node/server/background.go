@@ -7,17 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
-)
-
-const (
-	placePause    = time.Second // between two looks at this node's own suffrage
-	maxPlacePause = time.Minute
 )
 
 // layers tells up to which index the policy engine holds the directory's layers.
@@ -96,61 +90,6 @@ func (s *Server) loadLayers(loaded *bus.Revision) error {
 		s.layers.set(*loaded)
 	}
 	return err
-}
-
-// takePlace has this node promoted once it has caught up, where the directory
-// means it to vote. A voter that is still behind would only weaken the quorum.
-func (s *Server) takePlace(ctx context.Context) {
-	pause := placePause
-	for {
-		done, err := s.placed(ctx)
-		if err != nil {
-			s.logger.Debug("take place in the group", "error", err)
-		}
-		if done {
-			pause = maxPlacePause
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
-func (s *Server) placed(ctx context.Context) (done bool, err error) {
-	var self bus.Node
-	err = s.state.View(func(tx *state.Tx) error {
-		self, _ = tx.Node(s.self.Node)
-		return nil
-	})
-	if err != nil || self.ID == "" {
-		return false, err
-	}
-	if !self.Voter {
-		return true, nil
-	}
-	members, err := s.group.Members()
-	if err != nil {
-		return false, err
-	}
-	for _, m := range members {
-		if m.ID == self.ID && m.Voter {
-			return true, nil
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	head, err := s.mesh.Status(ctx, s.group.Leader())
-	if err != nil {
-		return false, err
-	}
-	if err := s.directory.Wait(ctx, head.AppliedIndex); err != nil {
-		return false, fmt.Errorf("still behind the leader: %w", err)
-	}
-	return false, s.askLeader(ctx, mesh.Membership{Node: self.ID, Promote: true})
 }
 
 // publishCheckpoints makes the head of the evidence log known to the whole bus:

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,7 +49,10 @@ type Server struct {
 	version string
 	logger  *slog.Logger
 	now     func() time.Time
+	peer    func(*peer.Config)
 
+	proof     atomic.Pointer[credentials]
+	making    sync.Mutex // of a new root
 	state     *state.Store
 	store     *exchange.Store
 	log       *audit.Log
@@ -75,7 +78,8 @@ type Server struct {
 type Options struct {
 	Version string
 	Logger  *slog.Logger
-	Now     func() time.Time // nil: the system's clock
+	Now     func() time.Time   // nil: the system's clock
+	Peer    func(*peer.Config) // nil, or what changes the peer plane, for tests
 }
 
 // Open starts the node whose data is in c.DataDir. It serves when it returns,
@@ -87,7 +91,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, failure: make(chan error, 1)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, failure: make(chan error, 1)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -108,7 +112,10 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	}
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
-	s.workers.Go(func() { s.takePlace(running) })
+	s.workers.Go(func() { s.keepParent(running) })
+	s.workers.Go(func() { s.followMembers(running) })
+	s.workers.Go(func() { s.placeMembers(running) })
+	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
@@ -172,6 +179,9 @@ func (s *Server) openStores(context.Context) (err error) {
 	if err := s.sameCluster(); err != nil {
 		return err
 	}
+	if err := s.stillMember(); err != nil {
+		return err
+	}
 	if s.store, err = exchange.OpenStore(s.dir.ExchangeFile(), s.halt); err != nil {
 		return s.busy(err)
 	}
@@ -210,13 +220,21 @@ func (s *Server) openPolicy(context.Context) (err error) {
 }
 
 func (s *Server) openPeers(context.Context) (err error) {
-	roots := x509.NewCertPool()
-	roots.AddCert(s.self.root)
-	s.peers, err = peer.Open(peer.Config{
-		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
+	if err := s.prove(s.self.leaf); err != nil {
+		return err
+	}
+	proof := s.proof.Load()
+	config := peer.Config{
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
-	})
-	if err != nil {
+	}
+	if s.self.PeerAddress == "" { // a relayed node
+		config.Listen = ""
+	}
+	if s.peer != nil {
+		s.peer(&config)
+	}
+	if s.peers, err = peer.Open(config); err != nil {
 		return portInUse("peer_listen", s.config.PeerListen, err)
 	}
 	s.onClose(s.peers.Close)
@@ -241,7 +259,7 @@ func (s *Server) openDirectory(context.Context) error {
 	applied, _ := s.state.Applied()
 	s.group, err = consensus.Open(consensus.Config{
 		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: directory.NewFSM(s.state, s.halt),
-		Applied: applied, Logger: s.logger, Halt: s.halt,
+		Applied: applied, Committed: s.state.Committed(), Heartbeat: s.config.RaftHeartbeat, Logger: s.logger, Halt: s.halt,
 	})
 	if err != nil {
 		return err
@@ -289,7 +307,7 @@ func (s *Server) openSearch(context.Context) error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Now: s.now, Logger: s.logger,
+		Arrived: s.arrived, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -315,7 +333,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
-		Cluster: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -326,7 +344,7 @@ func (s *Server) openAPI(context.Context) error {
 	}
 	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
 	}))
 	return nil
 }
@@ -339,10 +357,10 @@ func (s *Server) serve(server *http.Server, listener net.Listener) {
 	})
 }
 
-// APIAddress is where the API listens, PeerAddress where other nodes connect.
+// APIAddress is where the API listens.
 func (s *Server) APIAddress() string { return s.listener.Addr().String() }
 
-// PeerAddress is where other nodes connect.
+// PeerAddress is where other nodes connect; empty where they cannot.
 func (s *Server) PeerAddress() string { return s.peers.Address() }
 
 // Ready returns nil once the node knows a leader and its policies are loaded.

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Standing is how a claimant stands.
-type Standing string
+// ClaimStanding is how a claimant stands.
+type ClaimStanding string
 
 // The standings.
 const (
-	StandingSource   Standing = "source"   // it is the one source
-	StandingDisputed Standing = "disputed" // somebody was there before: the authority has to decide
-	StandingRefused  Standing = "refused"  // the authority decided for another
+	StandingSource   ClaimStanding = "source"   // it is the one source
+	StandingDisputed ClaimStanding = "disputed" // somebody was there before: the authority has to decide
+	StandingRefused  ClaimStanding = "refused"  // the authority decided for another
 )
 
 // Claim is who claims to be the one source of an item of an entity (一数一源,
@@ -28,10 +28,10 @@ type Claim struct {
 
 // Claimant is a resource that claims to be the source.
 type Claimant struct {
-	Resource   ResourceID `json:"resource"`
-	Department USCC       `json:"department"`
-	Since      time.Time  `json:"since"`
-	Standing   Standing   `json:"standing"`
+	Resource   ResourceID    `json:"resource"`
+	Department USCC          `json:"department"`
+	Since      time.Time     `json:"since"`
+	Standing   ClaimStanding `json:"standing"`
 }
 
 // ClaimDecision is the data authority's decision between two claimants.
@@ -126,8 +126,8 @@ func (c Claim) disputed() []ResourceID {
 
 // Conflict is an item of a draft that another resource is the source of.
 type Conflict struct {
-	Entity   EntityID `json:"entity"`
-	Item     ItemID   `json:"item"`
-	Source   Claimant `json:"source"`
-	Standing Standing `json:"standing,omitempty"` // the draft's own; empty before it is submitted
+	Entity   EntityID      `json:"entity"`
+	Item     ItemID        `json:"item"`
+	Source   Claimant      `json:"source"`
+	Standing ClaimStanding `json:"standing,omitempty"` // the draft's own; empty before it is submitted
 }

@@ -17,13 +17,32 @@ type Revision uint64
 type Node struct {
 	ID          NodeID       `json:"id"`
 	Division    DivisionCode `json:"division"`
-	PeerAddress string       `json:"peer_address"` // host:port other nodes dial
+	PeerAddress string       `json:"peer_address"` // host:port other nodes dial; empty: it takes no connections, see Relayed
 	APIAddress  string       `json:"api_address"`  // host:port agencies dial
 	Voter       bool         `json:"voter"`        // meant to vote; it does once it has caught up
 	CA          bool         `json:"ca,omitempty"` // holds the cluster's signing key
 	EvidenceKey string       `json:"evidence_key"` // note verifier key of its evidence log
 	Joined      time.Time    `json:"joined"`
 	Revision    Revision     `json:"revision"`
+
+	Draining bool      `json:"draining,omitempty"` // it takes on nothing new and gives up what it can
+	Key      []byte    `json:"key,omitempty"`      // SHA-256 of its public key: no other certificate is believed
+	Root     string    `json:"root,omitempty"`     // fingerprint of the root that its certificate is under
+	Expires  time.Time `json:"expires,omitzero"`   // its certificate
+}
+
+// Votes reports whether n is meant to vote now.
+func (n Node) Votes() bool { return n.Voter && !n.Draining }
+
+// Root is a root certificate that the nodes of the bus are certified under
+// (集群根证书). There is one, and while it is replaced there are two.
+type Root struct {
+	Fingerprint string    `json:"fingerprint"`     // hex SHA-256 of Certificate
+	Certificate []byte    `json:"certificate"`     // DER
+	Holder      NodeID    `json:"holder"`          // has its key
+	Cross       []byte    `json:"cross,omitempty"` // DER: the same root, signed by the one before it
+	Added       time.Time `json:"added,omitzero"`
+	Revision    Revision  `json:"revision"`
 }
 
 // Check returns every defect of n that shows without looking anything up.
@@ -32,13 +51,22 @@ func (n Node) Check() []Defect {
 	if n.Division == "" {
 		defects = append(defects, missing("division"))
 	}
-	defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	switch {
+	case !n.Relayed():
+		defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	case n.Voter:
+		defects = append(defects, Defect{"peer_address", Text{"表决成员必须能被其他节点连接", "a voter must be dialled by the others"}, "host:port, or a node that does not vote"})
+	}
 	defects = append(defects, checkDialable("api_address", n.APIAddress)...)
 	if n.PeerAddress == n.APIAddress && n.PeerAddress != "" {
 		defects = append(defects, Defect{"api_address", Text{"与节点间地址相同", "the same as peer_address"}, "another port"})
 	}
 	return defects
 }
+
+// Relayed reports whether n takes no connections of other nodes: it holds one
+// with the node above it, which relays what others have for it.
+func (n Node) Relayed() bool { return n.PeerAddress == "" }
 
 // checkDialable returns the defect of an address that others are to dial: one of
 // no host in particular ("0.0.0.0") can be listened on, not reached.
@@ -103,7 +131,30 @@ type Department struct {
 	Division DivisionCode `json:"division"`
 	Node     NodeID       `json:"node,omitempty"` // its node, where it is not its division's
 	Revision Revision     `json:"revision"`
+
+	Epoch     Revision `json:"epoch,omitempty"`     // of the move that brought it to its node; 0: it never moved
+	Abandoned uint64   `json:"abandoned,omitempty"` // how often it moved without its events
+	Move      *Move    `json:"move,omitempty"`      // under way
 }
+
+// Move takes a department from the node that serves it to another
+// (部门迁移).
+type Move struct {
+	From    NodeID    `json:"from"`
+	To      NodeID    `json:"to"`
+	Epoch   Revision  `json:"epoch"`             // index at which it began: moves are told apart and ordered by it
+	Abandon bool      `json:"abandon,omitempty"` // without the events, for From is lost
+	Began   time.Time `json:"began"`
+}
+
+// numbering is how many sequence numbers lie between two abandonments of a
+// department: more than a node can give out, and few enough that thousands of
+// abandonments stay below 2⁵³, where JSON numbers stop being exact.
+const numbering = 1 << 40
+
+// Base is the number that sequence numbers of d's resources are above: 0 where
+// it was never abandoned.
+func (d Department) Base() uint64 { return d.Abandoned * numbering }
 
 // Check returns every defect of d that shows without looking anything up.
 func (d Department) Check() []Defect {

@@ -67,6 +67,9 @@ const (
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
+	CodeQuorum             Code = "quorum-at-risk"
+	CodeNodeRemoved        Code = "node-removed"
+	CodeMoving             Code = "department-moving"
 )
 
 type codeInfo struct {
@@ -98,6 +101,7 @@ var codes = map[Code]codeInfo{
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
@@ -107,6 +111,8 @@ var codes = map[Code]codeInfo{
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
+	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
+	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }
 

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// Step is what moves a catalogue entry from state to state.
-type Step string
+// EntryStep is what moves a catalogue entry from state to state.
+type EntryStep string
 
 // The steps.
 const (
-	StepCompile  Step = "compile"  // 编制: a draft is written or changed
-	StepDiscard  Step = "discard"  // the draft is thrown away; a version in force stays in force
-	StepSubmit   Step = "submit"   // 提交审核
-	StepWithdraw Step = "withdraw" // 申请撤销
-	StepApprove  Step = "approve"  // 审核通过
-	StepReturn   Step = "return"   // 退回
+	StepCompile  EntryStep = "compile"  // 编制: a draft is written or changed
+	StepDiscard  EntryStep = "discard"  // the draft is thrown away; a version in force stays in force
+	StepSubmit   EntryStep = "submit"   // 提交审核
+	StepWithdraw EntryStep = "withdraw" // 申请撤销
+	StepApprove  EntryStep = "approve"  // 审核通过
+	StepReturn   EntryStep = "return"   // 退回
 )
 
 // StateNone is the state of an entry that is not there.
 const StateNone EntryState = ""
 
 // steps is the life of a catalogue entry. A step that is not listed is refused.
-var steps = map[EntryState]map[Step]EntryState{
+var steps = map[EntryState]map[EntryStep]EntryState{
 	StateNone:        {StepCompile: StateDraft},
 	StatePublished:   {StepCompile: StateDraft, StepWithdraw: StateWithdrawing},
 	StateDraft:       {StepCompile: StateDraft, StepSubmit: StateInReview, StepDiscard: StateNone},
@@ -38,7 +38,7 @@ var steps = map[EntryState]map[Step]EntryState{
 // After returns the state after a step, or CodeWrongState with what could be
 // done instead. A discarded draft leaves StateNone, or StatePublished where a
 // version is in force.
-func (s EntryState) After(step Step) (EntryState, error) {
+func (s EntryState) After(step EntryStep) (EntryState, error) {
 	next, ok := steps[s][step]
 	if ok {
 		return next, nil

@@ -9,7 +9,7 @@ import (
 
 func TestTheLifeOfACatalogueEntry(t *testing.T) {
 	states := []bus.EntryState{bus.StateNone, bus.StateDraft, bus.StateInReview, bus.StateReturned, bus.StatePublished, bus.StateWithdrawing, bus.StateWithdrawn}
-	steps := []bus.Step{bus.StepCompile, bus.StepDiscard, bus.StepSubmit, bus.StepWithdraw, bus.StepApprove, bus.StepReturn}
+	steps := []bus.EntryStep{bus.StepCompile, bus.StepDiscard, bus.StepSubmit, bus.StepWithdraw, bus.StepApprove, bus.StepReturn}
 	allowed := map[string]bus.EntryState{
 		"/compile": bus.StateDraft, "draft/compile": bus.StateDraft, "returned/compile": bus.StateDraft, "published/compile": bus.StateDraft,
 		"draft/submit": bus.StateInReview, "returned/submit": bus.StateInReview,

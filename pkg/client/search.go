@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -106,30 +107,46 @@ func many[T ~string](v url.Values, name string, values []T) {
 	}
 }
 
-// List returns all published resources that the caller may see, in the order of
-// their ids, page by page. CodeUnavailable while the node's index is being made anew
-// and not all of them would come.
+// Each yields all published resources that the caller may see, in the order of
+// their ids, a page at a time. An error ends it; CodeUnavailable while the node's
+// index is being made anew and not all of them would come.
+func (r Resources) Each(ctx context.Context) iter.Seq2[bus.Resource, error] {
+	return func(yield func(bus.Resource, error) bool) {
+		q := ResourceQuery{Limit: 1000}
+		for {
+			page, err := r.c.Search(ctx, q)
+			if err == nil && !page.Complete {
+				err = bus.E(bus.CodeUnavailable, bus.Defect{
+					Problem: bus.Text{ZH: "节点的目录索引正在重建", EN: "the node's index of the catalogue is being made anew"},
+					Allowed: strconv.Itoa(page.Indexed) + " / " + strconv.Itoa(page.Entries),
+				})
+			}
+			if err != nil {
+				yield(bus.Resource{}, err)
+				return
+			}
+			for _, found := range page.Items {
+				if !yield(found.Resource, nil) {
+					return
+				}
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+// List returns what Each yields.
 func (r Resources) List(ctx context.Context) ([]bus.Resource, error) {
 	var all []bus.Resource
-	q := ResourceQuery{Limit: 1000}
-	for {
-		page, err := r.c.Search(ctx, q)
-		if err == nil && !page.Complete {
-			err = bus.E(bus.CodeUnavailable, bus.Defect{
-				Problem: bus.Text{ZH: "节点的目录索引正在重建", EN: "the node's index of the catalogue is being made anew"},
-				Allowed: strconv.Itoa(page.Indexed) + " / " + strconv.Itoa(page.Entries),
-			})
-		}
+	for one, err := range r.Each(ctx) {
 		if err != nil {
 			return all, err
 		}
-		for _, found := range page.Items {
-			all = append(all, found.Resource)
-		}
-		if q.Cursor = page.Next; q.Cursor == "" {
-			return all, nil
-		}
+		all = append(all, one)
 	}
+	return all, nil
 }
 
 // AccessQuery asks what a department may do with a resource.

@@ -21,7 +21,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
-// Now, as an index to watch from, stands for where the node is when the watch
+// Now stands, as an index to watch from, for where the node is when the watch
 // begins.
 const Now = bus.Revision(math.MaxUint64)
 

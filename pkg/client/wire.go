@@ -82,7 +82,7 @@ type JoinRequest struct {
 	CSR         []byte           `json:"csr"` // DER, PKCS #10
 	Node        bus.NodeID       `json:"node"`
 	Division    bus.DivisionCode `json:"division"`
-	PeerAddress string           `json:"peer_address"`
+	PeerAddress string           `json:"peer_address"` // empty: it takes no connections and is relayed
 	APIAddress  string           `json:"api_address"`
 	EvidenceKey string           `json:"evidence_key"`
 }
@@ -90,9 +90,10 @@ type JoinRequest struct {
 // JoinAnswer is what a new member needs to start.
 type JoinAnswer struct {
 	Cluster     string                `json:"cluster"`
-	CA          string                `json:"ca"`          // PEM
-	Certificate string                `json:"certificate"` // PEM
-	Peers       map[bus.NodeID]string `json:"peers"`       // peer addresses known now
+	CA          string                `json:"ca"`               // PEM
+	Certificate string                `json:"certificate"`      // PEM
+	Peers       map[bus.NodeID]string `json:"peers"`            // peer addresses known now
+	Parent      bus.NodeID            `json:"parent,omitempty"` // the node above, which relays for the new one
 }
 
 // Credential is a system's bearer credential, shown once.
@@ -120,8 +121,83 @@ type Member struct {
 	AppliedIndex bus.Revision     `json:"applied_index"` // 0 where not reachable
 	Lag          uint64           `json:"lag"`           // entries behind the leader
 	APIAddress   string           `json:"api_address"`
+	Relayed      bool             `json:"relayed"`  // takes no connections: reached through the node above
+	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+
+	PeerAddress string             `json:"peer_address"`
+	Voter       bool               `json:"voter"`              // meant to vote; see Suffrage for whether it does
+	Draining    bool               `json:"draining,omitempty"` // gives up its tasks and takes on no new ones
+	CA          bool               `json:"ca,omitempty"`       // holds the cluster's signing key
+	Serves      []bus.DivisionCode `json:"serves,omitempty"`   // divisions it is the node of
+	Joined      time.Time          `json:"joined"`
+	Expires     time.Time          `json:"expires,omitzero"`    // its certificate
+	LastHeard   time.Time          `json:"last_heard,omitzero"` // by the leader; zero where no leader tells
+	Silent      bool               `json:"silent,omitempty"`    // for longer than a minute
+}
+
+// NodeChange asks for a step of a node.
+type NodeChange struct {
+	Force  bool `json:"force,omitempty" doc:"pass over what can be committed all the same"`
+	DryRun bool `json:"dry_run,omitempty" doc:"only say what the quorum would be"`
+}
+
+// NodeChanged answers it.
+type NodeChanged struct {
+	Outlook bus.Outlook `json:"outlook"`
+	Done    bool        `json:"done"` // the directory group is as meant; where not, it will be as soon as that is safe
+}
+
+// Transfer asks for another leader, for any other where To is empty.
+type Transfer struct {
+	To bus.NodeID `json:"to,omitempty"`
+}
+
+// Assignment makes a node that of a division.
+type Assignment struct {
+	Division bus.DivisionCode `json:"division"`
+}
+
+// Authority is what nodes are certified under.
+type Authority struct {
+	Roots []Root      `json:"roots"` // oldest first; two while one is replaced
+	Nodes []Certified `json:"nodes"`
+}
+
+// Root is a root certificate that the nodes trust.
+type Root struct {
+	Fingerprint string     `json:"fingerprint"` // hex SHA-256
+	Holder      bus.NodeID `json:"holder"`      // has its key
+	Signs       bool       `json:"signs"`       // new certificates
+	Crossed     bool       `json:"crossed"`     // also signed by the root before it
+	Expires     time.Time  `json:"expires"`
+	Certificate string     `json:"certificate"` // PEM
+}
+
+// Certified is the certificate that a node has told of.
+type Certified struct {
+	Node    bus.NodeID `json:"node"`
+	Root    string     `json:"root"` // fingerprint; empty where it has not told yet
+	Expires time.Time  `json:"expires,omitzero"`
+}
+
+// Rotation asks for a new root.
+type Rotation struct {
+	To bus.NodeID `json:"to,omitempty" doc:"node that is to hold the new root's key; the present holder where left out"`
+}
+
+// Retirement asks to end the trust in the older root.
+type Retirement struct {
+	Force bool `json:"force,omitempty" doc:"though nodes have no certificate under the new root; they are shut out"`
+}
+
+// Relaying is what a node has relayed between others since it started.
+type Relaying struct {
+	Streams int    `json:"streams"` // now
+	Total   uint64 `json:"total"`
+	Refused uint64 `json:"refused"`
+	Bytes   uint64 `json:"bytes"` // both ways together
 }
 
 // LayerState is a policy layer as a node runs it.
@@ -136,6 +212,7 @@ type Status struct {
 	Cluster      string       `json:"cluster"`
 	Node         bus.NodeID   `json:"node"`
 	Leader       bus.NodeID   `json:"leader"`
+	Term         uint64       `json:"term"` // of the directory group
 	AppliedIndex bus.Revision `json:"applied_index"`
 	AgeSeconds   float64      `json:"age_seconds"`
 	Members      []Member     `json:"members"`
@@ -165,6 +242,36 @@ type Ack struct {
 // Revocation says why a grant is revoked.
 type Revocation struct {
 	Reason string `json:"reason"`
+}
+
+// MoveRequest asks for a department to be served by another node.
+type MoveRequest struct {
+	To      bus.NodeID `json:"to" doc:"node that is to serve the department"`
+	Abandon bool       `json:"abandon,omitempty" doc:"without its events: the node that serves it is lost for good"`
+}
+
+// DepartmentMove says where a department is, what it has there, and how far its move has
+// come, if one is under way.
+type DepartmentMove struct {
+	Department bus.USCC     `json:"department"`
+	Home       bus.NodeID   `json:"home"`              // serves it
+	Epoch      bus.Revision `json:"epoch"`             // of the move that brought it there; 0: it never moved
+	State      string       `json:"state,omitempty"`   // at its home: kept, sealed
+	Total      MoveTally    `json:"total"`             // what it has there; without events where the home is silent
+	Move       *bus.Move    `json:"move,omitempty"`    // under way
+	Arrival    string       `json:"arrival,omitempty"` // at the new node: importing, kept
+	Done       int64        `json:"done,omitempty"`    // bytes that have come in there
+	Silent     []bus.NodeID `json:"silent,omitempty"`  // did not answer
+}
+
+// MoveTally is what a department has at its node.
+type MoveTally struct {
+	Resources     int   `json:"resources"`     // that it provides
+	Events        int64 `json:"events"`        // of those
+	Subscriptions int   `json:"subscriptions"` // to those
+	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
+	Waiting       int64 `json:"waiting"`       // events in them
+	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
 }
 
 // DraftPage is a page of drafts; Next names the last one where there are more.

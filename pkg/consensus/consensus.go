@@ -27,9 +27,17 @@ type Config struct {
 	Dir     string // holds log.db and snapshots/
 	Streams raft.StreamLayer
 	FSM     raft.FSM
-	Applied bus.Revision // what the state machine has on disk already
-	Logger  *slog.Logger
-	Halt    func(error) // brings the node down when the log cannot be written
+	Applied bus.Revision // what the state machine has already
+	// Committed is an index up to which the log is known to be committed. Where it is
+	// beyond Applied, the state machine lost what it had in a power cut, and gets it
+	// again before the group starts, so that it needs no leader to show it.
+	Committed bus.Revision
+	// Heartbeat is how long a member goes without word from the leader before it
+	// stands for election; default 1 s. The leader speaks to each member some thirty
+	// times in that time, so that it is also what an idle group costs.
+	Heartbeat time.Duration
+	Logger    *slog.Logger
+	Halt      func(error) // brings the node down when the log cannot be written
 }
 
 const (
@@ -45,6 +53,7 @@ type Group struct {
 	transport *raft.NetworkTransport
 	log       *boltstore.BoltStore
 	id        bus.NodeID
+	contacts  *contacts
 }
 
 // ErrLogLost means that the log on disk ends before what the state machine has
@@ -71,8 +80,12 @@ func Open(c Config) (*Group, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
 	}
-	if err := reaches(log, snapshots, c.Applied); err != nil {
+	if err := reaches(log, snapshots, max(c.Applied, c.Committed)); err != nil {
 		return nil, errors.Join(err, log.Close())
+	}
+	applied, err := rebuild(c, log, snapshots)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("build the state again from the log: %w", err), log.Close())
 	}
 	durable := haltingStore{log, c.Halt}
 	cached, err := raft.NewLogCache(logCache, durable)
@@ -84,13 +97,18 @@ func Open(c Config) (*Group, error) {
 	})
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
+	if c.Heartbeat > 0 {
+		config.HeartbeatTimeout, config.ElectionTimeout = c.Heartbeat, c.Heartbeat
+		config.LeaderLeaseTimeout, config.CommitTimeout = c.Heartbeat/2, c.Heartbeat/20
+	}
 	config.Logger = logger
-	config.NoSnapshotRestoreOnStart = holds(c.Applied, snapshots)
+	config.ShutdownOnRemove = false // whether the node goes on is decided above
+	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
 	}
-	return &Group{raft: r, transport: transport, log: log, id: c.ID}, nil
+	return &Group{raft: r, transport: transport, log: log, id: c.ID, contacts: watchContacts(r)}, nil
 }
 
 // reaches returns ErrLogLost where log and snapshots together end before applied.
@@ -231,45 +249,6 @@ func (g *Group) LastContact() time.Duration {
 	return time.Since(last)
 }
 
-// Member is a server of the group.
-type Member struct {
-	ID    bus.NodeID
-	Voter bool
-}
-
-// Members lists the servers of the latest configuration.
-func (g *Group) Members() ([]Member, error) {
-	future := g.raft.GetConfiguration()
-	if err := future.Error(); err != nil {
-		return nil, fmt.Errorf("read membership: %w", err)
-	}
-	var members []Member
-	for _, s := range future.Configuration().Servers {
-		members = append(members, Member{bus.NodeID(s.ID), s.Suffrage == raft.Voter})
-	}
-	return members, nil
-}
-
-// AddNonvoter admits a node that receives the log and does not vote; on the
-// leader only. A member stays what it is.
-func (g *Group) AddNonvoter(ctx context.Context, id bus.NodeID) error {
-	members, err := g.Members()
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if m.ID == id {
-			return nil
-		}
-	}
-	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
-}
-
-// Promote makes a member a voter; on the leader only.
-func (g *Group) Promote(ctx context.Context, id bus.NodeID) error {
-	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
-}
-
 // CommitIndex is the highest log index this node knows to be committed.
 func (g *Group) CommitIndex() uint64 { return g.raft.CommitIndex() }
 
@@ -278,5 +257,7 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 
 // Close stops raft and closes its files.
 func (g *Group) Close() error {
-	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
+	err := g.raft.Shutdown().Error()
+	g.contacts.close()
+	return errors.Join(err, g.transport.Close(), g.log.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/internal/powercut"
 )
 
 // found starts a group of one.
@@ -93,6 +94,83 @@ func TestALostDirectoryIsRebuiltFromTheLog(t *testing.T) {
 	}
 }
 
+// After a power cut the directory is built again from the log alone, without a
+// leader, to where it is known to have been.
+func TestAPowerCutCostsNoAcknowledgedEntry(t *testing.T) {
+	disk := powercut.Mount(t)
+	for name, snapshot := range map[string]bool{"from the log": false, "from a snapshot and the log": true} {
+		t.Run(name, func(t *testing.T) {
+			m := newMember(t, "gz", newWires())
+			m.dir = filepath.Join(disk.Dir, map[bool]string{false: "a", true: "b"}[snapshot])
+			if err := os.Mkdir(m.dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			m.start()
+			if err := m.group.Bootstrap(); err != nil {
+				t.Fatal(err)
+			}
+			m.lead()
+			m.apply(founding(t))
+			for n := range 50 {
+				m.apply(tick(t, n))
+				if snapshot && n == 25 {
+					if err := m.group.Snapshot(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			m.marked()
+			last := m.apply(tick(t, 100)) // the mark does not know of this one
+			want := m.hash()
+
+			disk.Cut()
+			_ = errors.Join(m.group.Close(), m.store.Close()) // of the dead disk
+			m.group = nil
+			m.anotherBoot()
+			m.start()
+			if applied, _ := m.store.Applied(); applied < last-1 {
+				t.Errorf("without a leader it shows %d of %d", applied, last)
+			}
+			m.reach(last)
+			if m.hash() != want {
+				t.Error("the state is another")
+			}
+			m.lead()
+			m.apply(tick(t, 101))
+		})
+	}
+}
+
+// A file that is written without syncs is worth nothing after a power cut, whatever
+// it looks like; after a kill it is whole.
+func TestAFileOfAnotherRunOfTheMachineIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	m := found(t)
+	last := m.apply(tick(t, 1))
+	want := m.hash()
+	m.marked()
+	held := m.copyFiles("directory.db", "directory.db.mark") // as a kill leaves them
+	m.stop()
+
+	held()
+	m.start()
+	if m.kept < last {
+		t.Errorf("after a kill the file has %d of %d", m.kept, last)
+	}
+	m.stop()
+
+	held()
+	m.anotherBoot()
+	if err := os.WriteFile(m.databasePath(), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	m.reach(last)
+	if m.hash() != want || m.kept != 0 {
+		t.Error("the state is another")
+	}
+}
+
 // Raft hands on no entry that a snapshot covers: a state that has less must have
 // the snapshot.
 func TestALostDirectoryIsRestoredFromTheSnapshot(t *testing.T) {
@@ -136,8 +214,9 @@ func TestALostLogIsNotTakenForAnEmptyOne(t *testing.T) {
 			if err := m.tryStart(); !errors.Is(err, consensus.ErrLogLost) {
 				t.Errorf("it started: %v", err)
 			}
-			m.loseFile("directory.db") // as a new node it may
-			m.loseFile("raft")
+			for _, file := range []string{"directory.db", "directory.db.mark", "raft"} { // as a new node it may
+				m.loseFile(file)
+			}
 			m.start()
 		})
 	}
@@ -325,5 +404,50 @@ func TestANewMemberIsSeededBySnapshot(t *testing.T) {
 	sz.reach(gz.apply(tick(t, 3)))
 	if sz.restored != 1 {
 		t.Error("after a restart it was restored again")
+	}
+}
+
+// A voter gives up its vote and leaves; the lead goes to another before.
+func TestMembersLeaveTheGroup(t *testing.T) {
+	t.Parallel()
+	gz := found(t)
+	members := map[bus.NodeID]*member{"gz": gz}
+	for _, id := range []bus.NodeID{"sz", "fs"} {
+		m := newMember(t, id, gz.wires)
+		m.start()
+		members[id] = m
+		ok(t, gz.group.AddNonvoter(t.Context(), id))
+		m.reach(gz.apply(tick(t, 1)))
+		ok(t, gz.group.Promote(t.Context(), id))
+	}
+	ok(t, gz.group.TransferLeadership(t.Context(), "fs"))
+	fs := members["fs"]
+	fs.lead()
+	if err := gz.group.Demote(t.Context(), "sz"); bus.CodeOf(err) != bus.CodeNoLeader {
+		t.Errorf("a follower demotes: %v", err)
+	}
+	ok(t, fs.group.Demote(t.Context(), "gz"))
+	until(t, "gz still votes", func() bool { v, n := fs.voters(); return v == 2 && n == 1 })
+	gz.reach(fs.apply(tick(t, 2))) // it still receives the log
+	if len(fs.group.Silences()) > 0 || gz.group.Silences() != nil {
+		t.Errorf("silent are %v", fs.group.Silences())
+	}
+	gz.stop()
+	until(t, "nobody misses gz", func() bool { return fs.group.Silences()["gz"] > 0 })
+	gz.start()
+	until(t, "gz is missed for ever", func() bool { return len(fs.group.Silences()) == 0 })
+	ok(t, fs.group.Remove(t.Context(), "gz"))
+	until(t, "gz is still a member", func() bool { v, n := fs.voters(); return v == 2 && n == 0 })
+	term := fs.group.Term()
+	fs.apply(tick(t, 3))
+	if fs.group.Term() != term {
+		t.Errorf("the term went from %d to %d", term, fs.group.Term())
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -45,13 +45,15 @@ type Directory struct {
 	consensus Consensus
 	forwarder Forwarder
 	now       func() time.Time
+	flights   flights
 	barriers  barriers
 }
 
 // New joins a replica to the group that orders its writes.
 func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder Forwarder, now func() time.Time) *Directory {
 	return &Directory{
-		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now, barriers: barriers{turn: make(chan struct{}, 1)},
+		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now,
+		flights: flights{turn: make(chan struct{}, atOnce)}, barriers: barriers{turn: make(chan struct{}, 1)},
 	}
 }
 
@@ -69,13 +71,8 @@ func (d *Directory) Write(ctx context.Context, e command.Entry) (state.Result, e
 	if e.Request == "" {
 		e.Request = rand.Text() // our own retries below must not write twice
 	}
-	e.Node, e.At = d.self, d.now().UTC()
-	data, err := e.Encode()
-	if err != nil {
-		return state.Result{}, err
-	}
 	for {
-		result, err := d.propose(ctx, data)
+		result, err := d.propose(ctx, e)
 		if err == nil {
 			return d.settle(ctx, result)
 		}
@@ -103,26 +100,33 @@ func (d *Directory) settle(ctx context.Context, result state.Result) (state.Resu
 	return result, nil
 }
 
-func (d *Directory) propose(ctx context.Context, data []byte) (state.Result, error) {
+func (d *Directory) propose(ctx context.Context, e command.Entry) (state.Result, error) {
 	leader := d.consensus.Leader()
 	switch leader {
 	case "":
 		return state.Result{}, bus.E(bus.CodeNoLeader)
 	case d.self:
-		return d.Accept(ctx, d.self, data)
-	default:
-		return d.forwarder.Forward(ctx, leader, data)
+		return d.order(ctx, d.self, e)
 	}
+	data, err := e.Encode()
+	if err != nil {
+		return state.Result{}, err
+	}
+	return d.forwarder.Forward(ctx, leader, data)
 }
 
-// Accept takes an entry on the leader, from itself or forwarded by the node
-// from. The leader's clock and the true origin go into the log, whatever the
-// entry says.
+// Accept takes an entry on the leader that the node from forwards.
 func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (state.Result, error) {
 	e, err := command.Decode(data)
 	if err != nil {
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
+	return d.order(ctx, from, e)
+}
+
+// order puts an entry through the log. The leader's clock and the true origin go
+// into it, whatever the entry says.
+func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry) (state.Result, error) {
 	if err := state.Known(e); err != nil { // once in the log it would stop every node
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
@@ -130,23 +134,39 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
 	}
-	if data, err = e.Encode(); err != nil {
+	data, err := e.Encode()
+	if err != nil {
 		return state.Result{}, err
 	}
-	answer, err := d.consensus.Apply(ctx, data)
+	return d.flights.board(ctx, data, func(entries [][]byte) ([]state.Result, error) {
+		// The entries of others are on it: it outlives the one who runs it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+		return d.apply(ctx, entries)
+	})
+}
+
+// apply puts entries through the log as one and returns what became of each.
+func (d *Directory) apply(ctx context.Context, entries [][]byte) ([]state.Result, error) {
+	answer, err := d.consensus.Apply(ctx, command.Together(entries))
 	if err != nil {
-		return state.Result{}, unavailable(err)
+		return nil, unavailable(err)
 	}
 	switch answer := answer.(type) {
-	case state.Result:
-		if answer.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
-			return state.Result{}, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+	case []state.Result:
+		for _, result := range answer {
+			if result.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
+				return nil, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+			}
+		}
+		if len(answer) != len(entries) {
+			return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("%d answers to %d entries", len(answer), len(entries)))
 		}
 		return answer, nil
 	case error:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(answer)
+		return nil, bus.E(bus.CodeInternal).Because(answer)
 	default:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
+		return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
 	}
 }
 

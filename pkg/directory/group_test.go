@@ -69,7 +69,7 @@ func (m member) Apply(_ context.Context, data []byte) (any, error) {
 	if err := next(&m.lose); err != nil {
 		return nil, err
 	}
-	return results[m.self], nil
+	return []state.Result{results[m.self]}, nil
 }
 
 func (m member) Barrier(context.Context) error {

@@ -504,14 +504,3 @@ func TestEndedSubscriptionIsForwardedNoMore(t *testing.T) {
 		t.Errorf("the cursor went on to %d", at)
 	}
 }
-
-// revisionOf returns the present revision of the sample resource.
-func (w *world) revisionOf(t *testing.T) (revision bus.Revision) {
-	t.Helper()
-	must(t, w.directory.View(func(tx *directoryTx) error {
-		r, _ := tx.Resource(firms)
-		revision = r.Revision
-		return nil
-	}))
-	return revision
-}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -18,14 +19,21 @@ import (
 const (
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultKeepAlive        = 5 * time.Second
+	defaultRetryDirect      = time.Minute
 	acceptPause             = 100 * time.Millisecond // after an accept error such as too many open files
 )
 
-// Resolver knows where nodes listen.
+// Resolver knows where nodes listen, and their hierarchy.
 type Resolver interface {
 	// Address returns the host:port that other nodes dial to reach id. An error
-	// means that it cannot be dialled; it may still connect to us.
+	// means that it cannot be dialled; it may still connect to us, or be reached
+	// through relays.
 	Address(id bus.NodeID) (string, error)
+	// Next returns the nodes that lie next on the way to id, the best first: the
+	// child that id is or lies below, else this node's parent; then, lest that one
+	// is down, the parent of id. It is CodeNotFound where id is not known, any
+	// other error where the way ends here.
+	Next(id bus.NodeID) ([]bus.NodeID, error)
 }
 
 // Admission knows who is a member.
@@ -40,7 +48,7 @@ type Admission interface {
 type Config struct {
 	Self        bus.NodeID
 	Cluster     string          // trust domain of the certificates
-	Certificate tls.Certificate // names Self
+	Certificate tls.Certificate // names Self; see [Plane.Renew]
 	Roots       *x509.CertPool  // the cluster's CA, nothing else
 	Listen      string          // host:port; empty: the node takes no connections and only dials
 	Resolver    Resolver
@@ -50,6 +58,14 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // for a connection to prove itself, a stream to name its protocol; default 10 s
 	KeepAlive        time.Duration // between pings; a silent peer is given up after three; default 5 s
+	RetryDirect      time.Duration // at most, until an address that did not answer is dialled again, where a relay can be had instead; default 1 min
+
+	// Connect makes a TCP connection; default: from the address that this node
+	// listens on. A test puts a firewall here.
+	Connect func(ctx context.Context, address string) (net.Conn, error)
+	// Tap, if set, is shown all bytes that this node relays, from several
+	// goroutines, for the test that there is nothing in them to be read.
+	Tap func([]byte)
 }
 
 func (c Config) withDefaults() Config {
@@ -64,6 +80,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeepAlive <= 0 {
 		c.KeepAlive = defaultKeepAlive
+	}
+	if c.RetryDirect <= 0 {
+		c.RetryDirect = defaultRetryDirect
+	}
+	if c.Connect == nil {
+		c.Connect = c.connect
 	}
 	return c
 }
@@ -80,31 +102,45 @@ func (c Config) Validate() error {
 	need(c.Resolver != nil, "resolver")
 	need(c.Admission != nil, "admission")
 	need(c.Certificate.Leaf != nil && c.Certificate.PrivateKey != nil, "certificate")
-	if id, err := identity.NodeFromCertificate(c.Certificate.Leaf, c.Cluster); err != nil || id != c.Self {
-		defects = append(defects, bus.Defect{
-			Field:   "certificate",
-			Problem: bus.Text{ZH: "证书与本节点不符", EN: "the certificate is not this node's"},
-			Allowed: identity.NodeURI(c.Cluster, c.Self).String(),
-		})
+	return bus.Invalid(append(defects, c.checkCertificate(c.Certificate)...))
+}
+
+func (c Config) checkCertificate(certificate tls.Certificate) []bus.Defect {
+	if id, err := identity.NodeFromCertificate(certificate.Leaf, c.Cluster); err == nil && id == c.Self {
+		return nil
 	}
-	return bus.Invalid(defects)
+	return []bus.Defect{{
+		Field:   "certificate",
+		Problem: bus.Text{ZH: "证书与本节点不符", EN: "the certificate is not this node's"},
+		Allowed: identity.NodeURI(c.Cluster, c.Self).String(),
+	}}
+}
+
+// credentials are what a node proves itself with and whom it believes.
+type credentials struct {
+	certificate tls.Certificate
+	roots       *x509.CertPool
 }
 
 // Plane is a node's end of all its connections with other nodes.
 type Plane struct {
 	config    Config
-	listener  net.Listener // nil where the node only dials
+	proof     atomic.Pointer[credentials] // as of the next handshake
+	listener  net.Listener                // nil where the node only dials
 	transport *http.Transport
 	pending   *pending
+	relays    relays
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 
 	mu        sync.Mutex // guards what follows, and starting goroutines against Close
 	sessions  map[bus.NodeID][]*session
-	flights   map[bus.NodeID]*flight
+	flights   map[want]*flight
 	listeners map[Protocol]*listener
 	shunned   map[bus.NodeID]time.Time // quarantined until
+	told      time.Time                // when it was last said that this node was removed
+	avoided   map[bus.NodeID]avoidance // not dialled directly for now
 	running   sync.WaitGroup
 }
 
@@ -121,10 +157,13 @@ func Open(config Config) (*Plane, error) {
 		config:    config,
 		pending:   newPending(),
 		sessions:  map[bus.NodeID][]*session{},
-		flights:   map[bus.NodeID]*flight{},
+		relays:    relays{from: map[bus.NodeID]int{}},
+		flights:   map[want]*flight{},
 		listeners: map[Protocol]*listener{},
 		shunned:   map[bus.NodeID]time.Time{},
+		avoided:   map[bus.NodeID]avoidance{},
 	}
+	p.proof.Store(&credentials{config.Certificate, config.Roots})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.transport = p.newTransport()
 	if config.Listen == "" {
@@ -141,6 +180,17 @@ func Open(config Config) (*Plane, error) {
 	}
 	p.running.Go(p.acceptAll)
 	return p, nil
+}
+
+// Renew replaces the node's certificate and the roots that it believes in, from
+// the next handshake on; sessions that are open go on. CodeInvalid for a
+// certificate that is not this node's, and then nothing is changed.
+func (p *Plane) Renew(certificate tls.Certificate, roots *x509.CertPool) error {
+	if err := bus.Invalid(p.config.checkCertificate(certificate)); err != nil {
+		return err
+	}
+	p.proof.Store(&credentials{certificate, roots})
+	return nil
 }
 
 // Address returns the host:port the plane listens on, with the port the system
@@ -197,7 +247,7 @@ func (p *Plane) acceptAll() {
 			return
 		case err != nil:
 			p.config.Logger.Error("peer: accepting failed", "error", err)
-			if !p.pause(context.Background(), acceptPause) {
+			if !p.pause(nil, acceptPause) {
 				return
 			}
 		case !p.pending.enter(raw.RemoteAddr()):
@@ -209,14 +259,14 @@ func (p *Plane) acceptAll() {
 	}
 }
 
-// pause waits for d; false means that ctx or the plane ended first.
-func (p *Plane) pause(ctx context.Context, d time.Duration) bool {
+// pause waits for d; false means that done was closed or the plane ended first.
+func (p *Plane) pause(done <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-ctx.Done():
+	case <-done:
 		return false
 	case <-p.ctx.Done():
 		return false

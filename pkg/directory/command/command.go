@@ -28,9 +28,18 @@ const (
 	TokenCreate        Type = "token.create"
 	NodeJoin           Type = "node.join"
 	NodePut            Type = "node.put"
+	NodePlace          Type = "node.place"
+	NodeRemove         Type = "node.remove"
+	DivisionAssign     Type = "division.assign"
+	RootAdd            Type = "root.add"
+	RootCross          Type = "root.cross"
+	RootRetire         Type = "root.retire"
 	DivisionPut        Type = "division.put"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
+	DepartmentMove     Type = "department.move"
+	DepartmentAbort    Type = "department.move-abort"
+	DepartmentMoved    Type = "department.moved"
 	SystemPut          Type = "system.put"
 	ResourceWithdraw   Type = "resource.withdraw"
 	DraftPut           Type = "draft.put"
@@ -90,7 +99,28 @@ type (
 		KeyHash    []byte      `json:"key_hash"`    // SHA-256 of the node's public key
 		Node       bus.Node    `json:"node"`
 	}
-	// Key is the body of the Delete types.
+	// Place is the body of NodePlace: what a node is meant to be.
+	Place struct {
+		Node     bus.NodeID `json:"node"`
+		Voter    bool       `json:"voter"`
+		Draining bool       `json:"draining"`
+	}
+	// Assign is the body of DivisionAssign: a division without a node gets one.
+	Assign struct {
+		Division bus.DivisionCode `json:"division"`
+		Node     bus.NodeID       `json:"node"`
+	}
+	// Cross is the body of RootCross: the newest root, signed by the one before it.
+	Cross struct {
+		Fingerprint string `json:"fingerprint"` // of the newest root
+		Certificate []byte `json:"certificate"` // DER
+	}
+	// RetireRoot is the body of RootRetire.
+	RetireRoot struct {
+		Fingerprint string `json:"fingerprint"` // of the older root
+		Force       bool   `json:"force"`       // though nodes still have certificates under it
+	}
+	// Key is the body of NodeRemove and of the Delete types.
 	Key struct {
 		ID string `json:"id"`
 	}
@@ -154,6 +184,19 @@ type (
 		Grant  bus.GrantID `json:"grant"`
 		Reason string      `json:"reason"`
 	}
+	// Move is the body of DepartmentMove: a department is to be served by
+	// another node.
+	Move struct {
+		Department bus.USCC   `json:"department"`
+		To         bus.NodeID `json:"to"`
+		Abandon    bool       `json:"abandon,omitempty"` // without its events: the node that serves it is lost
+	}
+	// Moved is the body of DepartmentMoved: the new node has all of it on its
+	// disk.
+	Moved struct {
+		Department bus.USCC     `json:"department"`
+		Epoch      bus.Revision `json:"epoch"` // of the move
+	}
 	// Empty is the body of Tick.
 	Empty struct{}
 )
@@ -180,6 +223,14 @@ func (e Entry) Encode() ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Together makes one entry of the log from several, each encoded: they are applied
+// together, in order, under one index. None has a line feed inside, for JSON
+// escapes them.
+func Together(entries [][]byte) []byte { return bytes.Join(entries, []byte{'\n'}) }
+
+// Split gives the entries that were put together.
+func Split(data []byte) [][]byte { return bytes.Split(data, []byte{'\n'}) }
 
 // ErrUnknown means that an entry is of a type or version, or has a field, that
 // this release does not know: it was written by a newer one, and going on would

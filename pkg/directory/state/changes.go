@@ -1,19 +1,12 @@
 package state
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
-
-// keptChanges is for how many entries of the log it is remembered what they
-// changed: as long as an answered request is.
-const keptChanges = 100_000
 
 // Changed is a directory entry that a log entry put or deleted.
 //
@@ -35,34 +28,23 @@ type Batch struct {
 	Through bus.Revision // where the stretch ends: go on from here
 }
 
-// logged is what the change log keeps of a log entry.
-type logged struct {
-	At      time.Time      `json:"at"`
-	Changes []loggedChange `json:"changes"`
-}
-
-type loggedChange struct {
-	Table Table           `json:"table"`
-	Key   string          `json:"key"`
-	Was   json.RawMessage `json:"was,omitempty"` // present: it was deleted
-}
-
 // Changes returns what changed after the log entry from in the given tables, or
 // in every watched one where none is given. It reads no further than the entry
-// that makes up limit changes. CodeResync where the change log does not reach back
+// that makes up limit changes. CodeResync where the journal does not reach back
 // to from; to follow from an index that is yet to come is no fault.
 func (t *Tx) Changes(from bus.Revision, limit int, of ...Table) (Batch, error) {
 	if floor := t.ChangesFloor(); from < floor {
 		return Batch{}, resync(floor)
 	}
 	batch := Batch{Through: max(from, t.Index())}
-	cursor := t.tx.Bucket([]byte(changeLog)).Cursor()
-	for k, v := cursor.Seek(indexKey(from + 1)); k != nil; k, v = cursor.Next() {
-		index := bus.Revision(binary.BigEndian.Uint64(k))
-		var entry logged
-		if err := json.Unmarshal(v, &entry); err != nil {
-			panic(fmt.Sprintf("directory change log at %d: %v", index, err)) // as in read
+	cursor := t.tx.Bucket([]byte(journal)).Cursor()
+	after, full := placeOf(from+1, 0), false
+	for k, v := cursor.Seek(after[:]); k != nil; k, v = cursor.Next() {
+		index := place(k).index()
+		if full && index > batch.Through {
+			break
 		}
+		entry := decodeJournalled(k, v)
 		for _, c := range entry.Changes {
 			value := t.bytes(c.Table, c.Key)
 			gone := c.Was != nil
@@ -75,8 +57,7 @@ func (t *Tx) Changes(from bus.Revision, limit int, of ...Table) (Batch, error) {
 			})
 		}
 		if len(batch.Changes) >= limit {
-			batch.Through = index
-			break
+			full, batch.Through = true, index // and what else has this index
 		}
 	}
 	return batch, nil
@@ -98,50 +79,3 @@ func resync(floor bus.Revision) error {
 		Allowed: strconv.FormatUint(uint64(floor), 10) + " or later",
 	})
 }
-
-// log keeps what a log entry changes in the watched tables; call it before the
-// changes are written. It forgets what entries changed more than keptChanges ago.
-func (t *Tx) log(index bus.Revision, at time.Time, written []Change) error {
-	entry, seen := logged{At: at}, map[string]bool{}
-	for _, c := range slices.Backward(written) { // the last change of a value is the one that stands
-		id := string(c.Table) + "/" + c.Key
-		if seen[id] || !slices.Contains(watched, c.Table) {
-			continue
-		}
-		seen[id] = true
-		change := loggedChange{Table: c.Table, Key: c.Key}
-		if c.Value == nil {
-			if change.Was = t.bytes(c.Table, c.Key); change.Was == nil {
-				continue // it was not there
-			}
-		}
-		entry.Changes = append(entry.Changes, change)
-	}
-	slices.Reverse(entry.Changes)
-	if entry.Changes == nil {
-		return nil
-	}
-	if err := t.put(changeLog, string(indexKey(index)), entry); err != nil {
-		return err
-	}
-	if index <= keptChanges {
-		return nil
-	}
-	horizon := uint64(index - keptChanges)
-	cursor := t.tx.Bucket([]byte(changeLog)).Cursor()
-	for k, _ := cursor.First(); k != nil; k, _ = cursor.First() {
-		old := binary.BigEndian.Uint64(k)
-		if old >= horizon {
-			break
-		}
-		if err := cursor.Delete(); err != nil {
-			return err
-		}
-		if err := t.put(meta, keyFloor, old); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func indexKey(index bus.Revision) []byte { return binary.BigEndian.AppendUint64(nil, uint64(index)) }

@@ -44,12 +44,30 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planNodeJoin), nil
 	case command.NodePut:
 		return of(byNode, planNodePut), nil
+	case command.NodePlace:
+		return of(bySystemAdministrator, planNodePlace), nil
+	case command.NodeRemove:
+		return of(bySystemAdministrator, planNodeRemove), nil
+	case command.DivisionAssign:
+		return of(bySystemAdministrator, planDivisionAssign), nil
+	case command.RootAdd:
+		return of(bySystemAdministrator, planRootAdd), nil
+	case command.RootCross:
+		return of(byNode, planRootCross), nil
+	case command.RootRetire:
+		return of(bySystemAdministrator, planRootRetire), nil
 	case command.DivisionPut:
 		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:
 		return of(bySystemAdministrator, planDepartmentDelete), nil
+	case command.DepartmentMove:
+		return of(bySystemAdministrator, planDepartmentMove), nil
+	case command.DepartmentAbort:
+		return of(bySystemAdministrator, planDepartmentAbort), nil
+	case command.DepartmentMoved:
+		return of(byNode, planDepartmentMoved), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
 	case command.ResourceWithdraw:

@@ -113,6 +113,10 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 	if len(token.SecretHash) != sha256.Size {
 		defects = append(defects, wrongHash("secret_hash"))
 	}
+	for _, d := range spent(tx, Nodes, string(token.Node)) {
+		d.Field = "node"
+		defects = append(defects, d)
+	}
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
@@ -144,6 +148,12 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	if token.UsedBy != nil && !bytes.Equal(token.UsedBy, r.body.KeyHash) {
 		return nil, refused
 	}
+	if tx.Removed(token.Node) || tx.bytes(retired, retiredKey(r.body.KeyHash)) != nil {
+		return nil, bus.E(bus.CodeNodeRemoved, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "节点或其密钥已被移出总线", EN: "this node, or its key, was removed from the bus"},
+			Allowed: "a new token for a new id, and a new data directory",
+		})
+	}
 	node := r.body.Node
 	if node.ID != token.Node || node.Division != token.Division {
 		return nil, bus.E(bus.CodeTokenRefused, bus.Defect{
@@ -151,16 +161,25 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 			Allowed: fmt.Sprintf("node %s of division %s", token.Node, token.Division),
 		})
 	}
-	if err := bus.Invalid(node.Check()); err != nil {
+	node.Voter = token.Voter
+	if err := bus.Invalid(append(node.Check(), alone(tx, node)...)); err != nil {
 		return nil, err
 	}
-	if have, ok := tx.Node(node.ID); ok && token.UsedBy == nil {
+	have, repeated := tx.Node(node.ID)
+	if repeated && token.UsedBy == nil {
 		return nil, expect(0, have.Revision, "node", string(node.ID))
 	}
 	if err := bus.Invalid(taken(tx, node)); err != nil {
 		return nil, err
 	}
-	node.Voter, node.CA, node.Joined, node.Revision = token.Voter, false, r.At, r.index
+	have.Joined = r.At
+	if !repeated {
+		have = bus.Node{Voter: token.Voter, Joined: r.At}
+	}
+	// What a node is meant to be is not its own to say, and a join that is repeated
+	// takes nothing back. Of its certificate it tells later.
+	node.Voter, node.Draining, node.CA, node.Joined = have.Voter, have.Draining, have.CA, have.Joined
+	node.Key, node.Root, node.Expires, node.Revision = r.body.KeyHash, have.Root, have.Expires, r.index
 	token.UsedBy, token.Revision = r.body.KeyHash, r.index
 	changes, err := set(Nodes, string(node.ID), node)
 	if err != nil {
@@ -183,7 +202,7 @@ func taken(tx *Tx, node bus.Node) []bus.Defect {
 			continue
 		}
 		problem := bus.Text{ZH: "地址已属于节点 " + string(other.ID), EN: "this address is that of node " + string(other.ID)}
-		if other.PeerAddress == node.PeerAddress {
+		if other.PeerAddress == node.PeerAddress && !node.Relayed() {
 			defects = append(defects, bus.Defect{Field: "peer_address", Problem: problem})
 		}
 		if other.APIAddress == node.APIAddress {
@@ -193,7 +212,8 @@ func taken(tx *Tx, node bus.Node) []bus.Defect {
 	return defects
 }
 
-// planNodePut lets a node change its own addresses.
+// planNodePut lets a node change its own addresses, and tell which certificate it
+// has.
 func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 	have, ok := tx.Node(r.body.ID)
 	if !ok {
@@ -206,7 +226,8 @@ func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 		return nil, err
 	}
 	have.PeerAddress, have.APIAddress, have.Revision = r.body.PeerAddress, r.body.APIAddress, r.index
-	if err := bus.Invalid(append(have.Check(), taken(tx, have)...)); err != nil {
+	have.Root, have.Expires = r.body.Root, r.body.Expires
+	if err := bus.Invalid(slices.Concat(have.Check(), alone(tx, have), taken(tx, have))); err != nil {
 		return nil, err
 	}
 	return set(Nodes, string(have.ID), have)

@@ -143,9 +143,12 @@ func TestTheNearestAuthorityReviews(t *testing.T) {
 	w := newWorld(t)
 	w.must(bySysadmin, command.DivisionPut, 1, bus.Division{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000", Authority: housing})
 	w.must(bySecurity, command.AccountPut, 0, bus.Account{Name: "city", Role: bus.RoleReviewer, Department: housing})
+	w.must(bySecurity, command.AccountPut, 0, bus.Account{Name: "own", Role: bus.RoleReviewer, Department: market})
 	city := bus.Principal{Account: "city", Role: bus.RoleReviewer, Department: housing}
+	own := bus.Principal{Account: "own", Role: bus.RoleReviewer, Department: market}
 	revision := int(w.submit(byMarket, resource("new", "307009/1")))
 	checkRefusals(t, w, []refusal{
+		{"the department's own reviewer is none", ask{by: own, typ: command.DraftReview, body: approval("new", revision)}, bus.CodeForbidden, "by"},
 		{"S27: the province's reviewer does not see it", ask{by: byReviewer, typ: command.DraftReview, body: approval("new", revision)}, bus.CodeNotFound, "draft"},
 	})
 	w.must(city, command.DraftReview, 0, approval("new", revision))
@@ -306,3 +309,38 @@ func TestAPreviewWritesNothing(t *testing.T) {
 }
 
 func second[A, B any](_ A, b B) B { return b }
+
+func TestADisabledAccountMayNothing(t *testing.T) {
+	w := onesWorld(t)
+	accounts := []bus.Account{{Name: "operator", Role: bus.RoleOperator, Department: market}, {Name: "reviewer", Role: bus.RoleReviewer, Department: tax}}
+	for _, a := range accounts {
+		a.Disabled = true
+		w.must(bySecurity, command.AccountPut, 1, a)
+	}
+	var refusals []refusal
+	for typ, o := range ones(w) {
+		for _, by := range []bus.Principal{byOperator, byReviewer} {
+			refusals = append(refusals, refusal{string(typ) + " by " + by.Account, ask{by: by, typ: typ, expect: o.ask.expect, body: o.ask.body}, bus.CodeForbidden, ""})
+		}
+	}
+	checkRefusals(t, w, refusals)
+}
+
+// S30: a departmental role has a department, and an administrator none; neither changes.
+func TestAccountsOfDepartments(t *testing.T) {
+	w := newWorld(t)
+	put := func(by bus.Principal, expect bus.Revision, a bus.Account) ask {
+		return ask{by: by, typ: command.AccountPut, expect: expect, body: a}
+	}
+	checkRefusals(t, w, []refusal{
+		{"no department", put(bySecurity, 0, bus.Account{Name: "x", Role: bus.RoleOperator}), bus.CodeInvalid, "department"},
+		{"an unknown one", put(bySecurity, 0, bus.Account{Name: "x", Role: bus.RoleReviewer, Department: freeDepartment}), bus.CodeInvalid, "department"},
+		{"an administrator of one", put(bySecurity, 0, bus.Account{Name: "x", Role: bus.RoleAuditor, Department: market}), bus.CodeInvalid, "department"},
+		{"moved", put(bySecurity, 1, bus.Account{Name: "operator", Role: bus.RoleOperator, Department: tax}), bus.CodeForbidden, "role"},
+		{"promoted by oneself", put(byOperator, 1, bus.Account{Name: "operator", Role: bus.RoleReviewer, Department: market}), bus.CodeForbidden, "role"},
+		{"moved by oneself", put(byOperator, 1, bus.Account{Name: "operator", Role: bus.RoleOperator, Department: tax}), bus.CodeForbidden, "role"},
+		{"disabled by oneself", put(bySecurity, 1, bus.Account{Name: "security", Role: bus.RoleSecurityAdministrator, Disabled: true}), bus.CodeForbidden, "disabled"},
+		{"made by an operator", put(byOperator, 0, bus.Account{Name: "x", Role: bus.RoleReviewer, Department: market}), bus.CodeForbidden, ""},
+	})
+	w.must(byOperator, command.AccountPut, 1, bus.Account{Name: "operator", Role: bus.RoleOperator, Department: market, PasswordHash: "new"})
+}

@@ -47,11 +47,15 @@ func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	if _, ok := tx.Node(d.Node); d.Node != "" && !ok {
 		defects = append(defects, unknown("node", string(d.Node)))
 	}
+	have, _ := tx.Department(d.ID)
+	defects = append(defects, draining(tx, have, d)...)
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
-	have, _ := tx.Department(d.ID)
 	if err := expect(r.Expect, have.Revision, "department", string(d.ID)); err != nil {
+		return nil, err
+	}
+	if err := settled(tx, have, &d); err != nil {
 		return nil, err
 	}
 	d.Revision = r.index
@@ -66,6 +70,9 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	}
 	if err := expect(r.Expect, have.Revision, "department", r.body.ID); err != nil {
 		return nil, err
+	}
+	if have.Move != nil {
+		return nil, inUse("department", "a move to node "+string(have.Move.To))
 	}
 	for s := range tx.Systems() {
 		if s.Department == id {
@@ -102,7 +109,7 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "account "+a.Name)
 		}
 	}
-	return []Change{{Departments, r.body.ID, nil}}, nil
+	return leave(have)
 }
 
 func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {

@@ -34,24 +34,21 @@ const (
 	Layers        Table = "layers"
 	Accounts      Table = "accounts"
 	Checkpoints   Table = "checkpoints"
-	retired       Table = "retired" // ids that were deleted: never used again, so that queues keyed by them are nobody else's
-	cluster       Table = "cluster" // cluster id, CA certificate
-	requests      Table = "requests"
-	requestOrder  Table = "request-order"
-	revisions     Table = "revisions"  // table → index of its last change
-	changeLog     Table = "change-log" // index → what that entry changed in the watched tables
-	meta          Table = "meta"       // applied index, tick, where the change log begins
+	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
+	cluster       Table = "cluster"   // cluster id, CA certificate
+	revisions     Table = "revisions" // table → index of its last change
+	journal       Table = "journal"   // index → what that entry was answered, and changed in the watched tables
+	meta          Table = "meta"      // applied index, tick, where the journal begins
 )
 
-// A table is in one of two lists: in watched, if the change log tells who asks
+// A table is in one of two lists: in watched, if the journal tells who asks
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Versions,
-		Triggers, Claims, Libraries, Calendar, Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Accounts, retired, cluster, requests, requestOrder, revisions, changeLog, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -156,6 +153,11 @@ func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
 
 // Resources yields all resources by id.
 func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
+
+// ResourcesAfter yields the resources after id, in the order of their ids.
+func (t *Tx) ResourcesAfter(id bus.ResourceID) iter.Seq[bus.Resource] {
+	return from[bus.Resource](t, Resources, string(id)+"\x00")
+}
 
 // Draft returns the draft of a resource.
 func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
@@ -271,4 +273,14 @@ func (t *Tx) Revision(table Table) bus.Revision {
 func (t *Tx) Index() bus.Revision {
 	r, _ := read[bus.Revision](t, meta, keyApplied)
 	return r
+}
+
+// Count returns how many entries a table has; it walks the keys.
+func (t *Tx) Count(table Table) int {
+	n := 0
+	cursor := t.tx.Bucket([]byte(table)).Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		n++
+	}
+	return n
 }

@@ -140,7 +140,7 @@ func (r *replica) contents() map[string]string {
 	found := map[string]string{}
 	err := r.store.Dump(func(table state.Table, key, value []byte) error {
 		switch table {
-		case "requests", "request-order", "change-log":
+		case "journal":
 			return nil
 		}
 		if string(key) != "applied" {
