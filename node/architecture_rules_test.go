@@ -44,6 +44,7 @@ var owners = []struct {
 	{"github.com/hashicorp/raft", []string{"pkg/consensus", "pkg/directory", "pkg/peer"}},
 	{"github.com/hashicorp/raft-boltdb", []string{"pkg/consensus"}},
 	{"github.com/hashicorp/yamux", []string{"pkg/peer"}},
+	{"github.com/blevesearch", []string{"pkg/directory/search"}},
 	{"github.com/danielgtaylor/huma", []string{"node/api"}},
 	{"github.com/xuri/excelize", []string{"pkg/catalogue"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},

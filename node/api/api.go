@@ -16,6 +16,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -40,6 +41,7 @@ type Config struct {
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
+	Search    *search.Index
 	Cluster   Cluster
 	Members   Members
 	Authority Authority
@@ -48,6 +50,9 @@ type Config struct {
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
 	Logger    *slog.Logger
+
+	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
+	PoliciesAt func(ctx context.Context, layers bus.Revision) error
 }
 
 // API serves /api/v1.
@@ -86,6 +91,7 @@ func New(c Config) (*API, error) {
 	a.addMembers(h)
 	a.addAuthority(h)
 	a.addNouns(h)
+	a.addSearch(h)
 	a.addDrafts(h)
 	a.addCatalogue(h)
 	a.addPolicies(h)
@@ -216,8 +222,7 @@ type answer[T any] struct {
 
 // list is the body of every list.
 type list[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"` // the id to go on after, where there is more
+	Items []T `json:"items"`
 }
 
 // read reads the directory and stamps what was read.

@@ -19,7 +19,10 @@ func (a *API) addVersions(h huma.API) {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/resources/{id}" + path, Tags: []string{"resources"}, Summary: summary, Description: description}
 	}
 	handle(a, h, op("list-versions", http.MethodGet, "/versions", "List versions", "Every version that was published, of a withdrawn resource too."),
-		func(_ context.Context, p bus.Principal, in *ByID) (*answer[list[bus.Version]], error) {
+		func(ctx context.Context, p bus.Principal, in *ByID) (*answer[list[bus.Version]], error) {
+			if err := a.found(ctx, p, in.ID); err != nil {
+				return nil, err
+			}
 			return a.versions(p, in.ID)
 		})
 	type numbered struct {
@@ -27,9 +30,15 @@ func (a *API) addVersions(h huma.API) {
 		Number int `path:"number" minimum:"1" maximum:"999999"`
 	}
 	handle(a, h, op("show-version", http.MethodGet, "/versions/{number}", "Show version", ""),
-		func(_ context.Context, p bus.Principal, in *numbered) (*answer[bus.Version], error) {
+		func(ctx context.Context, p bus.Principal, in *numbered) (*answer[bus.Version], error) {
+			err := a.found(ctx, p, in.ID)
+			if bus.CodeOf(err) == bus.CodeNotFound {
+				err = bus.NotFound("version", in.ID+"/"+strconv.Itoa(in.Number))
+			}
+			if err != nil {
+				return nil, err
+			}
 			out := &answer[bus.Version]{}
-			var err error
 			out.Stamp, err = a.read(func(tx *state.Tx) error {
 				v, ok := tx.Version(bus.ResourceID(in.ID), in.Number)
 				if !ok {
@@ -53,6 +62,9 @@ func (a *API) addVersions(h huma.API) {
 		}
 		why, err := in.decode()
 		if err != nil {
+			return nil, err
+		}
+		if err := a.found(ctx, p, in.ID); err != nil {
 			return nil, err
 		}
 		body := command.Withdrawal{Resource: bus.ResourceID(in.ID), Reason: why.Reason}

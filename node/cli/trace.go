@@ -65,6 +65,7 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindAdministered: {ZH: "目录管理", EN: "administered"},
 	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
+	audit.KindExplained:    {ZH: "说明权限", EN: "explained"},
 }
 
 var actionTexts = map[string]bus.Text{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -12,6 +13,45 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
 )
+
+// layers tells up to which index the policy engine holds the directory's layers.
+type layers struct {
+	mu     sync.Mutex
+	loaded bool
+	at     bus.Revision
+	moved  chan struct{} // closed once at moves on; nil where nobody waits
+}
+
+func (l *layers) set(at bus.Revision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded, l.at = true, at
+	if l.moved != nil {
+		close(l.moved)
+		l.moved = nil
+	}
+}
+
+// wait returns once the layers are those of an index or newer.
+func (l *layers) wait(ctx context.Context, at bus.Revision) error {
+	for {
+		l.mu.Lock()
+		if l.loaded && l.at >= at {
+			l.mu.Unlock()
+			return nil
+		}
+		if l.moved == nil {
+			l.moved = make(chan struct{})
+		}
+		moved := l.moved
+		l.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // follow keeps the policy engine at the layers that the directory holds.
 func (s *Server) follow(ctx context.Context) {
@@ -45,6 +85,9 @@ func (s *Server) loadLayers(loaded *bus.Revision) error {
 	})
 	if err == nil && fresh {
 		s.policy.Load(layers)
+	}
+	if err == nil {
+		s.layers.set(*loaded)
 	}
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -60,6 +61,8 @@ type Server struct {
 	group     *consensus.Group
 	directory *directory.Directory
 	exchange  *exchange.Exchange
+	search    *search.Index
+	layers    layers
 	mesh      *mesh.Client
 	listener  net.Listener // of the API
 	api       *http.Server
@@ -101,7 +104,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openExchange, s.openMesh, s.openAPI,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -293,6 +296,14 @@ func (s *Server) found() error {
 	return os.Remove(s.dir.path("first.json"))
 }
 
+// openSearch starts the index of the catalogue, which makes itself anew where it
+// has to: the node does not wait for it.
+func (s *Server) openSearch(context.Context) error {
+	s.search = search.Open(search.Config{Dir: s.dir.path("search"), Directory: s.directory, Logger: s.logger})
+	s.onClose(s.search.Close)
+	return nil
+}
+
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
@@ -321,7 +332,7 @@ func (s *Server) openMesh(context.Context) error {
 
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
-		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
 		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {

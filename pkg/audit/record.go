@@ -38,11 +38,12 @@ const (
 	KindAdministered Kind = "administered" // a directory write through this node
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
+	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindMovedOut, KindMovedIn,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindMovedOut, KindMovedIn, KindExplained,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -69,7 +70,7 @@ type Record struct {
 	Decision     *bus.Decision      `json:"decision,omitempty"`
 	DecisionID   string             `json:"decision_id,omitempty"` // the decision that the step rests on
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
-	Detail       string             `json:"detail,omitempty"`      // administered: what was done, one line, no secrets
+	Detail       string             `json:"detail,omitempty"`      // administered, explained: what was done or told, one line, no secrets
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -114,8 +115,8 @@ func (r Record) Check() []bus.Defect {
 	if r.Kind == KindRefused && r.Code == "" {
 		add("code", "必填", "required", "the stable code of the refusal")
 	}
-	if r.Kind == KindAdministered && r.Detail == "" {
-		add("detail", "必填", "required", "what was done, one line")
+	if (r.Kind == KindAdministered || r.Kind == KindExplained) && r.Detail == "" {
+		add("detail", "必填", "required", "what was done or told, one line")
 	}
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")

@@ -196,3 +196,6 @@ func join[T ~string](values []T) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// Purposes lists the purposes.
+func Purposes() []Purpose { return slices.Clone(purposes) }
