@@ -216,7 +216,8 @@ type answer[T any] struct {
 
 // list is the body of every list.
 type list[T any] struct {
-	Items []T `json:"items"`
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"` // the id to go on after, where there is more
 }
 
 // read reads the directory and stamps what was read.

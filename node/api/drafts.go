@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -28,6 +29,7 @@ func (a *API) addDrafts(h huma.API) {
 	op := func(id, method, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/drafts" + path, Summary: summary, Description: description, Tags: []string{"drafts"}}
 	}
+	a.followDrafts()
 	handle(a, h, op("list-drafts", http.MethodGet, "", "List drafts", "Those that the caller may see, by id."),
 		func(_ context.Context, p bus.Principal, in *draftsOf) (*answer[client.DraftPage], error) {
 			return a.drafts(p, in)
@@ -96,6 +98,20 @@ func (a *API) drafts(p bus.Principal, in *draftsOf) (*answer[client.DraftPage], 
 		return nil
 	})
 	return out, err
+}
+
+// followDrafts has the changes of drafts told to who sees them, as they are listed.
+func (a *API) followDrafts() {
+	a.followed[state.Drafts] = followed{"draft", func(tx *state.Tx, p bus.Principal, stored []byte) (any, bool, error) {
+		var d bus.Draft
+		if err := json.Unmarshal(stored, &d); err != nil {
+			return nil, false, fmt.Errorf("read a stored draft: %w", err)
+		}
+		if !tx.Sees(p, d.Resource.Provider) {
+			return nil, false, nil
+		}
+		return a.shownDraft(tx, tx.Calendar(), d), true, nil
+	}}
 }
 
 // shownDraft is a draft with who has to review it until when, and whose claims it

@@ -17,6 +17,7 @@ type noun[V any] struct {
 	path, tag string
 	table     state.Table // "": its changes are not told
 	list      func(*state.Tx) iter.Seq[V]
+	after     func(*state.Tx, string) iter.Seq[V] // from after an id on; nil: it is listed whole
 	find      func(*state.Tx, string) (V, bool)
 	revision  func(V) bus.Revision
 	id        func(*V) *string                       // the field that the path names
@@ -58,9 +59,15 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 	op := func(id, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id + "-" + n.tag, Method: method, Path: path, Summary: summary + " " + n.tag, Tags: []string{n.path}}
 	}
-	handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
-		return n.listed(a, p)
-	})
+	if n.after != nil {
+		handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, in *pageOf) (*answer[list[V]], error) {
+			return n.page(a, p, in)
+		})
+	} else {
+		handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
+			return n.listed(a, p)
+		})
+	}
 	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(_ context.Context, p bus.Principal, in *ByID) (*answer[V], error) {
 		return n.showing(a, p, in.ID)
 	})
@@ -89,6 +96,32 @@ func (n noun[V]) listed(a *API, p bus.Principal) (*answer[list[V]], error) {
 			if shown, ok := n.seen(tx, p, v); ok {
 				out.Body.Items = append(out.Body.Items, shown)
 			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// pageOf asks for a part of a list; all of it where Limit is 0.
+type pageOf struct {
+	After string `query:"after" maxLength:"64" pattern:"^[0-9A-Za-z-]*$" doc:"only those after this id: next of the page before"`
+	Limit int    `query:"limit" minimum:"0" maximum:"1000" default:"0" doc:"how many at most; 0 for all"`
+}
+
+func (n noun[V]) page(a *API, p bus.Principal, in *pageOf) (*answer[list[V]], error) {
+	out := &answer[list[V]]{Body: list[V]{Items: []V{}}}
+	var err error
+	out.Stamp, err = a.read(func(tx *state.Tx) error {
+		for v := range n.after(tx, in.After) {
+			shown, ok := n.seen(tx, p, v)
+			if !ok {
+				continue
+			}
+			if in.Limit > 0 && len(out.Body.Items) == in.Limit {
+				out.Body.Next = *n.id(&out.Body.Items[in.Limit-1])
+				return nil
+			}
+			out.Body.Items = append(out.Body.Items, shown)
 		}
 		return nil
 	})
@@ -186,6 +219,8 @@ func (a *API) addNouns(h huma.API) {
 	addNoun(a, h, noun[bus.Resource]{
 		path: "resources", tag: "resource", table: state.Resources,
 		list:     (*state.Tx).Resources,
+		after:    func(tx *state.Tx, id string) iter.Seq[bus.Resource] { return tx.ResourcesAfter(bus.ResourceID(id)) },
+		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
 	})

@@ -14,7 +14,8 @@ import (
 func (a *app) resourceCommand() *cobra.Command {
 	n := resources()
 	return a.group("resource", "数据资源目录", "Data resources of the directory",
-		n.list(a), n.show(a), a.resourceVersions(n), a.resourceDiff(n), a.withdrawResource(n), a.recordTrigger(n))
+		n.list(a), n.show(a), a.resourceVersions(n), a.resourceDiff(n), a.withdrawResource(n), a.recordTrigger(n),
+		a.resourceTemplateCommand(), a.resourceImportCommand(), a.resourceExportCommand())
 }
 
 func resources() noun[bus.ResourceID, bus.Resource] {

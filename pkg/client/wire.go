@@ -244,6 +244,36 @@ type Revocation struct {
 	Reason string `json:"reason"`
 }
 
+// MoveRequest asks for a department to be served by another node.
+type MoveRequest struct {
+	To      bus.NodeID `json:"to" doc:"node that is to serve the department"`
+	Abandon bool       `json:"abandon,omitempty" doc:"without its events: the node that serves it is lost for good"`
+}
+
+// DepartmentMove says where a department is, what it has there, and how far its move has
+// come, if one is under way.
+type DepartmentMove struct {
+	Department bus.USCC     `json:"department"`
+	Home       bus.NodeID   `json:"home"`              // serves it
+	Epoch      bus.Revision `json:"epoch"`             // of the move that brought it there; 0: it never moved
+	State      string       `json:"state,omitempty"`   // at its home: kept, sealed
+	Total      MoveTally    `json:"total"`             // what it has there; without events where the home is silent
+	Move       *bus.Move    `json:"move,omitempty"`    // under way
+	Arrival    string       `json:"arrival,omitempty"` // at the new node: importing, kept
+	Done       int64        `json:"done,omitempty"`    // bytes that have come in there
+	Silent     []bus.NodeID `json:"silent,omitempty"`  // did not answer
+}
+
+// MoveTally is what a department has at its node.
+type MoveTally struct {
+	Resources     int   `json:"resources"`     // that it provides
+	Events        int64 `json:"events"`        // of those
+	Subscriptions int   `json:"subscriptions"` // to those
+	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
+	Waiting       int64 `json:"waiting"`       // events in them
+	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
+}
+
 // DraftPage is a page of drafts; Next names the last one where there are more.
 type DraftPage struct {
 	Items []bus.Draft    `json:"items"`
@@ -316,36 +346,6 @@ type DueAnswer struct {
 // Rows answers many drafts, in their order.
 type Rows struct {
 	Rows []bus.ImportRow `json:"rows"`
-}
-
-// MoveRequest asks for a department to be served by another node.
-type MoveRequest struct {
-	To      bus.NodeID `json:"to" doc:"node that is to serve the department"`
-	Abandon bool       `json:"abandon,omitempty" doc:"without its events: the node that serves it is lost for good"`
-}
-
-// DepartmentMove says where a department is, what it has there, and how far its move has
-// come, if one is under way.
-type DepartmentMove struct {
-	Department bus.USCC     `json:"department"`
-	Home       bus.NodeID   `json:"home"`              // serves it
-	Epoch      bus.Revision `json:"epoch"`             // of the move that brought it there; 0: it never moved
-	State      string       `json:"state,omitempty"`   // at its home: kept, sealed
-	Total      MoveTally    `json:"total"`             // what it has there; without events where the home is silent
-	Move       *bus.Move    `json:"move,omitempty"`    // under way
-	Arrival    string       `json:"arrival,omitempty"` // at the new node: importing, kept
-	Done       int64        `json:"done,omitempty"`    // bytes that have come in there
-	Silent     []bus.NodeID `json:"silent,omitempty"`  // did not answer
-}
-
-// MoveTally is what a department has at its node.
-type MoveTally struct {
-	Resources     int   `json:"resources"`     // that it provides
-	Events        int64 `json:"events"`        // of those
-	Subscriptions int   `json:"subscriptions"` // to those
-	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
-	Waiting       int64 `json:"waiting"`       // events in them
-	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
 }
 
 // Trace is the way of one event across the nodes.

@@ -56,6 +56,8 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planRootCross), nil
 	case command.RootRetire:
 		return of(bySystemAdministrator, planRootRetire), nil
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:

@@ -45,10 +45,10 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Libraries, Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Drafts, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -153,6 +153,11 @@ func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
 
 // Resources yields all resources by id.
 func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
+
+// ResourcesAfter yields the resources after id, in the order of their ids.
+func (t *Tx) ResourcesAfter(id bus.ResourceID) iter.Seq[bus.Resource] {
+	return from[bus.Resource](t, Resources, string(id)+"\x00")
+}
 
 // Draft returns the draft of a resource.
 func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
