@@ -50,6 +50,9 @@ func (a *API) addTriggers(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
+		if err := a.foundToChange(ctx, p, in.ID); err != nil {
+			return nil, err
+		}
 		id := bus.ResourceID(in.ID)
 		result, err := a.write(ctx, p, command.TriggerRecord, 0, command.Trigger{Resource: id, Kind: t.Kind, At: t.At, Description: t.Description}, in.ID)
 		if err != nil {

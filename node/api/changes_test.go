@@ -55,7 +55,7 @@ func TestChangesShowWhatTheListsShow(t *testing.T) {
 			check(t, json.Unmarshal([]byte(w.ask(request{method: "GET", path: "/api/v1/" + list[0], who: who}).body), &body))
 			for _, item := range body.Items {
 				if kind == "resource" {
-					delete(item, "state") // the search's word: what is followed is in force
+					delete(item, "state") // of the catalogue's list, and published all of them
 				}
 				seen[fmt.Sprint(kind, " ", item[list[1]])] = asJSON(t, item)
 			}

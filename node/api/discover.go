@@ -129,6 +129,15 @@ func (a *API) found(ctx context.Context, p bus.Principal, id string) error {
 	return bus.NotFound("resource", id)
 }
 
+// foundToChange is found for who might change catalogue entries; whoever changes
+// none is refused as such, whether there is one or not.
+func (a *API) foundToChange(ctx context.Context, p bus.Principal, id string) error {
+	if p.System == "" && p.Role != bus.RoleOperator && p.Role != bus.RoleSystemAdministrator {
+		return nil
+	}
+	return a.found(ctx, p, id)
+}
+
 func lastVersion(tx *state.Tx, id bus.ResourceID) (r bus.Resource, ok bool) {
 	for v := range tx.Versions(id) {
 		r, ok = v.Resource, true

@@ -87,13 +87,10 @@ func matrix() map[string]route {
 		"POST /api/v1/systems/{id}/credential": {[7]int{401, 403, 403, 403, 200, 403, 403}, plain("/api/v1/systems/spare-4/credential")},
 		"GET /api/v1/resources":                {known, nil},
 		"GET /api/v1/resources/{id}":           {known, plain("/api/v1/resources/enterprise-registration")},
-		"GET /api/v1/resources/{id}/access": {known, func(_ *world, cell int) request {
-			path := "/api/v1/resources/enterprise-registration/access"
-			if cell < len(columns) && slices.Contains([]string{sysadmin, secadmin, auditor}, columns[cell]) {
-				path += "?department=" + string(sample.TianheServices.ID) // an administrator names one
-			}
-			return request{path: path}
-		}},
+		"GET /api/v1/resources/{id}/access": {
+			[7]int{401, 403, 200, 403, 200, 200, 200},
+			plain("/api/v1/resources/enterprise-registration/access?department=" + string(sample.TianheServices.ID)),
+		},
 		"POST /api/v1/resources/{id}/events": {[7]int{401, 202, 403, 403, 403, 403, 403}, func(w *world, cell int) request {
 			own, ok := map[string]bus.Department{consumer: sample.TianheServices, stranger: sample.GuangzhouHealth}[columns[cell]]
 			if !ok {

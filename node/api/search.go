@@ -124,28 +124,29 @@ func (a *API) resources(ctx context.Context, p bus.Principal, in *sought) (*answ
 }
 
 // indexed waits until the index shows what the answer must: what the caller asks
-// for, and as a courtesy what this replica shows.
+// for; of a list, which somebody may take for whole, all that this replica shows.
+// For a search of words that is waited for as a courtesy only.
 func (a *API) indexed(ctx context.Context, in *sought) error {
-	patience, index := indexCourtesy, in.mustShow
-	if in.wantsMore {
+	applied, _ := a.Directory.Applied()
+	patience, index := indexCourtesy, applied
+	strict := in.wantsMore || strings.TrimSpace(in.Q) == ""
+	if strict {
 		patience = indexPatience
 	}
-	applied, _ := a.Directory.Applied()
-	if !in.wantsMore || index == 0 {
-		index = applied
+	if in.mustShow > 0 {
+		index = in.mustShow
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := a.Search.Wait(waiting, index); err == nil || !in.wantsMore {
+	err := a.Search.Wait(waiting, index)
+	p := a.Search.Progress()
+	if err == nil || !strict || !p.Complete { // one that is being made anew says so in the answer
 		return ctx.Err()
 	}
-	if p := a.Search.Progress(); p.Complete {
-		return bus.E(bus.CodeUnavailable, bus.Defect{
-			Field: client.QueryMinIndex, Problem: bus.Text{ZH: "检索索引尚未到达该位置", EN: "the search index has not come so far yet"},
-			Allowed: "≤ " + strconv.FormatUint(uint64(p.Index), 10),
-		})
-	}
-	return nil // it is being made anew, and the answer says so
+	return bus.E(bus.CodeUnavailable, bus.Defect{
+		Field: client.QueryMinIndex, Problem: bus.Text{ZH: "检索索引尚未到达该位置", EN: "the search index has not come so far yet"},
+		Allowed: "≤ " + strconv.FormatUint(uint64(p.Index), 10),
+	})
 }
 
 // page reads what was found, as the directory has it now.

@@ -64,7 +64,7 @@ func (a *API) addVersions(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		if err := a.found(ctx, p, in.ID); err != nil {
+		if err := a.foundToChange(ctx, p, in.ID); err != nil {
 			return nil, err
 		}
 		body := command.Withdrawal{Resource: bus.ResourceID(in.ID), Reason: why.Reason}

@@ -36,14 +36,14 @@ const (
 	KindWithheld     Kind = "withheld"     // dropped: denied, or the grant was revoked
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
+	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
-	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindMovedOut, KindMovedIn, KindExplained,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindExplained, KindMovedOut, KindMovedIn,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of

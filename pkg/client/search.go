@@ -108,7 +108,7 @@ func many[T ~string](v url.Values, name string, values []T) {
 }
 
 // Each yields all published resources that the caller may see, in the order of
-// their ids, a page at a time. An error ends it: CodeUnavailable while the node's
+// their ids, a page at a time. An error ends it; CodeUnavailable while the node's
 // index is being made anew and not all of them would come.
 func (r Resources) Each(ctx context.Context) iter.Seq2[bus.Resource, error] {
 	return func(yield func(bus.Resource, error) bool) {
@@ -140,11 +140,11 @@ func (r Resources) Each(ctx context.Context) iter.Seq2[bus.Resource, error] {
 // List returns what Each yields.
 func (r Resources) List(ctx context.Context) ([]bus.Resource, error) {
 	var all []bus.Resource
-	for resource, err := range r.Each(ctx) {
+	for one, err := range r.Each(ctx) {
 		if err != nil {
 			return all, err
 		}
-		all = append(all, resource)
+		all = append(all, one)
 	}
 	return all, nil
 }

@@ -172,8 +172,10 @@ func TestWhatLayersSaidIsForgottenWithThem(t *testing.T) {
 		return e.Sight(t.Context(), sampleConsumer, time.Now(), DirectoryState{}).Resource(t.Context(), sampleProvider, r)
 	}
 	load(1, "r")
-	if sees() || sees() {
-		t.Error("it is not hidden")
+	for range 2 { // decided, then remembered
+		if sees() {
+			t.Error("it is not hidden")
+		}
 	}
 	load(2, "other")
 	if !sees() {
