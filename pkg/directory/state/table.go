@@ -284,13 +284,3 @@ func (t *Tx) Index() bus.Revision {
 	r, _ := read[bus.Revision](t, meta, keyApplied)
 	return r
 }
-
-// Count returns how many entries a table has; it walks the keys.
-func (t *Tx) Count(table Table) int {
-	n := 0
-	cursor := t.tx.Bucket([]byte(table)).Cursor()
-	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-		n++
-	}
-	return n
-}
