@@ -172,7 +172,7 @@ func TestWhatLayersSaidIsForgottenWithThem(t *testing.T) {
 		return e.Sight(t.Context(), sampleConsumer, time.Now(), DirectoryState{}).Resource(t.Context(), sampleProvider, r)
 	}
 	load(1, "r")
-	for range 2 { // once more, from memory
+	for range 2 { // decided, then remembered
 		if sees() {
 			t.Error("it is not hidden")
 		}

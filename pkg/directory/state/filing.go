@@ -26,18 +26,25 @@ type filing struct {
 }
 
 func file(tx *Tx, e command.Entry, index bus.Revision, id bus.ResourceID) *filing {
-	f := &filing{tx: tx, by: e.Principal, at: e.At, index: index, id: id, state: tx.EntryState(id)}
-	f.draft, _ = tx.Draft(id)
-	f.inForce, _ = tx.Resource(id)
+	f := &filing{tx: tx, by: e.Principal, at: e.At, index: index, id: id}
+	var compiled, published bool
+	f.draft, compiled = tx.Draft(id)
+	f.inForce, published = tx.Resource(id)
+	f.state = tx.stateOf(id, f.draft.State, compiled, published)
 	return f
 }
 
 // EntryState returns where the catalogue entry of a resource is in its life.
 func (t *Tx) EntryState(id bus.ResourceID) bus.EntryState {
-	switch d, ok := t.Draft(id); {
-	case ok:
-		return d.State
-	case t.bytes(Resources, string(id)) != nil:
+	d, compiled := t.Draft(id)
+	return t.stateOf(id, d.State, compiled, t.bytes(Resources, string(id)) != nil)
+}
+
+func (t *Tx) stateOf(id bus.ResourceID, of bus.EntryState, compiled, published bool) bus.EntryState {
+	switch {
+	case compiled:
+		return of
+	case published:
 		return bus.StatePublished
 	case t.bytes(retired, string(Resources)+"/"+string(id)) != nil:
 		return bus.StateWithdrawn
@@ -107,7 +114,8 @@ func (f *filing) put(table Table, key string, value any) error {
 	return err
 }
 
-// compile makes content the entry's draft. Whether by may, the caller has asked.
+// compile makes content the entry's draft, to be kept. Whether by may, the caller
+// has asked.
 func (f *filing) compile(content bus.DraftContent) error {
 	res := content.Resource
 	if err := res.Form(); err != nil {
@@ -125,8 +133,11 @@ func (f *filing) compile(content bus.DraftContent) error {
 	f.draft = bus.Draft{
 		ID: f.id, Resource: written(res), State: next, Clearance: content.Clearance, Review: f.draft.Review, Revision: f.index,
 	}
-	return f.put(Drafts, string(f.id), f.draft)
+	return nil
 }
+
+// keep plans the write of the draft as it is now.
+func (f *filing) keep() error { return f.put(Drafts, string(f.id), f.draft) }
 
 // written is a resource without what publication gives it.
 func written(r bus.Resource) bus.Resource {
@@ -186,7 +197,7 @@ func (f *filing) lacking() []bus.Defect {
 	return defects
 }
 
-// submit puts the draft up for review, whole or not at all.
+// submit puts the draft up for review, whole or not at all; it is to be kept.
 func (f *filing) submit() error {
 	next, err := f.state.After(bus.StepSubmit)
 	if err != nil {
@@ -198,10 +209,7 @@ func (f *filing) submit() error {
 	f.state = next
 	f.draft.State, f.draft.Revision = next, f.index
 	f.draft.Submitted, f.draft.Review = &bus.Submission{By: f.by, At: f.at}, nil
-	if err := errors.Join(f.enter(), f.meet()); err != nil {
-		return err
-	}
-	return f.put(Drafts, string(f.id), f.draft)
+	return errors.Join(f.enter(), f.meet())
 }
 
 // review answers a submission. Nobody answers their own, whoever they are by then.
@@ -238,7 +246,7 @@ func (f *filing) review(verdict bus.Review) error {
 	if err := f.leave(f.draft.Resource, f.inForce); err != nil { // what is back with its department claims nothing
 		return err
 	}
-	return f.put(Drafts, string(f.id), f.draft)
+	return f.keep()
 }
 
 // publish puts the draft in force as the next version. The gate is asked again:
@@ -281,7 +289,7 @@ func (f *filing) askWithdrawal(reason string) error {
 	if err := f.meet(); err != nil {
 		return err
 	}
-	return f.put(Drafts, string(f.id), f.draft)
+	return f.keep()
 }
 
 // withdraw takes the version in force out of the directory: nothing is shared of

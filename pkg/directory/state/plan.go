@@ -70,6 +70,34 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planDepartmentMoved), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
+	case command.GrantPut:
+		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
+	case command.GrantRevoke:
+		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
+	case command.SubscriptionPut:
+		return of(bySystem, planSubscriptionPut), nil
+	case command.SubscriptionDelete:
+		return of(bySystem, planSubscriptionDelete), nil
+	case command.LayerPut:
+		return of(bySecurityAdministrator, planLayerPut), nil
+	case command.LayerDelete:
+		return of(bySecurityAdministrator, planLayerDelete), nil
+	case command.AccountPut:
+		return of(byAccount, planAccountPut), nil
+	case command.CheckpointPut:
+		return of(byNode, planCheckpointPut), nil
+	case command.Tick:
+		return of(byNode, planTick), nil
+	default:
+		return cataloguePlannerOf(entry.Type)
+	}
+}
+
+// cataloguePlannerOf is the part of plannerOf that is about the catalogue.
+func cataloguePlannerOf(t command.Type) (planner, error) {
+	switch t {
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.ResourceWithdraw:
 		return of(byCompiler, planResourceWithdraw), nil
 	case command.DraftPut:
@@ -96,26 +124,8 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(bySystemAdministrator, planLibraryPut), nil
 	case command.LibraryDelete:
 		return of(bySystemAdministrator, planLibraryDelete), nil
-	case command.GrantPut:
-		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
-	case command.GrantRevoke:
-		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
-	case command.SubscriptionPut:
-		return of(bySystem, planSubscriptionPut), nil
-	case command.SubscriptionDelete:
-		return of(bySystem, planSubscriptionDelete), nil
-	case command.LayerPut:
-		return of(bySecurityAdministrator, planLayerPut), nil
-	case command.LayerDelete:
-		return of(bySecurityAdministrator, planLayerDelete), nil
-	case command.AccountPut:
-		return of(byAccount, planAccountPut), nil
-	case command.CheckpointPut:
-		return of(byNode, planCheckpointPut), nil
-	case command.Tick:
-		return of(byNode, planTick), nil
 	default:
-		return planner{}, fmt.Errorf("%w: %s", command.ErrUnknown, entry.Type)
+		return planner{}, fmt.Errorf("%w: %s", command.ErrUnknown, t)
 	}
 }
 

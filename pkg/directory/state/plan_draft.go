@@ -17,7 +17,10 @@ func planDraftPut(tx *Tx, r request[bus.DraftContent]) ([]Change, error) {
 	if err := expect(r.Expect, f.draft.Revision, "draft", string(f.id)); err != nil {
 		return nil, err
 	}
-	err := f.compile(r.body)
+	if err := f.compile(r.body); err != nil {
+		return nil, err
+	}
+	err := f.keep()
 	return f.changes, err
 }
 
@@ -72,7 +75,10 @@ func planDraftSubmit(tx *Tx, r request[command.Submission]) ([]Change, []bus.Imp
 		if err := f.own(revision); err != nil {
 			return err
 		}
-		return f.submit()
+		if err := f.submit(); err != nil {
+			return err
+		}
+		return f.keep()
 	})
 }
 
@@ -205,7 +211,10 @@ func (f *filing) take(content bus.DraftContent, submit bool) (row bus.ImportRow,
 		}
 	}
 	row.State, row.Revision = f.state, f.draft.Revision
-	return row, nil
+	if row.Outcome == bus.OutcomeUnchanged {
+		return row, nil
+	}
+	return row, f.keep()
 }
 
 // sameAsInForce reports whether content says what the version in force says.

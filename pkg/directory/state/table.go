@@ -116,6 +116,16 @@ func from[V any](t *Tx, table Table, first string) iter.Seq[V] {
 	}
 }
 
+// Count returns how many entries a table has; it walks the keys.
+func (t *Tx) Count(table Table) int {
+	n := 0
+	cursor := t.tx.Bucket([]byte(table)).Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		n++
+	}
+	return n
+}
+
 // Division returns the division with this code.
 func (t *Tx) Division(code bus.DivisionCode) (bus.Division, bool) {
 	return read[bus.Division](t, Divisions, string(code))
@@ -273,14 +283,4 @@ func (t *Tx) Revision(table Table) bus.Revision {
 func (t *Tx) Index() bus.Revision {
 	r, _ := read[bus.Revision](t, meta, keyApplied)
 	return r
-}
-
-// Count returns how many entries a table has; it walks the keys.
-func (t *Tx) Count(table Table) int {
-	n := 0
-	cursor := t.tx.Bucket([]byte(table)).Cursor()
-	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-		n++
-	}
-	return n
 }
