@@ -27,8 +27,8 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 // through an interface that the consumer declares.
 var layers = [][]string{
 	{"pkg/bus"},
-	{"pkg/strictjson"},
-	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity"},
+	{"pkg/strictjson", "pkg/storage"},
+	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/backup"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus"},
 	{"pkg/exchange"},

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gxbus/gxbus/pkg/backup"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.yaml.in/yaml/v3"
 )
@@ -23,6 +25,8 @@ type Config struct {
 	LogLevel           string        `yaml:"log_level"`           // debug, info, warn, error
 	LogFormat          string        `yaml:"log_format"`          // text, json
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"` // how often the evidence log's head is published
+	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
+	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 }
 
 // DefaultConfig is what holds where nothing is said.
@@ -30,6 +34,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute,
+		DiskReserve: 256 << 20,
 	}
 }
 
@@ -127,6 +132,26 @@ func (c Config) defects() []bus.Defect {
 	one("log_format", c.LogFormat, "text", "json")
 	if c.CheckpointInterval < time.Second || c.CheckpointInterval > 24*time.Hour {
 		defects = append(defects, bus.Defect{Field: "checkpoint_interval", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("%v–%v", time.Second, 24*time.Hour)})
+	}
+	if c.DiskReserve < 1<<20 {
+		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
+	}
+	if c.RecoveryKey != "" {
+		_, err := backup.ParsePublic(c.RecoveryKey)
+		defects = append(defects, defectsOf("recovery_key", err)...)
+	}
+	return defects
+}
+
+// defectsOf gives the defects of a value that another package read, under its key.
+func defectsOf(key string, err error) []bus.Defect {
+	e, ok := errors.AsType[*bus.Error](err)
+	if !ok {
+		return nil
+	}
+	defects := slices.Clone(e.Defects)
+	for i := range defects {
+		defects[i].Field = key
 	}
 	return defects
 }

@@ -13,9 +13,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"github.com/hashicorp/raft"
 	boltstore "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -45,6 +47,8 @@ type Group struct {
 	transport *raft.NetworkTransport
 	log       *boltstore.BoltStore
 	id        bus.NodeID
+	running   atomic.Pointer[raft.Raft] // raft, for its own store to ask whether it leads
+	stop      chan struct{}             // closed when the group closes
 }
 
 // ErrLogLost means that the log on disk ends before what the state machine has
@@ -74,23 +78,24 @@ func Open(c Config) (*Group, error) {
 	if err := reaches(log, snapshots, c.Applied); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	durable := haltingStore{log, c.Halt}
+	g := &Group{log: log, id: c.ID, stop: make(chan struct{})}
+	durable := durableStore{log, c.Halt, &g.running, g.stop}
 	cached, err := raft.NewLogCache(logCache, durable)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	g.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: c.Streams, MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
 	})
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
 	config.Logger = logger
 	config.NoSnapshotRestoreOnStart = holds(c.Applied, snapshots)
-	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
+	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, g.transport); err != nil {
+		return nil, errors.Join(fmt.Errorf("start raft: %w", err), g.transport.Close(), log.Close())
 	}
-	return &Group{raft: r, transport: transport, log: log, id: c.ID}, nil
+	g.running.Store(g.raft)
+	return g, nil
 }
 
 // reaches returns ErrLogLost where log and snapshots together end before applied.
@@ -120,34 +125,6 @@ func holds(applied bus.Revision, snapshots raft.SnapshotStore) bool {
 	return err == nil && (len(list) == 0 || uint64(applied) >= list[0].Index)
 }
 
-// haltingStore brings the node down when raft's log cannot be written: after a
-// failed fsync nobody knows what is on the disk.
-type haltingStore struct {
-	*boltstore.BoltStore
-	halt func(error)
-}
-
-func (s haltingStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
-
-func (s haltingStore) StoreLogs(logs []*raft.Log) error { return s.check(s.BoltStore.StoreLogs(logs)) }
-
-func (s haltingStore) DeleteRange(first, last uint64) error {
-	return s.check(s.BoltStore.DeleteRange(first, last))
-}
-
-func (s haltingStore) Set(key, value []byte) error { return s.check(s.BoltStore.Set(key, value)) }
-
-func (s haltingStore) SetUint64(key []byte, value uint64) error {
-	return s.check(s.BoltStore.SetUint64(key, value))
-}
-
-func (s haltingStore) check(err error) error {
-	if err != nil {
-		s.halt(fmt.Errorf("write raft log: %w", err))
-	}
-	return err
-}
-
 // Bootstrap makes this node the only voter of a new group. It does nothing on a
 // node that has been in one.
 func (g *Group) Bootstrap() error {
@@ -161,8 +138,9 @@ func (g *Group) Bootstrap() error {
 }
 
 // Apply proposes an entry and returns the state machine's answer.
-// bus.CodeNoLeader where this node does not lead; any other error leaves open
-// whether the entry was committed.
+// bus.CodeNoLeader where this node does not lead, bus.CodeStorageFull where its
+// disk has no room for the entry; any other error leaves open whether the entry
+// was committed.
 func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -192,6 +170,9 @@ func (g *Group) wait(ctx context.Context, future raft.Future) error {
 	case err := <-done:
 		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 			return bus.E(bus.CodeNoLeader).Because(err)
+		}
+		if storage.Full(err) {
+			return bus.E(bus.CodeStorageFull).Because(err)
 		}
 		return err
 	case <-ctx.Done():
@@ -268,5 +249,6 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 
 // Close stops raft and closes its files.
 func (g *Group) Close() error {
+	close(g.stop)
 	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
 }

@@ -33,6 +33,7 @@ type member struct {
 	wires *wires
 
 	store    *state.Store
+	fsm      *directory.FSM
 	group    *consensus.Group
 	halted   chan error
 	restored int // how often the state was replaced by a snapshot
@@ -70,8 +71,9 @@ func (m *member) tryStart() error {
 		}
 	}
 	applied, _ := store.Applied()
+	m.fsm = directory.NewFSM(store, halt)
 	group, err := consensus.Open(consensus.Config{
-		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{directory.NewFSM(store, halt), m},
+		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{m.fsm, m},
 		Applied: applied, Logger: slog.New(slog.DiscardHandler), Halt: halt,
 	})
 	if err != nil {
@@ -87,6 +89,7 @@ func (m *member) stop() {
 	if m.group == nil {
 		return
 	}
+	m.fsm.Close()
 	if err := errors.Join(m.group.Close(), m.store.Close()); err != nil {
 		m.t.Error(err)
 	}
