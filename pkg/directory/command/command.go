@@ -34,6 +34,7 @@ const (
 	ResourceDelete     Type = "resource.delete"
 	GrantPut           Type = "grant.put"
 	GrantRevoke        Type = "grant.revoke"
+	GrantConfirm       Type = "grant.confirm"
 	SubscriptionPut    Type = "subscription.put"
 	SubscriptionDelete Type = "subscription.delete"
 	LayerPut           Type = "layer.put"
@@ -83,6 +84,10 @@ type (
 	Revoke struct {
 		Grant  bus.GrantID `json:"grant"`
 		Reason string      `json:"reason"`
+	}
+	// Confirm is the body of GrantConfirm: suspended grants that stand again.
+	Confirm struct {
+		Grants []bus.GrantID `json:"grants"`
 	}
 	// Empty is the body of Tick.
 	Empty struct{}

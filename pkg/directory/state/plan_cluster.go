@@ -94,6 +94,10 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 	if _, ok := tx.Division(token.Division); !ok {
 		defects = append(defects, unknown("division", string(token.Division)))
 	}
+	for _, d := range spent(tx, Nodes, string(token.Node)) {
+		d.Field = "node"
+		defects = append(defects, d)
+	}
 	if !token.Expires.After(r.At) {
 		defects = append(defects, bus.Defect{Field: "expires", Problem: bus.Text{ZH: "有效期已过", EN: "in the past"}, Allowed: "later than now"})
 	}

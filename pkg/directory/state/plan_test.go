@@ -70,6 +70,7 @@ func ones(w *world) map[command.Type]one {
 		command.ResourcePut:      {ask{by: byMarket, body: resource("new", "307009/1")}, []bus.Principal{bySysadmin}},
 		command.ResourceDelete:   {ask{by: byMarket, expect: r["licences"], body: command.Key{ID: "licences"}}, []bus.Principal{bySysadmin}},
 		command.GrantPut:         {ask{by: byMarket, body: grant("g2")}, []bus.Principal{bySecurity}},
+		command.GrantConfirm:     {ask{by: bySecurity, body: command.Confirm{Grants: []bus.GrantID{"g1"}}}, []bus.Principal{}},
 		command.GrantRevoke:      {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity}},
 		command.SubscriptionPut:  {ask{by: byHousing, body: subscription("s2")}, nil},
 		command.SubscriptionDelete: {
@@ -113,7 +114,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 17 { // all but cluster.init, which TestInit covers
+	if len(types) != 18 { // all but cluster.init, which TestInit covers
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -168,7 +169,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 		a.typ = typ
 		field, _, _ := strings.Cut(string(typ), ".")
 		switch {
-		case typ == command.NodeJoin || typ == command.GrantRevoke || typ == command.CheckpointPut || typ == command.Tick || typ == command.TokenCreate:
+		case typ == command.NodeJoin || typ == command.GrantRevoke || typ == command.GrantConfirm || typ == command.CheckpointPut || typ == command.Tick || typ == command.TokenCreate:
 			continue // these have rules of their own
 		case a.expect == 0:
 			a.expect = 5

@@ -1,0 +1,148 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// maxFaults is how many faults are told; a file with one has often thousands.
+const maxFaults = 20
+
+// Faults compares the tables with each other: keys with what they hold, indexes
+// with what they are made from, references with what they point at. It returns at
+// most 20 faults, none for a sound directory. Only a damaged file, or a defect of
+// this program, has any.
+func (t *Tx) Faults() []string {
+	f := &faultFinder{tx: t}
+	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.requests, f.revisions} {
+		f.guarded(check)
+	}
+	return f.found
+}
+
+type faultFinder struct {
+	tx    *Tx
+	found []string
+}
+
+// guarded turns the panic over a value that cannot be read into a fault.
+func (f *faultFinder) guarded(check func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.add("%v", p)
+		}
+	}()
+	check()
+}
+
+func (f *faultFinder) add(format string, args ...any) {
+	if len(f.found) < maxFaults {
+		f.found = append(f.found, fmt.Sprintf(format, args...))
+	}
+}
+
+// keys holds each key against the id within.
+func (f *faultFinder) keys() {
+	for table, id := range map[Table]string{
+		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Grants: "id",
+		Subscriptions: "id", Layers: "id", Accounts: "name", Checkpoints: "node",
+	} {
+		_ = f.tx.tx.Bucket([]byte(table)).ForEach(func(key, data []byte) error { // only our own errors, and there are none
+			var v map[string]json.RawMessage
+			var have string
+			if json.Unmarshal(data, &v) != nil || json.Unmarshal(v[id], &have) != nil || have != string(key) {
+				f.add("%s %q holds %q", table, key, have)
+			}
+			return nil
+		})
+	}
+}
+
+func (f *faultFinder) codes() {
+	listed := 0
+	for r := range f.tx.Resources() {
+		for _, code := range r.Codes {
+			listed++
+			if owner := f.tx.bytes(Codes, string(code)); string(owner) != string(r.ID) {
+				f.add("code %s of resource %s is indexed for %q", code, r.ID, owner)
+			}
+		}
+	}
+	if n := f.tx.tx.Bucket([]byte(Codes)).Stats().KeyN; n != listed {
+		f.add("%d codes are indexed, resources list %d", n, listed)
+	}
+}
+
+func (f *faultFinder) homes() {
+	for d := range f.tx.Divisions() {
+		id := f.tx.bytes(homes, string(d.Code))
+		if n, ok := f.tx.Node(bus.NodeID(id)); id != nil && (!ok || n.Division != d.Code) {
+			f.add("division %s is served by %q, which is not a node of it", d.Code, id)
+		}
+	}
+	for n := range f.tx.Nodes() {
+		if n.Division != "" && f.tx.bytes(homes, string(n.Division)) == nil {
+			f.add("no node serves division %s of node %s", n.Division, n.ID)
+		}
+	}
+}
+
+func (f *faultFinder) references() {
+	for d := range f.tx.Departments() {
+		if _, ok := f.tx.Division(d.Division); !ok {
+			f.add("department %s is of division %s, which is not there", d.ID, d.Division)
+		}
+	}
+	for s := range f.tx.Systems() {
+		if _, ok := f.tx.Department(s.Department); !ok {
+			f.add("system %s is of department %s, which is not there", s.ID, s.Department)
+		}
+	}
+	for r := range f.tx.Resources() {
+		if _, ok := f.tx.Department(r.Provider); !ok {
+			f.add("resource %s is of department %s, which is not there", r.ID, r.Provider)
+		}
+	}
+	for s := range f.tx.Subscriptions() {
+		if _, ok := f.tx.Resource(s.Resource); !ok {
+			f.add("subscription %s is to resource %s, which is not there", s.ID, s.Resource)
+		}
+		if _, ok := f.tx.System(s.System); !ok {
+			f.add("subscription %s is of system %s, which is not there", s.ID, s.System)
+		}
+	}
+}
+
+// requests holds what is remembered against the order it is forgotten in.
+func (f *faultFinder) requests() {
+	order := f.tx.tx.Bucket([]byte(requestOrder))
+	last := []byte(nil)
+	n := 0
+	_ = order.ForEach(func(key, request []byte) error { // as in keys
+		n++
+		if len(key) != 8 || bytes.Compare(key, last) <= 0 || f.tx.bytes(requests, string(request)) == nil {
+			f.add("the request remembered at %x is not there", key)
+		}
+		last = key
+		return nil
+	})
+	if len(last) == 8 && binary.BigEndian.Uint64(last) > uint64(f.tx.Index()) {
+		f.add("a request is remembered beyond the applied index")
+	}
+	if have := f.tx.tx.Bucket([]byte(requests)).Stats().KeyN; have != n {
+		f.add("%d requests are remembered, %d in order", have, n)
+	}
+}
+
+func (f *faultFinder) revisions() {
+	index := f.tx.Index()
+	for _, table := range tables {
+		if r := f.tx.Revision(table); r > index {
+			f.add("table %s changed at %d, beyond the applied index %d", table, r, index)
+		}
+	}
+}
