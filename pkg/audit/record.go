@@ -36,11 +36,12 @@ const (
 	KindWithheld     Kind = "withheld"     // dropped: denied, or the grant was revoked
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
+	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -68,6 +69,7 @@ type Record struct {
 	DecisionID   string             `json:"decision_id,omitempty"` // the decision that the step rests on
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
 	Detail       string             `json:"detail,omitempty"`      // administered: what was done, one line, no secrets
+	Restored     *Restored          `json:"restored,omitempty"`    // of a restore: the log that this one was
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -114,6 +116,9 @@ func (r Record) Check() []bus.Defect {
 	}
 	if r.Kind == KindAdministered && r.Detail == "" {
 		add("detail", "必填", "required", "what was done, one line")
+	}
+	if (r.Kind == KindRestored) != (r.Restored != nil) {
+		add("restored", "仅恢复记录须带原日志信息", "a record of a restore names the former log, no other does", "")
 	}
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")
