@@ -32,6 +32,7 @@ type Config struct {
 	Applied bus.Revision // what the state machine has on disk already
 	Logger  *slog.Logger
 	Halt    func(error) // brings the node down when the log cannot be written
+	Fence   *Fence      // keeps out who was cut off by a recovery; nil: nobody
 }
 
 const (
@@ -59,22 +60,11 @@ var ErrLogLost = errors.New("the raft log ends before what the directory has app
 // Open starts the group's part. A node whose log is empty waits for a leader to
 // find it, unless Bootstrap is called.
 func Open(c Config) (*Group, error) {
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("raft directory: %w", err)
+	log, snapshots, err := openStores(c.Dir, c.Logger)
+	if err != nil {
+		return nil, err
 	}
 	logger := newLogger(c.Logger)
-	log, err := boltstore.New(boltstore.Options{
-		Path:                    filepath.Join(c.Dir, "log.db"),
-		BoltOptions:             &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
-		MsgpackUseNewTimeFormat: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open raft log: %w", err)
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptSnapshots, logger)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
-	}
 	if err := reaches(log, snapshots, c.Applied); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -85,7 +75,7 @@ func Open(c Config) (*Group, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	g.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: c.Streams, MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
+		Stream: c.Fence.around(c.Streams), MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
 	})
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
@@ -95,7 +85,29 @@ func Open(c Config) (*Group, error) {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), g.transport.Close(), log.Close())
 	}
 	g.running.Store(g.raft)
+	c.Fence.watch(g.votes)
 	return g, nil
+}
+
+const logFile = "log.db" // in the part's directory
+
+func openStores(dir string, logger *slog.Logger) (*boltstore.BoltStore, raft.SnapshotStore, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("raft directory: %w", err)
+	}
+	log, err := boltstore.New(boltstore.Options{
+		Path:                    filepath.Join(dir, logFile),
+		BoltOptions:             &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
+		MsgpackUseNewTimeFormat: true,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open raft log: %w", err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newLogger(logger))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
+	}
+	return log, snapshots, nil
 }
 
 // reaches returns ErrLogLost where log and snapshots together end before applied.
@@ -214,11 +226,13 @@ func (g *Group) Members() ([]Member, error) {
 	if err := future.Error(); err != nil {
 		return nil, fmt.Errorf("read membership: %w", err)
 	}
-	var members []Member
-	for _, s := range future.Configuration().Servers {
-		members = append(members, Member{bus.NodeID(s.ID), s.Suffrage == raft.Voter})
-	}
-	return members, nil
+	return membersOf(future.Configuration()), nil
+}
+
+// votes reports whether this node is a voter by the newest configuration it has.
+func (g *Group) votes() bool {
+	members, err := g.Members()
+	return err != nil || Standing{Members: members}.Votes(g.id)
 }
 
 // AddNonvoter admits a node that receives the log and does not vote; on the

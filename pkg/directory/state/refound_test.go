@@ -153,4 +153,3 @@ func TestLeapMovesTheIndexOnly(t *testing.T) {
 	w.index = uint64(to)
 	w.must(byGZ, command.Tick, 0, command.Empty{})
 }
-
