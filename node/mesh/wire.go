@@ -3,6 +3,7 @@ package mesh
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -24,6 +25,9 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+	Time         time.Time           `json:"time"`       // the node's clock
+	Generation   uint64              `json:"generation"` // how often its group was recovered from a lost quorum
+	Lineage      string              `json:"lineage,omitempty"`
 }
 
 // TraceQuery asks for the steps that a node recorded about events: about those

@@ -62,7 +62,8 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 // Describe tells of this node.
 func (s *Server) Describe() (mesh.Status, error) {
 	applied, _ := s.directory.Applied()
-	status := mesh.Status{AppliedIndex: applied, Version: s.version}
+	status := mesh.Status{AppliedIndex: applied, Version: s.version, Time: s.now().UTC()}
+	status.Generation, status.Lineage = s.fence.Generation().Number, s.fence.Generation().Lineage
 	for _, l := range s.policy.Status() {
 		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
 	}
@@ -91,6 +92,20 @@ func (s *Server) CatchUp(ctx context.Context) {
 // everyNode asks all nodes at once, this one by here, and returns the answers
 // of those that gave one in time.
 func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here func() (A, error), there func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
+	return askAll(ctx, nodes, func(ctx context.Context, id bus.NodeID) (A, error) {
+		if id == s.self.Node {
+			return here()
+		}
+		a, err := there(ctx, id)
+		if err != nil {
+			s.logger.Debug("node did not answer", "node", id, "error", err)
+		}
+		return a, err
+	})
+}
+
+// askAll asks nodes at once and returns the answers of those that gave one in time.
+func askAll[A any](ctx context.Context, nodes []bus.NodeID, ask func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var mu sync.Mutex
@@ -98,20 +113,11 @@ func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here f
 	answers := map[bus.NodeID]A{}
 	for _, id := range nodes {
 		asked.Go(func() {
-			var a A
-			var err error
-			if id == s.self.Node {
-				a, err = here()
-			} else {
-				a, err = there(ctx, id)
+			if a, err := ask(ctx, id); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				answers[id] = a
 			}
-			if err != nil {
-				s.logger.Debug("node did not answer", "node", id, "error", err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			answers[id] = a
 		})
 	}
 	asked.Wait()

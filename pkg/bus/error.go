@@ -61,6 +61,8 @@ const (
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
+	CodeCutOff             Code = "cut-off"
+	CodeQuorum             Code = "quorum-not-lost"
 )
 
 type codeInfo struct {
@@ -95,6 +97,8 @@ var codes = map[Code]codeInfo{
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
+	CodeCutOff:             {KindConflict, Text{"本节点已被排除：集群在失去多数后已另行恢复", "this node was cut off: the group was recovered without it"}},
+	CodeQuorum:             {KindConflict, Text{"仍有多数成员可达，不得强行恢复", "a majority can still be reached; there is nothing to recover from"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }

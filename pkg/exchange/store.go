@@ -83,6 +83,9 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
+// Usage says how large the file is, and how much of it holds something.
+func (s *Store) Usage() (storage.Usage, error) { return storage.Measure(s.db) }
+
 // View reads the file as of its last commit.
 func (s *Store) View(fn func(*bbolt.Tx) error) error { return s.db.View(fn) }
 

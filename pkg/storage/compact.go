@@ -44,8 +44,8 @@ func (c compaction) run(force bool) (r Result, err error) {
 	if err := os.Remove(aside(c.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return r, err
 	}
-	if _, err := os.Stat(c.path); errors.Is(err, os.ErrNotExist) {
-		return r, nil
+	if info, err := os.Stat(c.path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() < bloat && !force {
+		return r, nil // to open it would take a walk through all of it
 	}
 	// Opened to be written, though only read: that is what takes the lock.
 	old, err := bbolt.Open(c.path, 0o600, &bbolt.Options{Timeout: openTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
@@ -53,7 +53,7 @@ func (c compaction) run(force bool) (r Result, err error) {
 		return r, fmt.Errorf("open %s: %w", filepath.Base(c.path), err)
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
-	if r.Before, err = usage(old); err != nil || !force && !r.Before.Bloated() {
+	if r.Before, err = Measure(old); err != nil || !force && !r.Before.Bloated() {
 		return r, err
 	}
 	if err := c.copy(old); err != nil {

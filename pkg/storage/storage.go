@@ -80,10 +80,11 @@ func UsageOf(path string) (u Usage, err error) {
 		return u, fmt.Errorf("open %s: %w", filepath.Base(path), err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return usage(db)
+	return Measure(db)
 }
 
-func usage(db *bbolt.DB) (u Usage, err error) {
+// Measure measures an open file, as it was when it was opened.
+func Measure(db *bbolt.DB) (u Usage, err error) {
 	stats := db.Stats()
 	err = db.View(func(tx *bbolt.Tx) error {
 		free := int64(stats.FreePageN+stats.PendingPageN) * int64(db.Info().PageSize)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -101,6 +102,13 @@ func (s *Store) Close() error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
 	return s.db.Close()
+}
+
+// Usage says how large the file is, and how much of it holds something.
+func (s *Store) Usage() (storage.Usage, error) {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	return storage.Measure(s.db)
 }
 
 // View reads the directory as of one applied index.
