@@ -61,7 +61,7 @@ var bans = []struct {
 	{"pkg/directory/command", nil, []string{"github.com/hashicorp/raft", "pkg/consensus"}, "a command knows no raft"},
 	{"pkg/client", nil, []string{"pkg/consensus", "pkg/directory", "pkg/exchange", "pkg/peer", "pkg/policy"}, "the SDK speaks to a node, it is none"},
 	{
-		"node/cli", []string{"serve", "init", "join", "demo", "verify"},
+		"node/cli", []string{"serve", "init", "join", "demo", "verify", "backup", "restore", "recover", "doctor", "compact"},
 		[]string{"node/server", "node/api", "node/console", "pkg/consensus", "pkg/directory", "pkg/exchange", "pkg/peer", "go.etcd.io/bbolt"},
 		"the CLI reaches a node through pkg/client",
 	},

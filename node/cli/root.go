@@ -31,6 +31,7 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.tokenCommand(),
 		a.departmentCommand(), a.systemCommand(), a.resourceCommand(), a.grantCommand(), a.subscriptionCommand(),
 		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.auditCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	for _, make := range extra {

@@ -132,6 +132,13 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		return out, err
 	}
 	out.AgeSeconds = age.Seconds()
+	err = s.state.View(func(tx *state.Tx) error {
+		out.Epoch, out.Suspended = tx.Epoch(), tx.Suspended()
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
 	members, err := s.members()
 	if err != nil {
 		return out, err

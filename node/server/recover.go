@@ -52,12 +52,13 @@ type stopped struct {
 	mesh     *mesh.Client
 }
 
-func openStopped(dir DataDir, now func() time.Time) (s *stopped, err error) {
+// openStopped opens the replica by open: to be changed, or only to be looked at.
+func openStopped(dir DataDir, now func() time.Time, open func(path string) (*state.Store, error)) (s *stopped, err error) {
 	s = &stopped{dir: dir}
 	if s.self, err = dir.open(now()); err != nil {
 		return nil, err
 	}
-	if s.state, err = state.Open(dir.path(partReplica)); err != nil {
+	if s.state, err = open(dir.path(partReplica)); err != nil {
 		return nil, running(err)
 	}
 	defer func() {
@@ -118,7 +119,11 @@ func (s *stopped) ask(ctx context.Context) map[bus.NodeID]mesh.Status {
 }
 
 func (s *stopped) survey(ctx context.Context) Survey {
-	applied, _ := s.state.Applied()
+	var applied bus.Revision
+	_ = s.state.View(func(tx *state.Tx) error { // nothing in it fails
+		applied = tx.Index()
+		return nil
+	})
 	out := Survey{
 		Cluster: s.self.Cluster, Node: s.self.Node, Applied: applied, Last: s.standing.End(), Generation: s.own.Number,
 		Voters: []bus.NodeID{}, Reachable: []bus.NodeID{},
@@ -137,7 +142,7 @@ func (s *stopped) survey(ctx context.Context) Survey {
 
 // Look tells of the group of a stopped node, and changes nothing.
 func Look(ctx context.Context, dir DataDir, now func() time.Time) (out Survey, err error) {
-	s, err := openStopped(dir, now)
+	s, err := openStopped(dir, now, state.OpenReadOnly)
 	if err != nil {
 		return out, err
 	}
@@ -156,7 +161,7 @@ type Recovered struct {
 // and unless confirmed is the cluster's id. It is on record before it is done. One
 // that was cut off is repeated; the node does not start before.
 func Recover(ctx context.Context, dir DataDir, confirmed string, now func() time.Time) (out Recovered, err error) {
-	s, err := openStopped(dir, now)
+	s, err := openStopped(dir, now, state.Open)
 	if err != nil {
 		return out, err
 	}
@@ -255,7 +260,7 @@ func Rejoin(ctx context.Context, dir DataDir, now func() time.Time) (aside strin
 	if what, err := os.ReadFile(dir.path(unfinished)); err == nil && strings.HasPrefix(string(what), doingRejoin) {
 		return dir.leave(strings.TrimPrefix(string(what), doingRejoin))
 	}
-	s, err := openStopped(dir, now)
+	s, err := openStopped(dir, now, state.Open)
 	if err != nil {
 		return "", err
 	}

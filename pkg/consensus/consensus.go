@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -265,4 +266,16 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 func (g *Group) Close() error {
 	close(g.stop)
 	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
+}
+
+// Range is what this node keeps of the log, 0 and 0 for nothing, and the index of
+// its newest snapshot.
+func (g *Group) Range() (first, last, snapshot uint64) {
+	stats := g.raft.Stats()
+	number := func(key string) uint64 {
+		n, _ := strconv.ParseUint(stats[key], 10, 64) // raft's own numbers
+		return n
+	}
+	first, _ = g.log.FirstIndex() // an error shows as an empty log
+	return first, number("last_log_index"), number("last_snapshot_index")
 }

@@ -102,6 +102,21 @@ func (t *Tx) Epoch() uint64 {
 
 const keyEpoch = "epoch"
 
+// Suspended counts the grants that wait to be confirmed. Only a restored directory
+// has any.
+func (t *Tx) Suspended() int {
+	waiting := 0
+	if t.Epoch() == 0 {
+		return 0
+	}
+	for g := range t.Grants() {
+		if g.Suspended != "" && g.Revoked == "" {
+			waiting++
+		}
+	}
+	return waiting
+}
+
 // putAll makes the changes that write every value of an iterator that fn changed.
 func putAll[V any](values iter.Seq[V], table Table, fn func(*V) (key string, change bool)) ([]Change, error) {
 	var changes []Change
