@@ -315,7 +315,12 @@ func (r *afterRestore) checkEvidence(t *testing.T, head bus.Checkpoint) {
 // leaves reads the whole evidence log.
 func (r *afterRestore) leaves(t *testing.T) []audit.Record {
 	t.Helper()
-	export, err := r.as(t, "auditor").AuditExport(context.Background())
+	return leavesOf(t, r.as(t, "auditor"))
+}
+
+func leavesOf(t *testing.T, auditor *client.Client) []audit.Record {
+	t.Helper()
+	export, err := auditor.AuditExport(context.Background())
 	check(t, err)
 	defer export.Close()
 	var records []audit.Record
