@@ -207,7 +207,8 @@ func examineContents(ctx context.Context, dir DataDir, full bool, now func() tim
 	}
 	standing, err := consensus.Inspect(dir.path("raft"))
 	if err != nil {
-		return checks, err
+		return append(checks, doctor.Fail("applied index", err.Error(), err.Error(),
+			bus.Text{ZH: "移走 raft/ 与 directory.db，由主节点重建", EN: "move raft/ and directory.db away, the leader rebuilds them"})), nil
 	}
 	s, err := openStopped(dir, now, state.OpenReadOnly)
 	if err != nil {

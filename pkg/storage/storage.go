@@ -51,6 +51,12 @@ func Check(path string) (faults []error, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	err = db.View(func(tx *bbolt.Tx) error {
+		// bbolt's own check builds the list of free pages first, in a goroutine of
+		// its own, where a damaged page would end this process.
+		if fault := walk(tx); fault != nil {
+			faults = append(faults, fault)
+			return nil
+		}
 		for fault := range tx.Check() {
 			if len(faults) < 20 {
 				faults = append(faults, fault)
@@ -59,6 +65,25 @@ func Check(path string) (faults []error, err error) {
 		return nil
 	})
 	return faults, err
+}
+
+// walk reads every key and value, and returns the panic that a damaged page causes.
+func walk(tx *bbolt.Tx) (fault error) {
+	defer func() {
+		if p := recover(); p != nil {
+			fault = fmt.Errorf("%v", p)
+		}
+	}()
+	var bucket func(b *bbolt.Bucket) error
+	bucket = func(b *bbolt.Bucket) error {
+		return b.ForEach(func(k, v []byte) error {
+			if v == nil {
+				return bucket(b.Bucket(k))
+			}
+			return nil
+		})
+	}
+	return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return bucket(b) })
 }
 
 // Usage is how large a bbolt file is, and how much of that holds something.
