@@ -7,6 +7,9 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 BENCHTIME   ?= 2s
 FUZZTIME    ?= 10s
 KILL_ROUNDS ?= 50
+NET_LEASE   ?= 1
+LINEAR_RUNS ?= 20
+MOVE_ROUNDS ?= 30
 
 # Builds never ask git for anything, so that they also work in an export and in
 # a checkout that belongs to somebody else.
@@ -63,6 +66,20 @@ check: lint race ## what the CI runs: lint, all tests with -race, a short kill t
 test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
 	@go test ./node -list '^TestKill' | grep -q '^TestKill' || { echo "there is no TestKill in ./node"; exit 1; }
 	GXBUS_KILL_ROUNDS=$(KILL_ROUNDS) go test ./node -run TestKill -count=1 -timeout 300s
+
+.PHONY: test-linear
+test-linear: ## check that writes and consistent reads are linearizable under faults, LINEAR_RUNS=20 times
+	@go test ./node -list '^TestLinear' | grep -q '^TestLinear' || { echo "there is no TestLinear in ./node"; exit 1; }
+	GXBUS_LINEAR_RUNS=$(LINEAR_RUNS) go test ./node -run TestLinear -count=1 -v -timeout 1200s
+
+.PHONY: test-net
+test-net: ## cut, slow and heal a network of namespaces, past the lease (7 min); needs root, iproute2, nftables
+	go test -c -o build/net.test ./node
+	cd node && GXBUS_NET=1 GXBUS_NET_LEASE=$(NET_LEASE) unshare --net $(CURDIR)/build/net.test -test.run '^TestNet$$' -test.v -test.timeout 900s
+
+.PHONY: test-move
+test-move: ## move departments under load and kill -9 their nodes meanwhile, MOVE_ROUNDS=30 times
+	GXBUS_MOVE_ROUNDS=$(MOVE_ROUNDS) go test ./node -run TestMoveUnderLoad -count=1 -timeout 900s
 
 .PHONY: test-policies
 test-policies: ## run the tests of the base policy

@@ -75,8 +75,18 @@ type killing struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	oracle    oracle
-	provider  *client.Client
+	provider  publisher
 	consumers []*consumer
+	bearers   map[bus.USCC]client.Credential
+}
+
+type publisher interface {
+	Publish(ctx context.Context, id bus.ResourceID, events ...cloudevent.Event) ([]client.Receipt, error)
+}
+
+type puller interface {
+	Pull(ctx context.Context, id bus.SubscriptionID, limit int) ([]cloudevent.Event, uint64, error)
+	Ack(ctx context.Context, id bus.SubscriptionID, last uint64) error
 }
 
 // oracle knows what was acknowledged to the publisher, in order.
@@ -119,10 +129,10 @@ func newKilling(t *testing.T) *killing {
 	must(t, err)
 	t.Cleanup(func() { must(t, f.Stop()) })
 	must(t, f.Start(ctx))
-	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel}
+	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel, bearers: map[bus.USCC]client.Credential{}}
 	admin, err := f.SignIn(ctx, f.Nodes()[0], "sysadmin")
 	must(t, err)
-	bearers := map[bus.USCC]client.Credential{}
+	bearers := k.bearers
 	for _, d := range sample.Departments() {
 		_, err := admin.Departments().Put(ctx, d)
 		must(t, err)
@@ -217,7 +227,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // consumer pulls and acknowledges for one subscription.
 type consumer struct {
-	api          *client.Client
+	api          puller
 	subscription bus.SubscriptionID
 
 	mu    sync.Mutex

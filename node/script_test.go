@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -43,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"onetime":  oneTime,
 			"readenv":  readEnv,
 			"eventual": eventual,
+			"follow":   follow,
 		},
 	})
 }
@@ -62,6 +66,36 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// follow TEXT PROGRAM ARG... runs a program that goes on until a line of its output
+// holds TEXT, white space aside, then interrupts it and wants it to end well.
+func follow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: follow TEXT PROGRAM ARG...")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	cmd := exec.CommandContext(ctx, path, args[2:]...)
+	for _, name := range []string{"HOME", "LC_ALL", "PATH", "GXBUS_SERVER", "GXBUS_CA", "GXBUS_TOKEN", "GXBUS_CREDENTIALS"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	ts.Check(cmd.Start())
+	found := false
+	for lines := bufio.NewScanner(out); !found && lines.Scan(); {
+		found = strings.Contains(strings.Join(strings.Fields(lines.Text()), " "), args[0])
+	}
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_, _ = io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil || !found {
+		ts.Fatalf("found %v, ended with %v: %s", found, err, errs.String())
 	}
 }
 

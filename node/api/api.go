@@ -42,6 +42,7 @@ type Config struct {
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
 	Cluster   Cluster
+	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
@@ -54,6 +55,8 @@ type API struct {
 	sessions  *sessions
 	passwords *identity.PasswordGate
 	decoy     string // hash that no password matches, so that unknown accounts take as long
+	followed  map[state.Table]followed
+	streams   *streams
 	handler   http.Handler
 }
 
@@ -66,7 +69,10 @@ const (
 
 // New makes the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, sessions: newSessions(c.Now), passwords: c.Passwords}
+	a := &API{
+		Config: c, sessions: newSessions(c.Now), passwords: c.Passwords,
+		followed: map[state.Table]followed{}, streams: newStreams(),
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), decoyTimeout)
 	defer cancel()
 	var err error
@@ -79,8 +85,10 @@ func New(c Config) (*API, error) {
 	a.addNouns(h)
 	a.addPolicies(h)
 	a.addEvents(h)
+	a.addMoves(h)
 	a.addAudit(h)
 	a.addRepair(h)
+	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
 	})
@@ -104,9 +112,18 @@ func (a *API) description() huma.Config {
 	return c
 }
 
-// handle registers a handler that needs a principal.
+// EndStreams ends the answers that would go on for ever, and lets no new one
+// begin: the node is about to stop.
+func (a *API) EndStreams() { a.streams.end() }
+
+// handle registers a handler that needs a principal. Of a read the caller can say
+// how fresh it must be.
 func handle[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, bus.Principal, *I) (*O, error)) {
 	op.Security = []map[string][]string{{"bearer": {}}}
+	if op.Method == http.MethodGet {
+		op.Middlewares = append(huma.Middlewares{a.freshOnly}, op.Middlewares...)
+		op.Parameters = append(op.Parameters, freshness...)
+	}
 	op.Middlewares = append(huma.Middlewares{a.identifiedOnly}, op.Middlewares...)
 	public(a, h, op, func(ctx context.Context, in *I) (*O, error) {
 		p, err := principalOf(ctx)

@@ -40,8 +40,9 @@ func (a *API) addAudit(h huma.API) {
 			}
 		}}, nil
 	})
+	checkpoints := noun[bus.Checkpoint]{tag: "checkpoint", table: state.Checkpoints, list: (*state.Tx).Checkpoints}
+	follow(a, checkpoints)
 	handle(a, h, op("list-checkpoints", "/checkpoints", "List the newest evidence checkpoint of every node"), func(_ context.Context, _ bus.Principal, _ *struct{}) (*answer[list[bus.Checkpoint]], error) {
-		checkpoints := noun[bus.Checkpoint]{list: (*state.Tx).Checkpoints}
 		return checkpoints.listed(a, bus.Principal{})
 	})
 	type traced struct {

@@ -65,8 +65,8 @@ func (s *session) alive(now time.Time) bool {
 	return now.Before(s.expires) && now.Sub(s.used) < sessionIdle
 }
 
-// find returns the session of a token, and marks it used.
-func (s *sessions) find(token string) (session, bool) {
+// find returns the session of a token; used keeps it from ending of idleness.
+func (s *sessions) find(token string, used bool) (session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	se, ok := s.open[token]
@@ -74,7 +74,9 @@ func (s *sessions) find(token string) (session, bool) {
 		delete(s.open, token)
 		return session{}, false
 	}
-	se.used = s.now()
+	if used {
+		se.used = s.now()
+	}
 	return *se, true
 }
 
@@ -95,7 +97,11 @@ func bearer(r *http.Request) string {
 // authenticate finds the principal of a request: zero where it carries no
 // credential, an error where it carries one that is not good. A system that
 // proved itself and is disabled is returned with the error.
-func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
+func (a *API) authenticate(r *http.Request) (bus.Principal, error) { return a.principal(r, true) }
+
+// principal is authenticate; used tells whether somebody at work stands behind
+// the request, or only an answer that goes on.
+func (a *API) principal(r *http.Request, used bool) (bus.Principal, error) {
 	if r.Header.Get("Authorization") == "" {
 		return bus.Principal{}, nil
 	}
@@ -104,7 +110,7 @@ func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
 	})
 	token := bearer(r)
 	if strings.HasPrefix(token, sessionPrefix) {
-		p, err := a.signedIn(token)
+		p, err := a.signedIn(token, used)
 		if err == nil && p == (bus.Principal{}) {
 			err = refused
 		}
@@ -133,8 +139,8 @@ func (a *API) authenticate(r *http.Request) (bus.Principal, error) {
 }
 
 // signedIn returns the account of a session, zero where there is none.
-func (a *API) signedIn(token string) (bus.Principal, error) {
-	se, ok := a.sessions.find(token)
+func (a *API) signedIn(token string, used bool) (bus.Principal, error) {
+	se, ok := a.sessions.find(token, used)
 	if !ok {
 		return bus.Principal{}, nil
 	}

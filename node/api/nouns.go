@@ -15,6 +15,7 @@ import (
 // noun is one kind of directory entry as the API serves it.
 type noun[V any] struct {
 	path, tag string
+	table     state.Table // "": its changes are not told
 	list      func(*state.Tx) iter.Seq[V]
 	find      func(*state.Tx, string) (V, bool)
 	revision  func(V) bus.Revision
@@ -45,9 +46,15 @@ type deleteOf struct {
 	Expected
 }
 
+// deleted answers a deletion.
+type deleted struct {
+	Index bus.Revision `header:"Gxbus-Index"`
+}
+
 // addNoun registers list, show, put and delete of a noun.
 func addNoun[V any](a *API, h huma.API, n noun[V]) {
 	at := "/api/v1/" + n.path
+	follow(a, n)
 	op := func(id, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id + "-" + n.tag, Method: method, Path: path, Summary: summary + " " + n.tag, Tags: []string{n.path}}
 	}
@@ -63,13 +70,13 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 		})
 	}
 	if n.delete != "" {
-		handle(a, h, op("delete", http.MethodDelete, at+"/{id}", "Delete"), func(ctx context.Context, p bus.Principal, in *deleteOf) (*struct{}, error) {
+		handle(a, h, op("delete", http.MethodDelete, at+"/{id}", "Delete"), func(ctx context.Context, p bus.Principal, in *deleteOf) (*deleted, error) {
 			expect, err := in.revision()
 			if err != nil {
 				return nil, err
 			}
-			_, err = a.write(ctx, p, n.delete, expect, command.Key{ID: in.ID}, in.ID)
-			return nil, err
+			result, err := a.write(ctx, p, n.delete, expect, command.Key{ID: in.ID}, in.ID)
+			return &deleted{result.Index}, err
 		})
 	}
 }
@@ -79,8 +86,8 @@ func (n noun[V]) listed(a *API, p bus.Principal) (*answer[list[V]], error) {
 	var err error
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		for v := range n.list(tx) {
-			if n.visible == nil || n.visible(tx, p, v) {
-				out.Body.Items = append(out.Body.Items, n.cleaned(v))
+			if shown, ok := n.seen(tx, p, v); ok {
+				out.Body.Items = append(out.Body.Items, shown)
 			}
 		}
 		return nil
@@ -94,21 +101,29 @@ func (n noun[V]) showing(a *API, p bus.Principal, id string) (*answer[V], error)
 	var err error
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		v, ok := n.find(tx, id)
-		if !ok || n.visible != nil && !n.visible(tx, p, v) {
+		if ok {
+			out.Body, ok = n.seen(tx, p, v)
+		}
+		if !ok {
 			return bus.NotFound(n.tag, id)
 		}
-		out.Body = n.cleaned(v)
 		return nil
 	})
 	out.ETag = etag(n.revision(out.Body))
 	return out, err
 }
 
-func (n noun[V]) cleaned(v V) V {
-	if n.shown == nil {
-		return v
+// seen is the one rule of who sees what: an entry as a principal may see it, or
+// not at all. Lists, single entries and changes all ask it.
+func (n noun[V]) seen(tx *state.Tx, p bus.Principal, v V) (shown V, ok bool) {
+	switch {
+	case n.visible != nil && !n.visible(tx, p, v):
+		return shown, false
+	case n.shown != nil:
+		return n.shown(v), true
+	default:
+		return v, true
 	}
-	return n.shown(v)
 }
 
 func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf[V]) (*answer[V], error) {
@@ -147,19 +162,19 @@ func administrator(p bus.Principal) bool { return p.Role != "" }
 
 func (a *API) addNouns(h huma.API) {
 	addNoun(a, h, noun[bus.Division]{
-		path: "divisions", tag: "division",
+		path: "divisions", tag: "division", table: state.Divisions,
 		list:     (*state.Tx).Divisions,
 		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
 		revision: func(bus.Division) bus.Revision { return 1 },
 	})
 	addNoun(a, h, noun[bus.Node]{
-		path: "nodes", tag: "node",
+		path: "nodes", tag: "node", table: state.Nodes,
 		list:     (*state.Tx).Nodes,
 		find:     func(tx *state.Tx, id string) (bus.Node, bool) { return tx.Node(bus.NodeID(id)) },
 		revision: func(v bus.Node) bus.Revision { return v.Revision },
 	})
 	addNoun(a, h, noun[bus.Department]{
-		path: "departments", tag: "department",
+		path: "departments", tag: "department", table: state.Departments,
 		list:     (*state.Tx).Departments,
 		find:     func(tx *state.Tx, id string) (bus.Department, bool) { return tx.Department(bus.USCC(id)) },
 		revision: func(v bus.Department) bus.Revision { return v.Revision },
@@ -167,7 +182,7 @@ func (a *API) addNouns(h huma.API) {
 		put:      command.DepartmentPut, delete: command.DepartmentDelete,
 	})
 	addNoun(a, h, noun[bus.Resource]{
-		path: "resources", tag: "resource",
+		path: "resources", tag: "resource", table: state.Resources,
 		list:     (*state.Tx).Resources,
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
@@ -192,7 +207,7 @@ func (a *API) addNouns(h huma.API) {
 
 func (a *API) addGrants(h huma.API) {
 	grants := noun[bus.Grant]{
-		path: "grants", tag: "grant",
+		path: "grants", tag: "grant", table: state.Grants,
 		list:     (*state.Tx).Grants,
 		find:     func(tx *state.Tx, id string) (bus.Grant, bool) { return tx.Grant(bus.GrantID(id)) },
 		revision: func(v bus.Grant) bus.Revision { return v.Revision },
@@ -233,7 +248,7 @@ func (a *API) addGrants(h huma.API) {
 
 func (a *API) addSubscriptions(h huma.API) {
 	addNoun(a, h, noun[bus.Subscription]{
-		path: "subscriptions", tag: "subscription",
+		path: "subscriptions", tag: "subscription", table: state.Subscriptions,
 		list:     (*state.Tx).Subscriptions,
 		find:     func(tx *state.Tx, id string) (bus.Subscription, bool) { return tx.Subscription(bus.SubscriptionID(id)) },
 		revision: func(v bus.Subscription) bus.Revision { return v.Revision },

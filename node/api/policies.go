@@ -31,8 +31,9 @@ func (a *API) addPolicies(h huma.API) {
 	op := func(name, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: name, Method: method, Path: "/api/v1/policies" + path, Summary: summary, Tags: []string{"policies"}}
 	}
+	layers := noun[bus.Layer]{tag: "layer", table: state.Layers, list: (*state.Tx).Layers}
+	follow(a, layers)
 	handle(a, h, op("list-layers", http.MethodGet, "", "List policy layers"), func(_ context.Context, _ bus.Principal, _ *struct{}) (*answer[list[bus.Layer]], error) {
-		layers := noun[bus.Layer]{list: (*state.Tx).Layers}
 		return layers.listed(a, bus.Principal{})
 	})
 	handle(a, h, op("show-layer", http.MethodGet, "/{kind}/{of}", "Show a policy layer"), func(_ context.Context, _ bus.Principal, in *LayerPath) (*answer[bus.Layer], error) {
@@ -57,14 +58,14 @@ func (a *API) addPolicies(h huma.API) {
 		layer.ID = id(in.LayerPath)
 		return a.putLayer(ctx, p, in.Expected, layer)
 	})
-	handle(a, h, op("delete-layer", http.MethodDelete, "/{kind}/{of}", "Withdraw a policy layer"), func(ctx context.Context, p bus.Principal, in *del) (*struct{}, error) {
+	handle(a, h, op("delete-layer", http.MethodDelete, "/{kind}/{of}", "Withdraw a policy layer"), func(ctx context.Context, p bus.Principal, in *del) (*deleted, error) {
 		expect, err := in.revision()
 		if err != nil {
 			return nil, err
 		}
 		key := string(id(in.LayerPath))
-		_, err = a.write(ctx, p, command.LayerDelete, expect, command.Key{ID: key}, key)
-		return nil, err
+		result, err := a.write(ctx, p, command.LayerDelete, expect, command.Key{ID: key}, key)
+		return &deleted{result.Index}, err
 	})
 }
 

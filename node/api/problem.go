@@ -29,6 +29,8 @@ func statusOf(k bus.Kind) int {
 		return http.StatusConflict
 	case bus.KindPrecondition:
 		return http.StatusPreconditionFailed
+	case bus.KindGone:
+		return http.StatusGone
 	case bus.KindTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case bus.KindUnsupported:
@@ -50,6 +52,16 @@ type problem struct{ client.Problem }
 func (p *problem) Error() string             { return p.Title }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return problemType }
+
+// GetHeaders says when to repeat what a move is in the way of.
+func (p *problem) GetHeaders() http.Header {
+	if p.Code != bus.CodeMoving {
+		return nil
+	}
+	return http.Header{"Retry-After": {movingRetry}}
+}
+
+const movingRetry = "2" // seconds
 
 // problemOf turns any error into an answer. What is not a *bus.Error is ours:
 // the caller logs it, the client learns no more than that.

@@ -60,8 +60,13 @@ func matrix() map[string]route {
 			check(w.t, err)
 			return deleting("/api/v1/departments/"+string(d.ID), d.Revision)
 		}},
-		"GET /api/v1/systems":      {known, nil},
-		"GET /api/v1/systems/{id}": {[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID))},
+		"GET /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 200, 200, 200}, plain("/api/v1/departments" + market + "/move")},
+		"POST /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 400, 403, 403}, func(*world, int) request { // the only node serves it already
+			return request{path: "/api/v1/departments" + market + "/move", body: text(`{"to":"guangdong"}`)}
+		}},
+		"DELETE /api/v1/departments/{id}/move": {[7]int{401, 403, 403, 403, 400, 403, 403}, plain("/api/v1/departments" + market + "/move")},
+		"GET /api/v1/systems":                  {known, nil},
+		"GET /api/v1/systems/{id}":             {[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID))},
 		"PUT /api/v1/systems/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
 			s := bus.System{ID: bus.SystemID(fmt.Sprint("spare-", cell)), Name: "备用系统", Department: sample.ShenzhenMarket.ID}
 			return creating("/api/v1/systems/"+string(s.ID), s)
@@ -125,6 +130,7 @@ func matrix() map[string]route {
 		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
 		}},
+		"GET /api/v1/changes":  {known, plain("/api/v1/changes?wait=0")},
 		"GET /api/v1/policies": {known, nil},
 		"POST /api/v1/policies/check": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
 			return request{body: text(asJSON(w.t, nodetest.SampleLayer(w.t, "440000")))}

@@ -21,7 +21,7 @@ type (
 // once, and kept as a hash.
 func (a *API) addSystems(h huma.API) {
 	systems := noun[bus.System]{
-		path: "systems", tag: "system",
+		path: "systems", tag: "system", table: state.Systems,
 		list:     (*state.Tx).Systems,
 		find:     func(tx *state.Tx, id string) (bus.System, bool) { return tx.System(bus.SystemID(id)) },
 		revision: func(v bus.System) bus.Revision { return v.Revision },

@@ -10,9 +10,18 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 )
 
-// connect makes the client of a command: flags before the environment before
-// what the last login left. A stored session goes only to the node it is of.
+// connect makes the client of a command, as fresh as --consistent asks.
 func (a *app) connect(more ...func(*client.Config)) (*client.Client, error) {
+	c, err := a.connectAs(more...)
+	if err == nil && a.consistent {
+		c = c.Consistent()
+	}
+	return c, err
+}
+
+// connectAs makes a client: flags before the environment before
+// what the last login left. A stored session goes only to the node it is of.
+func (a *app) connectAs(more ...func(*client.Config)) (*client.Client, error) {
 	saved, err := a.loadCredentials()
 	if err != nil {
 		return nil, err

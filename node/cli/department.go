@@ -12,7 +12,7 @@ import (
 func (a *app) departmentCommand() *cobra.Command {
 	w := departments()
 	return a.group("department", "政务部门", "Government departments",
-		w.list(a), w.show(a), w.putCommand(a), remove(a, w, (*client.Client).Departments))
+		w.list(a), w.show(a), w.putCommand(a), remove(a, w, (*client.Client).Departments), a.moveDepartment(w))
 }
 
 func departments() writer[bus.USCC, bus.Department] {
@@ -25,6 +25,15 @@ func departments() writer[bus.USCC, bus.Department] {
 				{"division", "行政区划", func(d bus.Department) string { return string(d.Division) }},
 				{"node", "节点", func(d bus.Department) string { return string(d.Node) }},
 				{"revision", "修订号", func(d bus.Department) string { return sprint(d.Revision) }},
+			},
+			details: []column[bus.Department]{
+				{"moving_to", "正迁往", func(d bus.Department) string {
+					if d.Move == nil {
+						return ""
+					}
+					return string(d.Move.To)
+				}},
+				{"epoch", "迁入序号", func(d bus.Department) string { return sprint(d.Epoch) }},
 			},
 			entries: func(c *client.Client) client.Readable[bus.USCC, bus.Department] { return c.Departments().Readable },
 		},

@@ -56,26 +56,36 @@ var passwordColumns = []column[server.OneTime]{
 }
 
 func (a *app) nextSteps(f server.Founding) {
-	_, peerPort, _ := net.SplitHostPort(f.PeerAddress)
-	_, apiPort, _ := net.SplitHostPort(f.APIAddress)
-	serve := fmt.Sprintf("gxbus serve --data-dir %s --peer-listen 0.0.0.0:%s --api-listen 0.0.0.0:%s", f.Dir, peerPort, apiPort)
+	serve := fmt.Sprintf("gxbus serve --data-dir %s", f.Dir)
+	if _, port, err := net.SplitHostPort(f.PeerAddress); err == nil {
+		serve += " --peer-listen 0.0.0.0:" + port
+	}
+	if _, port, err := net.SplitHostPort(f.APIAddress); err == nil {
+		serve += " --api-listen 0.0.0.0:" + port
+	}
 	a.notice("下一步："+serve, "next: "+serve)
 }
 
 func (a *app) joinCommand() *cobra.Command {
 	var f server.Founding
 	var tokenFile string
+	var relayed bool
 	cmd := &cobra.Command{
 		Use: "join", Short: a.say("凭入网令牌加入已有集群", "Make a node of an existing cluster with a join token"), Args: a.exactly(),
-		Long: a.say("凭入网令牌加入已有集群。--server 是任一已有节点的接口地址；令牌从文件或标准输入读取。",
-			"Make a node of an existing cluster. --server is the API address of any member; the token is read from\na file or from standard input. A join that was cut off can be repeated with the same token."),
-		Example: "  gxbus join --server 10.0.0.1:8440 --token-file token --data-dir /var/lib/gxbus --node guangzhou \\\n      --division 440100 --peer-address 10.0.1.1:8441 --api-address 10.0.1.1:8440",
+		Long: a.say("凭入网令牌加入已有集群。--server 是任一已有节点的接口地址；令牌从文件或标准输入读取。\n防火墙内、不接受其他节点连接的节点用 --relayed 代替 --peer-address：只连上级节点，由其转接；此类节点不参与表决。",
+			"Make a node of an existing cluster. --server is the API address of any member; the token is read from\na file or from standard input. A join that was cut off can be repeated with the same token.\nA node behind a firewall takes --relayed instead of --peer-address: it connects to the node above, which\nrelays for it, and takes no connections. Such a node cannot vote."),
+		Example: "  gxbus join --server 10.0.0.1:8440 --token-file token --data-dir /var/lib/gxbus --node guangzhou \\\n      --division 440100 --peer-address 10.0.1.1:8441 --api-address 10.0.1.1:8440\n" +
+			"  gxbus join --server 10.0.1.1:8440 --token-file token --data-dir /var/lib/gxbus --node tianhe \\\n      --division 440106 --relayed --api-address 10.1.6.1:8440",
 	}
 	a.foundingFlags(cmd, &f)
+	cmd.Flags().BoolVar(&relayed, "relayed", false, a.say("不接受其他节点的连接，经上级节点转接", "take no connections of other nodes: the node above relays"))
 	cmd.Flags().StringVar(&tokenFile, "token-file", "-", a.say("入网令牌 `文件`，- 为标准输入", "`file` with the join token; - is standard input"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := a.need(cmd, "server", "node", "division", "peer-address", "api-address"); err != nil {
+		if err := a.need(cmd, "server", "node", "division", "api-address"); err != nil {
 			return err
+		}
+		if relayed == (f.PeerAddress != "") {
+			return a.usage(cmd, "--peer-address 与 --relayed 须二者选一", "one of --peer-address and --relayed is needed")
 		}
 		token, err := a.passwordFile(tokenFile)
 		if err != nil {

@@ -18,6 +18,7 @@ type app struct {
 	server, ca, token string
 	output, langFlag  string
 	timeout           time.Duration
+	consistent        bool
 }
 
 var (
@@ -30,7 +31,7 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		a.initCommand(), a.joinCommand(), a.serveCommand(), a.demoCommand(),
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.tokenCommand(),
 		a.departmentCommand(), a.systemCommand(), a.resourceCommand(), a.grantCommand(), a.subscriptionCommand(),
-		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.auditCommand(),
+		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.watchCommand(), a.auditCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
@@ -67,6 +68,8 @@ func (a *app) globalFlags(root *cobra.Command) {
 	flags.StringVarP(&a.output, "output", "o", "table", a.say("输出 `格式`：table、json、yaml、csv", "output `format`: table, json, yaml, csv"))
 	flags.StringVar(&a.langFlag, "lang", "", a.say("`语言`：zh、en（GXBUS_LANG；缺省随系统区域设置）", "`language`: zh, en (env GXBUS_LANG; else the locale)"))
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, a.say("单次请求的 `时限`", "`limit` of one request"))
+	flags.BoolVar(&a.consistent, "consistent", false, a.say("读取须包含此前各节点已确认的全部写入（需要主节点）",
+		"reads show every write acknowledged anywhere before (needs a leader)"))
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp))
 }

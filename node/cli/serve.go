@@ -28,6 +28,7 @@ func (a *app) serveCommand() *cobra.Command {
 	f.StringVar(&flags.LogLevel, "log-level", "", a.say("日志 `级别`：debug、info、warn、error", "log `level`: debug, info, warn, error"))
 	f.StringVar(&flags.LogFormat, "log-format", "", a.say("日志 `格式`：text、json", "log `format`: text, json"))
 	f.DurationVar(&flags.CheckpointInterval, "checkpoint-interval", 0, a.say("存证检查点的发布 `间隔`", "`time` between published evidence checkpoints"))
+	f.DurationVar(&flags.RaftHeartbeat, "raft-heartbeat", 0, a.say("主节点失联多久后选举，各表决节点应一致的 `时长`", "`silence` of the leader that calls an election; the same on every voter"))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		config, err := server.LoadConfig(file, os.Environ())
 		if err != nil {

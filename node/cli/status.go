@@ -56,7 +56,18 @@ var memberColumns = []column[client.Member]{
 	{"applied_index", "目录序号", func(m client.Member) string { return sprint(m.AppliedIndex) }},
 	{"lag", "落后", func(m client.Member) string { return sprint(m.Lag) }},
 	{"api_address", "接口地址", func(m client.Member) string { return m.APIAddress }},
+	{"relayed", "经转接", func(m client.Member) string { return sprint(m.Relayed) }},
+	{"relaying", "转接", relaying},
 	{"layers", "策略层", layerStates},
+}
+
+// relaying tells what a node relays now, and how much it has in all; nothing
+// where it never did.
+func relaying(m client.Member) string {
+	if m.Relaying.Total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d, %.1f MB", m.Relaying.Streams, float64(m.Relaying.Bytes)/1e6)
 }
 
 // layerStates names the layers a node runs, and marks those that only deny.

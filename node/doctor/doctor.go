@@ -111,6 +111,16 @@ func Integrity(file string, faults []error, err error) client.Check {
 	return OK(name, "完好", "sound")
 }
 
+// Rebuilt tells of a directory file that a power cut may have hit.
+func Rebuilt(err error) client.Check {
+	name := "integrity directory.db"
+	if err != nil {
+		return Fail(name, err.Error(), err.Error(), bus.Text{ZH: "移走 raft/ 与 directory.db*，由主节点重建", EN: "move raft/ and directory.db* away, the leader rebuilds them"})
+	}
+	return Warn(name, "断电后未再启动，内容不可信", "a power cut may have hit it, and the node was not started since",
+		bus.Text{ZH: "启动节点，由日志自动重建", EN: "start the node: it is built again from the log"})
+}
+
 // Size judges how much of a bbolt file is in use.
 func Size(file string, u storage.Usage, err error) client.Check {
 	name := "size " + file
@@ -132,7 +142,7 @@ func Tables(faults []string) client.Check {
 		return OK(name, "索引与数据一致", "indexes and entries agree")
 	}
 	return Fail(name, fmt.Sprintf("%d 处不一致，如：%s", len(faults), faults[0]), fmt.Sprintf("%d faults, such as: %s", len(faults), faults[0]),
-		bus.Text{ZH: "停止节点，移走 raft/ 与 directory.db 后重启，由主节点重建；若全网一致则为缺陷，请报告", EN: "stop the node, move raft/ and directory.db away, start it: the leader rebuilds them; if every node has it, it is a defect: report it"})
+		bus.Text{ZH: "停止节点，移走 raft/ 与 directory.db* 后重启，由主节点重建；若全网一致则为缺陷，请报告", EN: "stop the node, move raft/ and directory.db* away, start it: the leader rebuilds them; if every node has it, it is a defect: report it"})
 }
 
 // Indexes judges the applied index against the raft log and its snapshots.
@@ -143,7 +153,7 @@ func Indexes(applied bus.Revision, first, last, snapshot uint64) client.Check {
 	switch end := max(last, snapshot); {
 	case end < uint64(applied):
 		return Fail(name, zh+"：日志短于已应用", en+": the log ends before what is applied",
-			bus.Text{ZH: "raft/ 丢失或被旧副本覆盖；移走 raft/ 与 directory.db，由主节点重建", EN: "raft/ was lost or put back from an older copy; move raft/ and directory.db away, the leader rebuilds them"})
+			bus.Text{ZH: "raft/ 丢失或被旧副本覆盖；移走 raft/ 与 directory.db*，由主节点重建", EN: "raft/ was lost or put back from an older copy; move raft/ and directory.db* away, the leader rebuilds them"})
 	case snapshot > uint64(applied):
 		return Warn(name, zh, en, bus.Text{ZH: "启动时将从快照恢复目录", EN: "the directory is restored from the snapshot at the next start"})
 	}
@@ -272,6 +282,9 @@ func Suspended(epoch uint64, waiting int) client.Check {
 // Port judges an address of this node: dialled where it runs, listened on where it
 // does not.
 func Port(name, address string, err error) client.Check {
+	if address == "" {
+		return Skipped(name, "本节点不接受连接，经上级转接", "this node takes no connections and is reached through the one above")
+	}
 	if err != nil {
 		return Warn(name, address+"："+err.Error(), address+": "+err.Error(), bus.Text{ZH: "检查地址、端口占用与防火墙", EN: "check the address, who uses the port, and the firewall"})
 	}

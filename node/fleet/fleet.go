@@ -22,13 +22,16 @@ type Spec struct {
 	ID       bus.NodeID
 	Division bus.DivisionCode
 	Voter    bool
+	Relayed  bool       // takes no connections of other nodes
+	Through  bus.NodeID // joins by the API of this node; empty: the first
 }
 
 // Province is five nodes: a province, two cities, a county under each.
 func Province() []Spec {
 	return []Spec{
-		{"guangdong", "440000", true}, {"guangzhou", "440100", true}, {"shenzhen", "440300", true},
-		{"tianhe", "440106", false}, {"nanshan", "440305", false},
+		{ID: "guangdong", Division: "440000", Voter: true},
+		{ID: "guangzhou", Division: "440100", Voter: true}, {ID: "shenzhen", Division: "440300", Voter: true},
+		{ID: "tianhe", Division: "440106"}, {ID: "nanshan", Division: "440305"},
 	}
 }
 

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,6 +26,11 @@ type Node struct {
 	Dir  string // data directory
 	Peer string // addresses it listens on
 	API  string
+	Told string // peer address that others are told; Peer where empty
+
+	// Within is the command that runs another inside the node's host, where that is
+	// not this one: a network namespace.
+	Within []string
 
 	fleet   *Fleet
 	process *os.Process
@@ -55,14 +62,20 @@ func freeAddress() (string, error) {
 }
 
 // command runs the program to its end and returns what it printed.
-func (f *Fleet) command(ctx context.Context, stdin string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, f.program, args...)
+func (n *Node) command(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	cmd := n.inside(ctx, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = strings.NewReader(stdin), &out, &errs, environment()
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("gxbus %s: %w: %s", args[0], err, bytes.TrimSpace(errs.Bytes()))
 	}
 	return out.Bytes(), nil
+}
+
+// inside makes a command of the program that runs in the node's host.
+func (n *Node) inside(ctx context.Context, args ...string) *exec.Cmd {
+	line := slices.Concat(n.Within, []string{n.fleet.program}, args)
+	return exec.CommandContext(ctx, line[0], line[1:]...)
 }
 
 // environment is ours without GXBUS_*: these nodes are not to be bent by what
@@ -78,14 +91,17 @@ func environment() []string {
 }
 
 func (n *Node) founding(command string) []string {
-	return []string{
-		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division),
-		"--peer-address", n.Peer, "--api-address", n.API, "-o", "json",
+	args := []string{
+		command, "--data-dir", n.Dir, "--node", string(n.Spec.ID), "--division", string(n.Spec.Division), "--api-address", n.API, "-o", "json",
 	}
+	if n.Spec.Relayed {
+		return append(args, "--relayed")
+	}
+	return append(args, "--peer-address", cmp.Or(n.Told, n.Peer))
 }
 
 func (n *Node) init(ctx context.Context) (passwords []oneTime, err error) {
-	out, err := n.fleet.command(ctx, "", n.founding("init")...)
+	out, err := n.command(ctx, "", n.founding("init")...)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +113,7 @@ func (n *Node) join(ctx context.Context, admin *client.Client) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.fleet.command(ctx, token.Token, append(n.founding("join"), "--server", n.fleet.nodes[0].API)...)
+	_, err = n.command(ctx, token.Token, append(n.founding("join"), "--server", n.fleet.Node(n.Spec.Through).API)...)
 	return err
 }
 
@@ -112,7 +128,7 @@ func (n *Node) Start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(n.fleet.program, "serve", "--data-dir", n.Dir, "--peer-listen", n.Peer, "--api-listen", n.API, "--checkpoint-interval", "3s")
+	cmd := n.inside(context.Background(), "serve", "--data-dir", n.Dir, "--peer-listen", n.Peer, "--api-listen", n.API, "--checkpoint-interval", "3s")
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.SysProcAttr = log, log, environment(), attributes()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start node %s: %w", n.Spec.ID, err)
@@ -156,6 +172,13 @@ func (n *Node) Kill() error {
 	<-n.ended
 	return nil
 }
+
+// Pause stops the process from running (SIGSTOP) until Resume: a machine that
+// hangs. Its connections stay open and nobody answers.
+func (n *Node) Pause() error { return n.process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process run on.
+func (n *Node) Resume() error { return n.process.Signal(syscall.SIGCONT) }
 
 // Stop ends every process in good order, or after ten seconds without.
 func (f *Fleet) Stop() error {

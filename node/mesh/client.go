@@ -35,6 +35,12 @@ func (c *Client) Forward(ctx context.Context, leader bus.NodeID, entry []byte) (
 	return call[state.Result](ctx, c, leader, http.MethodPost, pathEntries, json.RawMessage(entry))
 }
 
+// ReadIndex asks the leader for an index that shows every acknowledged write.
+func (c *Client) ReadIndex(ctx context.Context, leader bus.NodeID) (bus.Revision, error) {
+	answer, err := call[ReadIndex](ctx, c, leader, http.MethodGet, pathReadIndex, nil)
+	return answer.Index, err
+}
+
 // Deliver takes a batch to the consumer's node; nil once it is on the disk there.
 func (c *Client) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {
 	_, err := call[struct{}](ctx, c, to, http.MethodPost, pathDeliveries, batch)
@@ -49,6 +55,16 @@ func (c *Client) Status(ctx context.Context, of bus.NodeID) (Status, error) {
 // Trace asks a node for what it recorded.
 func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
+}
+
+// Handover fetches from the node that a department moves from.
+func (c *Client) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+	return call[exchange.Parcel](ctx, c, from, http.MethodPost, pathHandovers, ask)
+}
+
+// Survey asks a node what it keeps for a department.
+func (c *Client) Survey(ctx context.Context, of bus.NodeID, id bus.USCC) (exchange.Survey, error) {
+	return call[exchange.Survey](ctx, c, of, http.MethodPost, pathSurveys, SurveyQuery{id})
 }
 
 // Join asks the node that holds the CA to take a new node in.

@@ -19,10 +19,18 @@ import (
 // Node is what a node does for others.
 type Node interface {
 	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
+	ReadIndex(ctx context.Context) (bus.Revision, error)
 	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Member(ctx context.Context, from bus.NodeID, m Membership) error
 	Describer
+	Mover
+}
+
+// Mover takes part in the moves of departments.
+type Mover interface {
+	Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error)
+	SurveyHere(id bus.USCC) (exchange.Survey, error)
 }
 
 // Describer tells of a node.
@@ -41,6 +49,10 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 		}
 		return n.Accept(ctx, from, entry)
 	}))
+	mux.HandleFunc("GET "+pathReadIndex, respond(logger, func(ctx context.Context, _ bus.NodeID, _ io.Reader) (ReadIndex, error) {
+		index, err := n.ReadIndex(ctx)
+		return ReadIndex{index}, err
+	}))
 	mux.HandleFunc("POST "+pathDeliveries, respond(logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
 		return struct{}{}, n.Receive(ctx, from, batch)
 	})))
@@ -55,6 +67,12 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	})))
 	mux.HandleFunc("POST "+pathMembers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, m Membership) (struct{}, error) {
 		return struct{}{}, n.Member(ctx, from, m)
+	})))
+	mux.HandleFunc("POST "+pathHandovers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+		return n.Handover(ctx, from, ask)
+	})))
+	mux.HandleFunc("POST "+pathSurveys, respond(logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
+		return n.SurveyHere(q.Department)
 	})))
 	return mux
 }

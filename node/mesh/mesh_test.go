@@ -70,10 +70,13 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	}))
 	ctx := context.Background()
 	_, forward := api.Forward(ctx, "x", []byte(`{}`))
+	_, index := api.ReadIndex(ctx, "x")
 	_, status := api.Status(ctx, "x")
 	_, trace := api.Trace(ctx, "x", mesh.TraceQuery{})
 	_, join := api.Join(ctx, "x", client.JoinRequest{})
-	for i, err := range []error{forward, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
+	_, handover := api.Handover(ctx, "x", exchange.Handover{})
+	_, survey := api.Survey(ctx, "x", "")
+	for i, err := range []error{handover, survey, forward, index, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -13,11 +13,14 @@ import (
 // The paths between nodes.
 const (
 	pathEntries    = "/peer/v1/entries"    // POST: a directory entry, to the leader
+	pathReadIndex  = "/peer/v1/read-index" // GET: to the leader
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
 	pathTrace      = "/peer/v1/trace"      // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
+	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
+	pathSurveys    = "/peer/v1/surveys"    // POST
 )
 
 // Status is what a node tells of itself.
@@ -25,9 +28,15 @@ type Status struct {
 	AppliedIndex bus.Revision        `json:"applied_index"`
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
+	Relaying     client.Relaying     `json:"relaying"`
 	Time         time.Time           `json:"time"`       // the node's clock
 	Generation   uint64              `json:"generation"` // how often its group was recovered from a lost quorum
 	Lineage      string              `json:"lineage,omitempty"`
+}
+
+// ReadIndex is where a consistent read may read.
+type ReadIndex struct {
+	Index bus.Revision `json:"index"`
 }
 
 // TraceQuery asks for the steps that a node recorded about events: about those
@@ -41,6 +50,11 @@ type TraceQuery struct {
 type TraceAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
+}
+
+// SurveyQuery asks what a node keeps for a department.
+type SurveyQuery struct {
+	Department bus.USCC `json:"department"`
 }
 
 // Membership asks the leader to take a node into the group or, where Promote is

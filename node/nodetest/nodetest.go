@@ -22,6 +22,7 @@ import (
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/peer"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
 	Dir         string           // data directories are made below; "": the test's own
 	Reserve     int64            // bytes of disk kept free; 0: the default
+
+	Peer func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 }
 
 // Cluster is a set of running nodes.
@@ -82,7 +85,11 @@ func StartWith(tb testing.TB, o Options, specs ...fleet.Spec) *Cluster {
 		}
 		token, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: spec.ID, Division: spec.Division, Voter: spec.Voter})
 		must(tb, err)
-		must(tb, server.Join(ctx, f, c.First.Config.APIListen, token.Token))
+		through := c.First
+		if spec.Through != "" {
+			through = c.Nodes[spec.Through]
+		}
+		must(tb, server.Join(ctx, f, through.Config.APIListen, token.Token))
 		n.Start()
 	}
 	c.WaitPlaces()
@@ -116,10 +123,14 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 
 // Founding is what Init or Join makes of the node.
 func (n *Node) Founding() server.Founding {
-	return server.Founding{
+	f := server.Founding{
 		Dir: server.DataDir(n.Config.DataDir), Node: n.Spec.ID, Division: n.Spec.Division,
 		PeerAddress: n.Config.PeerListen, APIAddress: n.Config.APIListen, Now: n.options.Now(),
 	}
+	if n.Spec.Relayed {
+		f.PeerAddress = ""
+	}
+	return f
 }
 
 // FreeAddress returns a loopback address that nobody listened on just now.
@@ -143,7 +154,11 @@ func (n *Node) Start() {
 
 // Open opens the node's server, which is then the caller's to close.
 func (n *Node) Open() (*server.Server, error) {
-	return server.Open(context.Background(), n.Config, server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now})
+	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now}
+	if n.options.Peer != nil {
+		o.Peer = func(c *peer.Config) { n.options.Peer(n.Spec.ID, c) }
+	}
+	return server.Open(context.Background(), n.Config, o)
 }
 
 // Stop stops the node in good order; it can be started again.

@@ -75,6 +75,11 @@ func BackupStopped(dir DataDir, release string, now time.Time, w io.Writer, key 
 	if err != nil {
 		return err
 	}
+	if trusted, err := state.Trusted(dir.path(partReplica)); err != nil || !trusted {
+		return errors.Join(err, bus.E(bus.CodeUnavailable, bus.Defect{
+			Field: "data_dir", Problem: bus.Text{ZH: "断电后未再启动，目录须先由日志重建", EN: "a power cut may have hit the directory, and the node was not started since"}, Allowed: "start the node, then back it up",
+		}))
+	}
 	replica, err := state.OpenReadOnly(dir.path(partReplica))
 	if err != nil {
 		return running(err)

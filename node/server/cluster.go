@@ -30,21 +30,6 @@ func (s *Server) ID() string { return s.self.Cluster }
 // Fingerprint returns the SHA-256 of the cluster's root certificate.
 func (s *Server) Fingerprint() identity.Fingerprint { return identity.FingerprintOf(s.self.root) }
 
-// Address tells the peer plane where a node listens: as the directory says, or
-// as was known when this node joined.
-func (s *Server) Address(id bus.NodeID) (string, error) {
-	var address string
-	err := s.state.View(func(tx *state.Tx) error {
-		n, _ := tx.Node(id)
-		address = cmp.Or(n.PeerAddress, s.self.Peers[id])
-		return nil
-	})
-	if err == nil && address == "" {
-		err = bus.NotFound("node", string(id))
-	}
-	return address, err
-}
-
 // Admit lets every holder of a node certificate of this cluster connect: the CA
 // signs members only. Who may do what then is each protocol's to check.
 func (s *Server) Admit(bus.NodeID, *x509.Certificate) error { return nil }
@@ -52,6 +37,11 @@ func (s *Server) Admit(bus.NodeID, *x509.Certificate) error { return nil }
 // Accept takes a directory entry that another node forwards.
 func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error) {
 	return s.directory.Accept(ctx, from, entry)
+}
+
+// ReadIndex answers the leader's read index to another node.
+func (s *Server) ReadIndex(ctx context.Context) (bus.Revision, error) {
+	return s.directory.ReadIndex(ctx)
 }
 
 // Receive takes a batch of events from another node.
@@ -62,8 +52,11 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 // Describe tells of this node.
 func (s *Server) Describe() (mesh.Status, error) {
 	applied, _ := s.directory.Applied()
-	status := mesh.Status{AppliedIndex: applied, Version: s.version, Time: s.now().UTC()}
-	status.Generation, status.Lineage = s.fence.Generation().Number, s.fence.Generation().Lineage
+	r, g := s.peers.Relaying(), s.fence.Generation()
+	status := mesh.Status{
+		AppliedIndex: applied, Version: s.version, Time: s.now().UTC(), Generation: g.Number, Lineage: g.Lineage,
+		Relaying: client.Relaying{Streams: r.Streams, Total: r.Total, Refused: r.Refused, Bytes: r.Bytes},
+	}
 	for _, l := range s.policy.Status() {
 		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
 	}
@@ -154,7 +147,7 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		m := &members[i]
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
-		m.AppliedIndex, m.Version, m.Layers = a.AppliedIndex, a.Version, a.Layers
+		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
 		if ok && head > a.AppliedIndex {
 			m.Lag = uint64(head - a.AppliedIndex)
 		}
@@ -196,7 +189,7 @@ func (s *Server) members() ([]client.Member, error) {
 			d, _ := tx.Division(n.Division)
 			members = append(members, client.Member{
 				ID: n.ID, Division: n.Division, DivisionName: d.Name, Level: d.Level,
-				Suffrage: cmp.Or(suffrage[n.ID], "absent"), APIAddress: n.APIAddress,
+				Suffrage: cmp.Or(suffrage[n.ID], "absent"), APIAddress: n.APIAddress, Relayed: n.Relayed(),
 			})
 		}
 		return nil
@@ -236,10 +229,14 @@ func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.J
 	if err := s.admit(ctx, token, request, certificate); err != nil {
 		return client.JoinAnswer{}, err
 	}
-	return client.JoinAnswer{
+	answer := client.JoinAnswer{
 		Cluster: s.self.Cluster, CA: string(identity.EncodeCertificate(s.self.root)),
 		Certificate: string(identity.EncodeCertificate(certificate)), Peers: peers,
-	}, nil
+	}
+	return answer, s.state.View(func(tx *state.Tx) error {
+		answer.Parent, _ = tx.Parent(request.Node)
+		return nil
+	})
 }
 
 // admit redeems the token, which writes the node into the directory, and takes
@@ -371,6 +368,10 @@ func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) 
 	if len(where) == 0 && len(first) == len(nodes) {
 		return trace, bus.NotFound("event", event)
 	}
+	slices.SortFunc(where, func(a, b exchange.Occurrence) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	where = slices.Compact(where) // a node that an event has moved from may still have it
 	found := ask(mesh.TraceQuery{Occurrences: where})
 	for _, id := range nodes {
 		a, ok := found[id]

@@ -3,6 +3,7 @@ package server
 import (
 	"path/filepath"
 
+	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/storage"
 )
 
@@ -27,6 +28,15 @@ type Compacted struct {
 func Compact(dir DataDir, force bool) ([]Compacted, error) {
 	var all []Compacted
 	for _, name := range databases {
+		if name == partReplica { // one that a power cut may have hit is not to be walked through
+			store, err := state.Open(dir.path(name))
+			if err != nil {
+				return all, running(err)
+			}
+			if err := store.Close(); err != nil {
+				return all, err
+			}
+		}
 		r, err := storage.Compact(dir.path(name), force)
 		if err != nil {
 			return all, running(err)

@@ -25,6 +25,7 @@ type Config struct {
 	LogLevel           string        `yaml:"log_level"`           // debug, info, warn, error
 	LogFormat          string        `yaml:"log_format"`          // text, json
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"` // how often the evidence log's head is published
+	RaftHeartbeat      time.Duration `yaml:"raft_heartbeat"`      // silence of the leader that calls an election; the same on every voter
 	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 }
@@ -33,7 +34,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
-		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute,
+		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
 		DiskReserve: 256 << 20,
 	}
 }
@@ -130,9 +131,13 @@ func (c Config) defects() []bus.Defect {
 	}
 	one("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	one("log_format", c.LogFormat, "text", "json")
-	if c.CheckpointInterval < time.Second || c.CheckpointInterval > 24*time.Hour {
-		defects = append(defects, bus.Defect{Field: "checkpoint_interval", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("%v–%v", time.Second, 24*time.Hour)})
+	within := func(field string, value, least, most time.Duration) {
+		if value < least || value > most {
+			defects = append(defects, bus.Defect{Field: field, Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("%v–%v", least, most)})
+		}
 	}
+	within("checkpoint_interval", c.CheckpointInterval, time.Second, 24*time.Hour)
+	within("raft_heartbeat", c.RaftHeartbeat, 200*time.Millisecond, time.Minute)
 	if c.DiskReserve < 1<<20 {
 		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
 	}

@@ -169,8 +169,13 @@ func Examine(ctx context.Context, dir DataDir, full bool, reserve int64, now fun
 	if err := dir.whole(); err != nil {
 		checks = append(checks, doctor.Fail("unfinished", err.Error(), err.Error(), bus.Text{ZH: "重复该操作", EN: "repeat it"}))
 	}
-	sound := true
+	sound, whole := true, true
 	for _, name := range databases {
+		if trusted, err := state.Trusted(dir.path(partReplica)); name == partReplica && (err != nil || !trusted) {
+			whole = false
+			checks = append(checks, doctor.Rebuilt(err))
+			continue
+		}
 		faults, err := storage.Check(dir.path(name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue // told under files
@@ -195,6 +200,9 @@ func Examine(ctx context.Context, dir DataDir, full bool, reserve int64, now fun
 		checks = append(checks, doctor.Size(name, u, err))
 	}
 	checks = append(checks, doctor.Port("peer port", self.PeerAddress, freePort(self.PeerAddress)), doctor.Port("api port", self.APIAddress, freePort(self.APIAddress)))
+	if !whole {
+		return append(checks, doctor.Skipped("contents", "目录重建后再检查", "to be looked at once the directory is built again")), nil
+	}
 	more, err := examineContents(ctx, dir, full, now)
 	return append(checks, more...), err
 }
@@ -208,9 +216,9 @@ func examineContents(ctx context.Context, dir DataDir, full bool, now func() tim
 	standing, err := consensus.Inspect(dir.path("raft"))
 	if err != nil {
 		return append(checks, doctor.Fail("applied index", err.Error(), err.Error(),
-			bus.Text{ZH: "移走 raft/ 与 directory.db，由主节点重建", EN: "move raft/ and directory.db away, the leader rebuilds them"})), nil
+			bus.Text{ZH: "移走 raft/ 与 directory.db*，由主节点重建", EN: "move raft/ and directory.db* away, the leader rebuilds them"})), nil
 	}
-	s, err := openStopped(dir, now, state.OpenReadOnly)
+	s, err := viewStopped(dir, now)
 	if err != nil {
 		return checks, err
 	}

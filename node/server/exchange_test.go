@@ -26,8 +26,13 @@ type story struct {
 
 func tell(t *testing.T, specs ...fleet.Spec) *story {
 	t.Helper()
+	return tellWith(t, nodetest.Options{}, specs...)
+}
+
+func tellWith(t *testing.T, o nodetest.Options, specs ...fleet.Spec) *story {
+	t.Helper()
 	ctx := context.Background()
-	s := &story{Cluster: nodetest.Start(t, specs...), resource: sample.EnterpriseRegistration(), system: sample.SystemOf(sample.ShenzhenMarket)}
+	s := &story{Cluster: nodetest.StartWith(t, o, specs...), resource: sample.EnterpriseRegistration(), system: sample.SystemOf(sample.ShenzhenMarket)}
 	admin := s.Client("sysadmin")
 	s.bearers = map[bus.USCC]string{}
 	for _, d := range sample.Departments() {

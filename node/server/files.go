@@ -63,7 +63,8 @@ type Self struct {
 	Division    bus.DivisionCode      `json:"division"`
 	PeerAddress string                `json:"peer_address"`
 	APIAddress  string                `json:"api_address"`
-	Peers       map[bus.NodeID]string `json:"peers,omitempty"` // known when it joined
+	Peers       map[bus.NodeID]string `json:"peers,omitempty"`  // known when it joined
+	Parent      bus.NodeID            `json:"parent,omitempty"` // likewise
 }
 
 // Exists reports whether the directory belongs to a node already.

@@ -21,7 +21,7 @@ type Founding struct {
 	Dir         DataDir
 	Node        bus.NodeID
 	Division    bus.DivisionCode
-	PeerAddress string
+	PeerAddress string // empty: the node takes no connections and is relayed
 	APIAddress  string
 	Hosts       []string // more names and addresses of the API
 	Now         time.Time
@@ -34,8 +34,8 @@ type OneTime struct {
 	Password string   `json:"password"`
 }
 
-func (f Founding) check() error {
-	defects := bus.Node{ID: f.Node, Division: f.Division, PeerAddress: f.PeerAddress, APIAddress: f.APIAddress}.Check()
+func (f Founding) check(voter bool) error {
+	defects := bus.Node{ID: f.Node, Division: f.Division, PeerAddress: f.PeerAddress, APIAddress: f.APIAddress, Voter: voter}.Check()
 	known := false
 	for _, d := range bus.Guangdong() {
 		known = known || d.Code == f.Division
@@ -61,7 +61,7 @@ func (f Founding) hosts() []string {
 // the three separated administrators, whose passwords are returned and kept
 // nowhere. Serving the directory then starts the cluster.
 func Init(ctx context.Context, f Founding) ([]OneTime, error) {
-	if err := f.check(); err != nil {
+	if err := f.check(true); err != nil {
 		return nil, err
 	}
 	cluster := identity.NewClusterID()
@@ -139,7 +139,7 @@ func administrators() (passwords []OneTime, accounts []bus.Account, err error) {
 // place in the group in exchange for a join token. server is the API of any
 // member; the token says how to recognise it.
 func Join(ctx context.Context, f Founding, server, text string) error {
-	if err := f.check(); err != nil {
+	if err := f.check(false); err != nil {
 		return err
 	}
 	token, err := identity.ParseToken(text)
@@ -172,7 +172,7 @@ func Join(ctx context.Context, f Founding, server, text string) error {
 	}
 	self := Self{
 		Cluster: answer.Cluster, Node: f.Node, Division: f.Division,
-		PeerAddress: f.PeerAddress, APIAddress: f.APIAddress, Peers: answer.Peers,
+		PeerAddress: f.PeerAddress, APIAddress: f.APIAddress, Peers: answer.Peers, Parent: answer.Parent,
 	}
 	return f.Dir.settle(self, answer.Certificate, answer.CA)
 }

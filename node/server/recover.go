@@ -52,26 +52,51 @@ type stopped struct {
 	mesh     *mesh.Client
 }
 
-// openStopped opens the replica by open: to be changed, or only to be looked at.
-func openStopped(dir DataDir, now func() time.Time, open func(path string) (*state.Store, error)) (s *stopped, err error) {
+// openStopped opens the replica, and builds it again first where a power cut took it.
+func openStopped(dir DataDir, now func() time.Time) (s *stopped, err error) {
 	s = &stopped{dir: dir}
 	if s.self, err = dir.open(now()); err != nil {
 		return nil, err
 	}
-	if s.state, err = open(dir.path(partReplica)); err != nil {
+	if s.state, err = state.Open(dir.path(partReplica)); err != nil {
 		return nil, running(err)
 	}
+	return s, s.connect(now, func() error {
+		applied, _ := s.state.Applied()
+		return consensus.Rebuild(consensus.Config{
+			Dir: dir.path("raft"), FSM: directory.NewFSM(s.state, func(error) {}), Applied: applied, Committed: s.state.Committed(), Logger: slog.New(slog.DiscardHandler),
+		})
+	})
+}
+
+// viewStopped opens the replica to be looked at; it must be whole.
+func viewStopped(dir DataDir, now func() time.Time) (s *stopped, err error) {
+	s = &stopped{dir: dir}
+	if s.self, err = dir.open(now()); err != nil {
+		return nil, err
+	}
+	if s.state, err = state.OpenReadOnly(dir.path(partReplica)); err != nil {
+		return nil, running(err)
+	}
+	return s, s.connect(now, func() error { return nil })
+}
+
+// connect reads the part of the group and makes it possible to call others. After an
+// error nothing is open.
+func (s *stopped) connect(now func() time.Time, prepare func() error) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
-			s = nil
 		}
 	}()
-	if s.own, err = consensus.ReadGeneration(dir.path("generation.json")); err != nil {
-		return s, err
+	if err := prepare(); err != nil {
+		return fmt.Errorf("build the directory again from the log: %w", err)
 	}
-	if s.standing, err = consensus.Inspect(dir.path("raft")); err != nil {
-		return s, fmt.Errorf("read this node's part of the group: %w", err)
+	if s.own, err = consensus.ReadGeneration(s.dir.path("generation.json")); err != nil {
+		return err
+	}
+	if s.standing, err = consensus.Inspect(s.dir.path("raft")); err != nil {
+		return fmt.Errorf("read this node's part of the group: %w", err)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(s.self.root)
@@ -81,7 +106,7 @@ func openStopped(dir DataDir, now func() time.Time, open func(path string) (*sta
 	if err == nil {
 		s.mesh = mesh.NewClient(s.peers.RoundTripper())
 	}
-	return s, err
+	return err
 }
 
 func (s *stopped) close() error {
@@ -102,6 +127,11 @@ func (s *stopped) Address(id bus.NodeID) (address string, err error) {
 		return nil
 	})
 	return address, err
+}
+
+// Next is where relays to a node were last known.
+func (s *stopped) Next(id bus.NodeID) ([]bus.NodeID, error) {
+	return nextOnTheWay(s.state, s.self.Self, id)
 }
 
 // Admit lets nobody in: this node is not running.
@@ -140,9 +170,9 @@ func (s *stopped) survey(ctx context.Context) Survey {
 	return out
 }
 
-// Look tells of the group of a stopped node, and changes nothing.
+// Look tells of the group of a stopped node, and changes nothing of it.
 func Look(ctx context.Context, dir DataDir, now func() time.Time) (out Survey, err error) {
-	s, err := openStopped(dir, now, state.OpenReadOnly)
+	s, err := openStopped(dir, now)
 	if err != nil {
 		return out, err
 	}
@@ -161,7 +191,7 @@ type Recovered struct {
 // and unless confirmed is the cluster's id. It is on record before it is done. One
 // that was cut off is repeated; the node does not start before.
 func Recover(ctx context.Context, dir DataDir, confirmed string, now func() time.Time) (out Recovered, err error) {
-	s, err := openStopped(dir, now, state.Open)
+	s, err := openStopped(dir, now)
 	if err != nil {
 		return out, err
 	}
@@ -260,7 +290,7 @@ func Rejoin(ctx context.Context, dir DataDir, now func() time.Time) (aside strin
 	if what, err := os.ReadFile(dir.path(unfinished)); err == nil && strings.HasPrefix(string(what), doingRejoin) {
 		return dir.leave(strings.TrimPrefix(string(what), doingRejoin))
 	}
-	s, err := openStopped(dir, now, state.Open)
+	s, err := openStopped(dir, now)
 	if err != nil {
 		return "", err
 	}
@@ -299,7 +329,7 @@ func (d DataDir) leave(aside string) (string, error) {
 	if err := os.MkdirAll(d.path(aside), 0o700); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"raft", partReplica} {
+	for _, name := range []string{"raft", partReplica, partReplica + ".mark"} {
 		err := os.Rename(d.path(name), DataDir(d.path(aside)).path(name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err

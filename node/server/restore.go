@@ -158,7 +158,7 @@ func (w *restoring) make(done *Restored) error {
 		PeerAddress: cmp.Or(w.PeerAddress, former.PeerAddress), APIAddress: cmp.Or(w.APIAddress, former.APIAddress),
 	}
 	f := Founding{Dir: w.Dir, Node: self.Node, Division: self.Division, PeerAddress: self.PeerAddress, APIAddress: self.APIAddress, Hosts: w.Hosts, Now: w.Now}
-	if err := f.check(); err != nil {
+	if err := f.check(true); err != nil {
 		return err
 	}
 	ca, err := identity.NewCA(self.Cluster, w.Now)

@@ -129,13 +129,20 @@ func (s *story) underLoad(t *testing.T, fn func()) (before []cloudevent.Event) {
 
 func checkpointOf(t *testing.T, s *story, node bus.NodeID) (head bus.Checkpoint) {
 	t.Helper()
-	checkpoints, err := s.Client("sysadmin").Checkpoints(context.Background())
-	check(t, err)
-	for _, c := range checkpoints {
-		if c.Node == node {
-			head = c
+	api := s.Client("sysadmin")
+	nodetest.Eventually(t, "the head of its evidence is known", func() error {
+		checkpoints, err := api.Checkpoints(context.Background())
+		if err != nil {
+			return err
 		}
-	}
+		for _, c := range checkpoints {
+			if c.Node == node && c.Size > 0 {
+				head = c
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
 	return head
 }
 

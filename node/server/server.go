@@ -48,6 +48,7 @@ type Server struct {
 	version string
 	logger  *slog.Logger
 	now     func() time.Time
+	peer    func(*peer.Config)
 
 	state     *state.Store
 	store     *exchange.Store
@@ -76,7 +77,8 @@ type Server struct {
 type Options struct {
 	Version string
 	Logger  *slog.Logger
-	Now     func() time.Time // nil: the system's clock
+	Now     func() time.Time   // nil: the system's clock
+	Peer    func(*peer.Config) // nil, or what changes the peer plane, for tests
 }
 
 // Open starts the node whose data is in c.DataDir. It serves when it returns,
@@ -88,7 +90,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, failure: make(chan error, 1)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, failure: make(chan error, 1)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -112,6 +114,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	}
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
+	s.workers.Go(func() { s.keepParent(running) })
 	s.workers.Go(func() { s.takePlace(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
@@ -219,11 +222,17 @@ func (s *Server) openPolicy(context.Context) (err error) {
 func (s *Server) openPeers(context.Context) (err error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.self.root)
-	s.peers, err = peer.Open(peer.Config{
+	config := peer.Config{
 		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
-	})
-	if err != nil {
+	}
+	if s.self.PeerAddress == "" { // a relayed node
+		config.Listen = ""
+	}
+	if s.peer != nil {
+		s.peer(&config)
+	}
+	if s.peers, err = peer.Open(config); err != nil {
 		return portInUse("peer_listen", s.config.PeerListen, err)
 	}
 	s.onClose(s.peers.Close)
@@ -254,8 +263,8 @@ func (s *Server) openDirectory(ctx context.Context) error {
 	fsm := directory.NewFSM(s.state, s.halt)
 	applied, _ := s.state.Applied()
 	s.group, err = consensus.Open(consensus.Config{
-		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: fsm,
-		Applied: applied, Logger: s.logger, Halt: s.halt, Fence: s.fence,
+		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: fsm, Fence: s.fence,
+		Applied: applied, Committed: s.state.Committed(), Heartbeat: s.config.RaftHeartbeat, Logger: s.logger, Halt: s.halt,
 	})
 	if err != nil {
 		return err
@@ -298,7 +307,7 @@ func (s *Server) found() error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Now: s.now, Logger: s.logger, Room: s.room.check,
+		Arrived: s.arrived, Now: s.now, Logger: s.logger, Room: s.room.check,
 	})
 	if err != nil {
 		return err
@@ -324,7 +333,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -333,6 +342,7 @@ func (s *Server) openAPI(context.Context) error {
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
 	}))
@@ -347,10 +357,10 @@ func (s *Server) serve(server *http.Server, listener net.Listener) {
 	})
 }
 
-// APIAddress is where the API listens, PeerAddress where other nodes connect.
+// APIAddress is where the API listens.
 func (s *Server) APIAddress() string { return s.listener.Addr().String() }
 
-// PeerAddress is where other nodes connect.
+// PeerAddress is where other nodes connect; empty where they cannot.
 func (s *Server) PeerAddress() string { return s.peers.Address() }
 
 // Ready returns nil once the node knows a leader and its policies are loaded.

@@ -37,11 +37,13 @@ const (
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
 	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
+	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
+	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindMovedOut, KindMovedIn,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of

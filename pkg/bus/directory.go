@@ -17,7 +17,7 @@ type Revision uint64
 type Node struct {
 	ID          NodeID       `json:"id"`
 	Division    DivisionCode `json:"division"`
-	PeerAddress string       `json:"peer_address"` // host:port other nodes dial
+	PeerAddress string       `json:"peer_address"` // host:port other nodes dial; empty: it takes no connections, see Relayed
 	APIAddress  string       `json:"api_address"`  // host:port agencies dial
 	Voter       bool         `json:"voter"`        // meant to vote; it does once it has caught up
 	CA          bool         `json:"ca,omitempty"` // holds the cluster's signing key
@@ -32,13 +32,22 @@ func (n Node) Check() []Defect {
 	if n.Division == "" {
 		defects = append(defects, missing("division"))
 	}
-	defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	switch {
+	case !n.Relayed():
+		defects = append(defects, checkDialable("peer_address", n.PeerAddress)...)
+	case n.Voter:
+		defects = append(defects, Defect{"peer_address", Text{"表决成员必须能被其他节点连接", "a voter must be dialled by the others"}, "host:port, or a node that does not vote"})
+	}
 	defects = append(defects, checkDialable("api_address", n.APIAddress)...)
 	if n.PeerAddress == n.APIAddress && n.PeerAddress != "" {
 		defects = append(defects, Defect{"api_address", Text{"与节点间地址相同", "the same as peer_address"}, "another port"})
 	}
 	return defects
 }
+
+// Relayed reports whether n takes no connections of other nodes: it holds one
+// with the node above it, which relays what others have for it.
+func (n Node) Relayed() bool { return n.PeerAddress == "" }
 
 // checkDialable returns the defect of an address that others are to dial: one of
 // no host in particular ("0.0.0.0") can be listened on, not reached.
@@ -103,7 +112,30 @@ type Department struct {
 	Division DivisionCode `json:"division"`
 	Node     NodeID       `json:"node,omitempty"` // its node, where it is not its division's
 	Revision Revision     `json:"revision"`
+
+	Epoch     Revision `json:"epoch,omitempty"`     // of the move that brought it to its node; 0: it never moved
+	Abandoned uint64   `json:"abandoned,omitempty"` // how often it moved without its events
+	Move      *Move    `json:"move,omitempty"`      // under way
 }
+
+// Move takes a department from the node that serves it to another
+// (部门迁移).
+type Move struct {
+	From    NodeID    `json:"from"`
+	To      NodeID    `json:"to"`
+	Epoch   Revision  `json:"epoch"`             // index at which it began: moves are told apart and ordered by it
+	Abandon bool      `json:"abandon,omitempty"` // without the events, for From is lost
+	Began   time.Time `json:"began"`
+}
+
+// numbering is how many sequence numbers lie between two abandonments of a
+// department: more than a node can give out, and few enough that thousands of
+// abandonments stay below 2⁵³, where JSON numbers stop being exact.
+const numbering = 1 << 40
+
+// Base is the number that sequence numbers of d's resources are above: 0 where
+// it was never abandoned.
+func (d Department) Base() uint64 { return d.Abandoned * numbering }
 
 // Check returns every defect of d that shows without looking anything up.
 func (d Department) Check() []Defect {

@@ -71,7 +71,9 @@ func TestEntriesListEveryDefectAtOnce(t *testing.T) {
 		want  string // fields
 	}{
 		{"whole node", bus.Node{ID: "gz", Division: "440100", PeerAddress: "gz:1", APIAddress: "gz:2"}, ""},
-		{"empty node", bus.Node{}, "id division peer_address api_address"},
+		{"empty node", bus.Node{}, "id division api_address"},
+		{"relayed node", bus.Node{ID: "th", Division: "440106", APIAddress: "th:2"}, ""},
+		{"voter that nobody can dial", bus.Node{ID: "gz", Division: "440100", APIAddress: "gz:2", Voter: true}, "peer_address"},
 		{"whole department", bus.Department{ID: realUSCCs[0], Name: "示例部门", Division: "440100"}, ""},
 		{"empty department", bus.Department{}, "id name division"},
 		{"blank department", bus.Department{ID: "114400000069401675", Name: " \t", Division: "440100"}, "id name"},

@@ -24,6 +24,7 @@ const (
 	KindNotFound                    // absent, or not for you to see
 	KindConflict                    // contradicts what is there
 	KindPrecondition                // the expected revision is not the present one
+	KindGone                        // it was there, and is no longer kept
 	KindTooLarge                    // over a stated cap
 	KindUnsupported                 // media type or encoding not understood
 	KindRateLimited                 // slow down
@@ -49,6 +50,7 @@ const (
 	CodeInUse              Code = "in-use"
 	CodeForeignCluster     Code = "foreign-cluster"
 	CodeRevision           Code = "revision-mismatch"
+	CodeResync             Code = "resync-required"
 	CodeTooLarge           Code = "too-large"
 	CodeUnsupported        Code = "unsupported-media-type"
 	CodeRateLimited        Code = "rate-limited"
@@ -63,6 +65,7 @@ const (
 	CodeEvidence           Code = "evidence-not-verified"
 	CodeCutOff             Code = "cut-off"
 	CodeQuorum             Code = "quorum-not-lost"
+	CodeMoving             Code = "department-moving"
 )
 
 type codeInfo struct {
@@ -87,12 +90,14 @@ var codes = map[Code]codeInfo{
 	CodeInUse:              {KindConflict, Text{"正被使用", "still in use"}},
 	CodeForeignCluster:     {KindConflict, Text{"属于另一个集群", "belongs to another cluster"}},
 	CodeRevision:           {KindPrecondition, Text{"修订号已变化，请重新读取", "the revision has changed; read again"}},
+	CodeResync:             {KindGone, Text{"变更记录已不完整，请重新同步", "the changes asked for are no longer kept; read the directory anew"}},
 	CodeTooLarge:           {KindTooLarge, Text{"超过大小上限", "over the size limit"}},
 	CodeUnsupported:        {KindUnsupported, Text{"不支持的媒体类型或编码", "media type or encoding not supported"}},
 	CodeRateLimited:        {KindRateLimited, Text{"请求过于频繁", "too many requests"}},
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},

@@ -18,6 +18,11 @@ type (
 	// ItemID names an item (信息项) as it is spelt in the data: a letter or
 	// underscore, then letters, digits and underscores, at most 64.
 	ItemID string
+	// EntityID names a kind of thing that data is about (实体), as "natural-person";
+	// same alphabet as NodeID.
+	EntityID string
+	// LibraryID names a library of resources; same alphabet as NodeID.
+	LibraryID string
 	// TokenID names a join token; same alphabet as NodeID.
 	TokenID string
 )

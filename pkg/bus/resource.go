@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ResourceCode is a directory code (政务信息资源代码, 发改高技〔2017〕1272号):
@@ -37,32 +38,6 @@ const (
 	PurposeCollaboration       Purpose = "collaboration"        // 业务协同
 )
 
-// Semantic says what an item means, where that decides how it is masked.
-type Semantic string
-
-// The semantics that have a masking default.
-const (
-	SemanticNone     Semantic = ""
-	SemanticIDNumber Semantic = "id-number" // 居民身份证号
-	SemanticName     Semantic = "name"
-	SemanticPhone    Semantic = "phone"
-	SemanticAddress  Semantic = "address"
-	SemanticBankCard Semantic = "bank-card"
-	SemanticUSCC     Semantic = "uscc"
-)
-
-// Item is an information item (信息项) of a resource.
-type Item struct {
-	ID       ItemID      `json:"id"`                 // its key in the data
-	Name     string      `json:"name"`               // Chinese name
-	Type     string      `json:"type"`               // C N Y D T L M G B I F
-	Length   int         `json:"length,omitempty"`   // characters; 0 is unstated
-	Grade    int         `json:"grade"`              // data grade 1 (lowest) – 4
-	Sharing  SharingType `json:"sharing,omitempty"`  // where it differs from the resource's
-	Open     bool        `json:"open,omitempty"`     // open to the public
-	Semantic Semantic    `json:"semantic,omitempty"` // what it means
-}
-
 // Sharing is a resource's sharing attribute with what the law wants beside it.
 type Sharing struct {
 	Type     SharingType `json:"type"`
@@ -85,21 +60,31 @@ type Resource struct {
 	Name        string         `json:"name"`
 	Abstract    string         `json:"abstract,omitempty"`
 	Provider    USCC           `json:"provider"`
+	Office      string         `json:"office,omitempty"`  // 提供方内设机构
+	Contact     string         `json:"contact,omitempty"` // of the office
 	Format      string         `json:"format"`
+	Subtype     string         `json:"subtype,omitempty"` // of the format, as "MySQL" or "XLSX"
 	Items       []Item         `json:"items"`
+	Entity      EntityID       `json:"entity,omitempty"` // what its rows are about, for 一数一源
 	Sharing     Sharing        `json:"sharing"`
-	Modes       []string       `json:"modes"` // interface, batch, file
-	Open        string         `json:"open"`  // yes, conditional, no
+	Modes       []string       `json:"modes"`                    // interface, batch, file
+	Open        string         `json:"open"`                     // yes, conditional, no
+	OpenTerms   string         `json:"open_terms,omitempty"`     // 开放条件, where open is conditional
+	Class       string         `json:"classification,omitempty"` // 数据分类, by the province's scheme
+	Secrecy     string         `json:"secrecy,omitempty"`        // a mark; whatever has one is refused (decree 809 art. 3)
 	UpdateCycle string         `json:"update_cycle"`
 	Network     string         `json:"network,omitempty"`
 	Scenario    string         `json:"scenario,omitempty"`
-	Matters     []string       `json:"matters,omitempty"` // 事项基本目录编码
+	System      string         `json:"source_system,omitempty"` // where the data is kept, as the provider calls it
+	Matters     []string       `json:"matters,omitempty"`       // 事项基本目录编码, 实施清单编码
+	Related     []ResourceCode `json:"related,omitempty"`       // 关联资源代码
+	Version     int            `json:"version,omitempty"`       // 1, 2, …: the published version that this is
+	Published   time.Time      `json:"published,omitzero"`      // when that version was
 	Revision    Revision       `json:"revision"`
 }
 
 var (
 	formats   = []string{"file", "spreadsheet", "database", "image", "stream", "self-describing", "service"}
-	itemTypes = []string{"C", "N", "Y", "D", "T", "L", "M", "G", "B", "I", "F"}
 	modes     = []string{"interface", "batch", "file"}
 	opens     = []string{"yes", "conditional", "no"}
 	cycles    = []string{"realtime", "daily", "weekly", "monthly", "quarterly", "half-yearly", "yearly", "irregular"}
@@ -107,7 +92,6 @@ var (
 	scenarios = []string{"government-service", "public-service", "supervision", "other"}
 	sharings  = []SharingType{Unconditional, Conditional, NotShared}
 	purposes  = []Purpose{PurposeAdministrativeBasis, PurposeReference, PurposeVerification, PurposeCollaboration}
-	semantics = []Semantic{SemanticIDNumber, SemanticName, SemanticPhone, SemanticAddress, SemanticBankCard, SemanticUSCC}
 	bases     = []string{"law", "administrative-regulation", "state-council-decision"}
 )
 
@@ -172,51 +156,6 @@ func (s Sharing) check() []Defect {
 		defects = append(defects, CheckPurpose(fmt.Sprintf("sharing.purposes[%d]", i), p)...)
 	}
 	return defects
-}
-
-func checkItems(items []Item) []Defect {
-	if len(items) == 0 {
-		return []Defect{missing("items")}
-	}
-	var defects []Defect
-	seen := map[string]bool{} // in lower case: no event may carry keys that differ in case only
-	for i, item := range items {
-		at := fmt.Sprintf("items[%d]", i)
-		if !item.ID.Valid() {
-			defects = append(defects, Defect{at + ".id", Text{"信息项标识不正确", "not an item identifier"}, itemID.String()})
-		}
-		key := strings.ToLower(string(item.ID))
-		if seen[key] {
-			defects = append(defects, Defect{at + ".id", Text{"信息项重复", "this item is listed twice"}, "each item once, whatever its case"})
-		}
-		seen[key] = true
-		if strings.TrimSpace(item.Name) == "" {
-			defects = append(defects, missing(at+".name"))
-		}
-		defects = append(defects, oneOf(at+".type", item.Type, itemTypes)...)
-		if item.Grade < 1 || item.Grade > 4 {
-			defects = append(defects, Defect{at + ".grade", Text{"数据分级超出范围", "grade out of range"}, "1–4"})
-		}
-		if item.Length < 0 {
-			defects = append(defects, Defect{at + ".length", Text{"长度不能为负", "length is negative"}, "0 or more"})
-		}
-		if item.Sharing != "" {
-			defects = append(defects, oneOf(at+".sharing", item.Sharing, sharings)...)
-		}
-		if item.Semantic != SemanticNone {
-			defects = append(defects, oneOf(at+".semantic", item.Semantic, semantics)...)
-		}
-	}
-	return defects
-}
-
-// Item returns the item with the given id.
-func (r Resource) Item(id ItemID) (Item, bool) {
-	i := slices.IndexFunc(r.Items, func(it Item) bool { return it.ID == id })
-	if i < 0 {
-		return Item{}, false
-	}
-	return r.Items[i], true
 }
 
 // CheckPurpose returns the defect of a purpose, if it has one.

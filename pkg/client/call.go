@@ -35,6 +35,9 @@ type call struct {
 // send makes the call, repeating it where that is safe, and returns an answer
 // below 300. The caller closes its body.
 func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
+	if call.method == http.MethodGet {
+		call.query = c.freshness(call.query)
+	}
 	target, err := c.target(call)
 	if err != nil {
 		return nil, err
@@ -47,6 +50,9 @@ func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := c.once(ctx, call, target, requestID)
 		if err == nil {
+			if call.method != http.MethodGet {
+				c.wrote(resp.Header)
+			}
 			return resp, nil
 		}
 		again, after := repeatable(err, call.dialOnly)

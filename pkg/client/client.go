@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -38,6 +39,10 @@ type Client struct {
 	cfg  Config
 	base *url.URL
 	http *http.Client
+
+	written    *atomic.Uint64 // newest index that an answer to a write told; of all copies
+	atLeast    bus.Revision   // what reads must show
+	consistent bool           // reads are linearizable
 }
 
 // New makes a Client. It does not connect. Errors are *bus.Error with
@@ -53,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{cfg: cfg, base: base, http: &http.Client{
+	return &Client{cfg: cfg, base: base, written: new(atomic.Uint64), http: &http.Client{
 		Transport: cfg.Transport,
 		// A bearer must not travel to where a redirect points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

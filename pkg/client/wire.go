@@ -19,6 +19,20 @@ const (
 	HeaderSize    = "Gxbus-Size"      // about how many bytes a backup reads
 )
 
+// Query parameters of every read.
+const (
+	QueryMinIndex   = "min-index"  // directory index that the answer shows at least
+	QueryConsistent = "consistent" // true: the answer shows every acknowledged write
+)
+
+// ExtensionIndex is the CloudEvents attribute of a directory change that holds the
+// index of the log entry that made it, in decimal.
+const ExtensionIndex = "gxbusindex"
+
+// ChangeType is what the type of every directory change begins with; kind and
+// ".put" or ".deleted" follow.
+const ChangeType = "cn.gxbus.directory."
+
 // Problem is an error answer (RFC 9457) of the API; it is a Go error.
 type Problem struct {
 	Type       string       `json:"type"`
@@ -67,7 +81,7 @@ type JoinRequest struct {
 	CSR         []byte           `json:"csr"` // DER, PKCS #10
 	Node        bus.NodeID       `json:"node"`
 	Division    bus.DivisionCode `json:"division"`
-	PeerAddress string           `json:"peer_address"`
+	PeerAddress string           `json:"peer_address"` // empty: it takes no connections and is relayed
 	APIAddress  string           `json:"api_address"`
 	EvidenceKey string           `json:"evidence_key"`
 }
@@ -75,9 +89,10 @@ type JoinRequest struct {
 // JoinAnswer is what a new member needs to start.
 type JoinAnswer struct {
 	Cluster     string                `json:"cluster"`
-	CA          string                `json:"ca"`          // PEM
-	Certificate string                `json:"certificate"` // PEM
-	Peers       map[bus.NodeID]string `json:"peers"`       // peer addresses known now
+	CA          string                `json:"ca"`               // PEM
+	Certificate string                `json:"certificate"`      // PEM
+	Peers       map[bus.NodeID]string `json:"peers"`            // peer addresses known now
+	Parent      bus.NodeID            `json:"parent,omitempty"` // the node above, which relays for the new one
 }
 
 // Credential is a system's bearer credential, shown once.
@@ -98,8 +113,18 @@ type Member struct {
 	AppliedIndex bus.Revision     `json:"applied_index"` // 0 where not reachable
 	Lag          uint64           `json:"lag"`           // entries behind the leader
 	APIAddress   string           `json:"api_address"`
+	Relayed      bool             `json:"relayed"`  // takes no connections: reached through the node above
+	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+}
+
+// Relaying is what a node has relayed between others since it started.
+type Relaying struct {
+	Streams int    `json:"streams"` // now
+	Total   uint64 `json:"total"`
+	Refused uint64 `json:"refused"`
+	Bytes   uint64 `json:"bytes"` // both ways together
 }
 
 // LayerState is a policy layer as a node runs it.
@@ -145,6 +170,36 @@ type Ack struct {
 // Revocation says why a grant is revoked.
 type Revocation struct {
 	Reason string `json:"reason"`
+}
+
+// MoveRequest asks for a department to be served by another node.
+type MoveRequest struct {
+	To      bus.NodeID `json:"to" doc:"node that is to serve the department"`
+	Abandon bool       `json:"abandon,omitempty" doc:"without its events: the node that serves it is lost for good"`
+}
+
+// DepartmentMove says where a department is, what it has there, and how far its move has
+// come, if one is under way.
+type DepartmentMove struct {
+	Department bus.USCC     `json:"department"`
+	Home       bus.NodeID   `json:"home"`              // serves it
+	Epoch      bus.Revision `json:"epoch"`             // of the move that brought it there; 0: it never moved
+	State      string       `json:"state,omitempty"`   // at its home: kept, sealed
+	Total      MoveTally    `json:"total"`             // what it has there; without events where the home is silent
+	Move       *bus.Move    `json:"move,omitempty"`    // under way
+	Arrival    string       `json:"arrival,omitempty"` // at the new node: importing, kept
+	Done       int64        `json:"done,omitempty"`    // bytes that have come in there
+	Silent     []bus.NodeID `json:"silent,omitempty"`  // did not answer
+}
+
+// MoveTally is what a department has at its node.
+type MoveTally struct {
+	Resources     int   `json:"resources"`     // that it provides
+	Events        int64 `json:"events"`        // of those
+	Subscriptions int   `json:"subscriptions"` // to those
+	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
+	Waiting       int64 `json:"waiting"`       // events in them
+	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
 }
 
 // Trace is the way of one event across the nodes.

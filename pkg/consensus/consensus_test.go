@@ -11,6 +11,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/internal/powercut"
 )
 
 // found starts a group of one.
@@ -93,6 +94,83 @@ func TestALostDirectoryIsRebuiltFromTheLog(t *testing.T) {
 	}
 }
 
+// After a power cut the directory is built again from the log alone, without a
+// leader, to where it is known to have been.
+func TestAPowerCutCostsNoAcknowledgedEntry(t *testing.T) {
+	disk := powercut.Mount(t)
+	for name, snapshot := range map[string]bool{"from the log": false, "from a snapshot and the log": true} {
+		t.Run(name, func(t *testing.T) {
+			m := newMember(t, "gz", newWires())
+			m.dir = filepath.Join(disk.Dir, map[bool]string{false: "a", true: "b"}[snapshot])
+			if err := os.Mkdir(m.dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			m.start()
+			if err := m.group.Bootstrap(); err != nil {
+				t.Fatal(err)
+			}
+			m.lead()
+			m.apply(founding(t))
+			for n := range 50 {
+				m.apply(tick(t, n))
+				if snapshot && n == 25 {
+					if err := m.group.Snapshot(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			m.marked()
+			last := m.apply(tick(t, 100)) // the mark does not know of this one
+			want := m.hash()
+
+			disk.Cut()
+			_ = errors.Join(m.group.Close(), m.store.Close()) // of the dead disk
+			m.group = nil
+			m.anotherBoot()
+			m.start()
+			if applied, _ := m.store.Applied(); applied < last-1 {
+				t.Errorf("without a leader it shows %d of %d", applied, last)
+			}
+			m.reach(last)
+			if m.hash() != want {
+				t.Error("the state is another")
+			}
+			m.lead()
+			m.apply(tick(t, 101))
+		})
+	}
+}
+
+// A file that is written without syncs is worth nothing after a power cut, whatever
+// it looks like; after a kill it is whole.
+func TestAFileOfAnotherRunOfTheMachineIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	m := found(t)
+	last := m.apply(tick(t, 1))
+	want := m.hash()
+	m.marked()
+	held := m.copyFiles("directory.db", "directory.db.mark") // as a kill leaves them
+	m.stop()
+
+	held()
+	m.start()
+	if m.kept < last {
+		t.Errorf("after a kill the file has %d of %d", m.kept, last)
+	}
+	m.stop()
+
+	held()
+	m.anotherBoot()
+	if err := os.WriteFile(m.databasePath(), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	m.reach(last)
+	if m.hash() != want || m.kept != 0 {
+		t.Error("the state is another")
+	}
+}
+
 // Raft hands on no entry that a snapshot covers: a state that has less must have
 // the snapshot.
 func TestALostDirectoryIsRestoredFromTheSnapshot(t *testing.T) {
@@ -136,8 +214,9 @@ func TestALostLogIsNotTakenForAnEmptyOne(t *testing.T) {
 			if err := m.tryStart(); !errors.Is(err, consensus.ErrLogLost) {
 				t.Errorf("it started: %v", err)
 			}
-			m.loseFile("directory.db") // as a new node it may
-			m.loseFile("raft")
+			for _, file := range []string{"directory.db", "directory.db.mark", "raft"} { // as a new node it may
+				m.loseFile(file)
+			}
 			m.start()
 		})
 	}

@@ -31,8 +31,8 @@ func TestFullDiskUnderTheLogIsToldAndSurvived(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		answer, err := m.group.Apply(ctx, large(t, n))
 		cancel()
-		if result, ok := answer.(state.Result); ok && err == nil {
-			acknowledged = result.Index
+		if results, ok := answer.([]state.Result); ok && err == nil {
+			acknowledged = results[0].Index
 		}
 		refused = err != nil
 	}
@@ -48,8 +48,10 @@ func TestFullDiskUnderTheLogIsToldAndSurvived(t *testing.T) {
 	var last bus.Revision
 	until(t, "no write after there is room again", func() bool {
 		answer, err := m.propose(t.Context(), tick(t, 1))
-		result, ok := answer.(state.Result)
-		last = result.Index
+		results, ok := answer.([]state.Result)
+		if err == nil && ok {
+			last = results[0].Index
+		}
 		return err == nil && ok
 	})
 	if last <= acknowledged {

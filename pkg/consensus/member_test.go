@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -21,13 +22,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if crowd := os.Getenv(crowdVariable); crowd != "" {
+		os.Exit(runCrowd(crowd)) // this process plays the followers of a benchmark
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = time.Minute // elections take seconds; a loaded machine more
 
 // member is a node of a group: its files, and its parts while it runs.
 type member struct {
-	t     *testing.T
+	t     testing.TB
 	id    bus.NodeID
 	dir   string
 	wires *wires
@@ -38,10 +44,11 @@ type member struct {
 	fsm      *directory.FSM
 	group    *consensus.Group
 	halted   chan error
-	restored int // how often the state was replaced by a snapshot
+	kept     bus.Revision // what the directory file had when it was opened
+	restored int          // how often the state was replaced by a snapshot
 }
 
-func newMember(t *testing.T, id bus.NodeID, w *wires) *member {
+func newMember(t testing.TB, id bus.NodeID, w *wires) *member {
 	m := &member{t: t, id: id, dir: t.TempDir(), wires: w, halted: make(chan error, 1)}
 	t.Cleanup(m.stop)
 	return m
@@ -75,14 +82,15 @@ func (m *member) tryStart() error {
 		}
 	}
 	applied, _ := store.Applied()
+	m.kept = applied
 	m.fsm = directory.NewFSM(store, halt)
 	trusted := func(id bus.NodeID) bool { return m.trusts == nil || m.trusts(id) }
 	if m.fence, err = consensus.NewFence(m.generation(), trusted, halt); err != nil {
 		return errors.Join(err, layer.Close(), store.Close())
 	}
 	group, err := consensus.Open(consensus.Config{
-		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{m.fsm, m},
-		Applied: applied, Logger: slog.New(slog.DiscardHandler), Halt: halt, Fence: m.fence,
+		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{m.fsm, m}, Fence: m.fence,
+		Applied: applied, Committed: store.Committed(), Logger: slog.New(slog.DiscardHandler), Halt: halt,
 	})
 	if err != nil {
 		return errors.Join(err, layer.Close(), store.Close())
@@ -111,6 +119,61 @@ func (m *member) loseFile(name string) {
 	}
 }
 
+// marked waits until the directory's mark knows what is applied.
+func (m *member) marked() {
+	m.t.Helper()
+	applied, _ := m.store.Applied()
+	until(m.t, "the mark does not follow", func() bool { return m.mark().Applied >= applied })
+}
+
+// mark is what stands beside the directory file.
+type mark struct {
+	Boot    string       `json:"boot"`
+	Closed  bool         `json:"closed"`
+	Applied bus.Revision `json:"applied"`
+}
+
+func (m *member) mark() (found mark) {
+	m.t.Helper()
+	data, err := os.ReadFile(m.databasePath() + ".mark")
+	if err := errors.Join(err, json.Unmarshal(data, &found)); err != nil {
+		m.t.Fatal(err)
+	}
+	return found
+}
+
+// anotherBoot makes it look as if the machine had been started since.
+func (m *member) anotherBoot() {
+	m.t.Helper()
+	found := m.mark()
+	found.Boot = "an earlier one"
+	data, err := json.Marshal(found)
+	if err := errors.Join(err, os.WriteFile(m.databasePath()+".mark", data, 0o600)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// copyFiles keeps files as they are now, and returns what puts them back.
+func (m *member) copyFiles(names ...string) (restore func()) {
+	m.t.Helper()
+	kept := map[string][]byte{}
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(m.dir, name))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		kept[name] = data
+	}
+	return func() {
+		m.t.Helper()
+		for name, data := range kept {
+			if err := os.WriteFile(filepath.Join(m.dir, name), data, 0o600); err != nil {
+				m.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // lead waits until the member leads.
 func (m *member) lead() {
 	m.t.Helper()
@@ -124,11 +187,11 @@ func (m *member) apply(e command.Entry) bus.Revision {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	result, ok := answer.(state.Result)
-	if !ok || result.Err() != nil || result.Index == 0 {
+	results, ok := answer.([]state.Result)
+	if !ok || len(results) != 1 || results[0].Err() != nil || results[0].Index == 0 {
 		m.t.Fatalf("answered %+v", answer)
 	}
-	return result.Index
+	return results[0].Index
 }
 
 func (m *member) propose(ctx context.Context, e command.Entry) (any, error) {
@@ -183,7 +246,7 @@ func (m *member) voters() (voters, others int) {
 	return voters, others
 }
 
-func until(t *testing.T, failure string, condition func() bool) {
+func until(t testing.TB, failure string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -196,18 +259,18 @@ func until(t *testing.T, failure string, condition func() bool) {
 	}
 }
 
-func founding(t *testing.T) command.Entry {
+func founding(t testing.TB) command.Entry {
 	return entry(t, command.ClusterInit, command.Init{Cluster: "gd", Node: bus.Node{ID: "gz"}})
 }
 
 // tick is an entry that can be told from others by its time.
-func tick(t *testing.T, n int) command.Entry {
+func tick(t testing.TB, n int) command.Entry {
 	e := entry(t, command.Tick, command.Empty{})
 	e.At = time.Unix(int64(n), 0).UTC()
 	return e
 }
 
-func entry(t *testing.T, typ command.Type, body any) command.Entry {
+func entry(t testing.TB, typ command.Type, body any) command.Entry {
 	t.Helper()
 	e, err := command.New(typ, bus.Principal{Node: "gz"}, "", 0, body)
 	if err != nil {

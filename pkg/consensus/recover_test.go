@@ -138,7 +138,7 @@ func TestVotersThatWereGivenUpSplitNothing(t *testing.T) {
 	th.stop()
 
 	// With its replica given up, and the generation known, one comes back as who follows.
-	for _, file := range []string{"raft", "directory.db"} {
+	for _, file := range []string{"raft", "directory.db", "directory.db.mark"} {
 		sz.loseFile(file)
 	}
 	if err := consensus.WriteGeneration(sz.generation(), gz.fence.Generation()); err != nil {

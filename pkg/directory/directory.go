@@ -22,16 +22,20 @@ import (
 
 // Consensus orders entries. Apply proposes one and returns the state machine's
 // answer once it is committed and applied; on a node that does not lead it
-// answers bus.CodeNoLeader.
+// answers bus.CodeNoLeader, as does Barrier: that returns once an entry of its own
+// is committed and all before it is applied.
 type Consensus interface {
 	Apply(ctx context.Context, entry []byte) (answer any, err error)
+	Barrier(ctx context.Context) error
 	Leader() bus.NodeID // "" while there is none
 	LastContact() time.Duration
 }
 
-// Forwarder takes an entry to the leader's Accept.
+// Forwarder asks another node: Forward takes an entry to the leader's Accept,
+// ReadIndex asks for the leader's ReadIndex.
 type Forwarder interface {
 	Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error)
+	ReadIndex(ctx context.Context, leader bus.NodeID) (bus.Revision, error)
 }
 
 // Directory is this node's part of the directory.
@@ -42,11 +46,16 @@ type Directory struct {
 	forwarder Forwarder
 	now       func() time.Time
 	room      func() error // nil: never full
+	flights   flights
+	barriers  barriers
 }
 
 // New joins a replica to the group that orders its writes.
 func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder Forwarder, now func() time.Time) *Directory {
-	return &Directory{self: self, store: store, consensus: consensus, forwarder: forwarder, now: now}
+	return &Directory{
+		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now,
+		flights: flights{turn: make(chan struct{}, atOnce)}, barriers: barriers{turn: make(chan struct{}, 1)},
+	}
 }
 
 // Guard refuses writes while room returns an error, before they enter the log:
@@ -85,13 +94,8 @@ func (d *Directory) Write(ctx context.Context, e command.Entry) (state.Result, e
 	if e.Request == "" {
 		e.Request = rand.Text() // our own retries below must not write twice
 	}
-	e.Node, e.At = d.self, d.now().UTC()
-	data, err := e.Encode()
-	if err != nil {
-		return state.Result{}, err
-	}
 	for {
-		result, err := d.propose(ctx, data)
+		result, err := d.propose(ctx, e)
 		if err == nil {
 			return d.settle(ctx, result)
 		}
@@ -119,26 +123,33 @@ func (d *Directory) settle(ctx context.Context, result state.Result) (state.Resu
 	return result, nil
 }
 
-func (d *Directory) propose(ctx context.Context, data []byte) (state.Result, error) {
+func (d *Directory) propose(ctx context.Context, e command.Entry) (state.Result, error) {
 	leader := d.consensus.Leader()
 	switch leader {
 	case "":
 		return state.Result{}, bus.E(bus.CodeNoLeader)
 	case d.self:
-		return d.Accept(ctx, d.self, data)
-	default:
-		return d.forwarder.Forward(ctx, leader, data)
+		return d.order(ctx, d.self, e)
 	}
+	data, err := e.Encode()
+	if err != nil {
+		return state.Result{}, err
+	}
+	return d.forwarder.Forward(ctx, leader, data)
 }
 
-// Accept takes an entry on the leader, from itself or forwarded by the node
-// from. The leader's clock and the true origin go into the log, whatever the
-// entry says.
+// Accept takes an entry on the leader that the node from forwards.
 func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (state.Result, error) {
 	e, err := command.Decode(data)
 	if err != nil {
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
+	return d.order(ctx, from, e)
+}
+
+// order puts an entry through the log. The leader's clock and the true origin go
+// into it, whatever the entry says.
+func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry) (state.Result, error) {
 	if err := state.Known(e); err != nil { // once in the log it would stop every node
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 	}
@@ -149,23 +160,39 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
 	}
-	if data, err = e.Encode(); err != nil {
+	data, err := e.Encode()
+	if err != nil {
 		return state.Result{}, err
 	}
-	answer, err := d.consensus.Apply(ctx, data)
+	return d.flights.board(ctx, data, func(entries [][]byte) ([]state.Result, error) {
+		// The entries of others are on it: it outlives the one who runs it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+		return d.apply(ctx, entries)
+	})
+}
+
+// apply puts entries through the log as one and returns what became of each.
+func (d *Directory) apply(ctx context.Context, entries [][]byte) ([]state.Result, error) {
+	answer, err := d.consensus.Apply(ctx, command.Together(entries))
 	if err != nil {
-		return state.Result{}, unavailable(err)
+		return nil, unavailable(err)
 	}
 	switch answer := answer.(type) {
-	case state.Result:
-		if answer.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
-			return state.Result{}, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+	case []state.Result:
+		for _, result := range answer {
+			if result.Index == 0 { // the replica had seen that index before: the log is not the one it was built from
+				return nil, bus.E(bus.CodeInternal).Because(errors.New("the entry was skipped as applied before"))
+			}
+		}
+		if len(answer) != len(entries) {
+			return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("%d answers to %d entries", len(answer), len(entries)))
 		}
 		return answer, nil
 	case error:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(answer)
+		return nil, bus.E(bus.CodeInternal).Because(answer)
 	default:
-		return state.Result{}, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
+		return nil, bus.E(bus.CodeInternal).Because(fmt.Errorf("state machine answered %T", answer))
 	}
 }
 

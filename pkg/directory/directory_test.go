@@ -229,10 +229,11 @@ func TestAcceptTellsAFailureFromARefusal(t *testing.T) {
 		"a failing log":          {nil, errors.New("disk"), bus.CodeUnavailable},
 		"a late answer":          {nil, context.DeadlineExceeded, bus.CodeUnavailable},
 		"a halted state":         {errors.New("halted"), nil, bus.CodeInternal},
-		"an entry not applied":   {state.Result{}, nil, bus.CodeInternal},
+		"an entry not applied":   {[]state.Result{{}}, nil, bus.CodeInternal},
+		"too many answers":       {[]state.Result{{Index: 3}, {Index: 3}}, nil, bus.CodeInternal},
 		"an answer of no kind":   {7, nil, bus.CodeInternal},
 		"no answer":              {nil, nil, bus.CodeInternal},
-		"a refusal is an answer": {state.Result{Index: 3, Refusal: &state.Refusal{Code: bus.CodeExists}}, nil, ""},
+		"a refusal is an answer": {[]state.Result{{Index: 3, Refusal: &state.Refusal{Code: bus.CodeExists}}}, nil, ""},
 	} {
 		d := directory.New("gz", openStore(t), fixed{answer: c.answer, err: c.err}, nil, time.Now)
 		if _, err := d.Accept(t.Context(), "gz", encode(t, tickEntry(t))); bus.CodeOf(err) != c.code {

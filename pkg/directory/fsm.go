@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/storage"
 	"github.com/hashicorp/raft"
@@ -48,27 +49,34 @@ func (f *FSM) Close() { f.close.Do(func() { close(f.closed) }) }
 
 var errHalted = errors.New("this node stopped applying directory entries")
 
-// Apply applies one entry and returns a state.Result or an error.
+// Apply applies one log entry and returns a []state.Result, one for each entry
+// that was joined into it, or an error.
 func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
 
-// ApplyBatch applies entries in one transaction; an answer is a state.Result or
-// an error.
+// ApplyBatch applies log entries in one transaction; each is answered as by Apply.
 func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
-	batch := make([]state.Log, 0, len(logs))
-	place := make([]int, 0, len(logs))
+	var batch []state.Log
+	ends := make([]int, len(logs)) // of each log entry's part of batch
 	for i, log := range logs {
 		if log.Type == raft.LogCommand { // configuration entries pass by too
-			batch, place = append(batch, state.Log{Index: log.Index, Data: log.Data}), append(place, i)
+			for _, data := range command.Split(log.Data) {
+				batch = append(batch, state.Log{Index: log.Index, Data: data})
+			}
 		}
+		ends[i] = len(batch)
 	}
 	results, err := f.apply(batch)
-	for i, at := range place {
-		if err != nil {
-			answers[at] = err
-			continue
+	begin := 0
+	for i, end := range ends {
+		switch {
+		case end == begin: // not for the directory
+		case err != nil:
+			answers[i] = err
+		default:
+			answers[i] = results[begin:end:end]
 		}
-		answers[at] = results[i]
+		begin = end
 	}
 	return answers
 }

@@ -26,23 +26,54 @@ func TestFSMAnswersEntryByEntry(t *testing.T) {
 		{Index: 6, Type: raft.LogConfiguration, Data: []byte("not for the directory")},
 		logOf(t, 7, initEntry(t)),
 	})
-	if first, ok := answers[0].(state.Result); !ok || first.Index != 5 || first.Err() != nil {
+	if first, ok := one(answers[0]); !ok || first.Index != 5 || first.Err() != nil {
 		t.Errorf("the first entry: %+v", answers[0])
 	}
 	if answers[1] != nil {
 		t.Errorf("a configuration entry: %+v", answers[1])
 	}
-	if third, ok := answers[2].(state.Result); !ok || third.Index != 7 || bus.CodeOf(third.Err()) != bus.CodeAlreadyInitialized {
+	if third, ok := one(answers[2]); !ok || third.Index != 7 || bus.CodeOf(third.Err()) != bus.CodeAlreadyInitialized {
 		t.Errorf("the third entry: %+v", answers[2])
 	}
 	if answer := fsm.Apply(&raft.Log{Index: 8, Type: raft.LogConfiguration}); answer != nil {
 		t.Errorf("a configuration entry alone: %+v", answer)
 	}
-	if answer, ok := fsm.Apply(logOf(t, 9, tickEntry(t))).(state.Result); !ok || answer.Index != 9 {
+	if answer, ok := one(fsm.Apply(logOf(t, 9, tickEntry(t)))); !ok || answer.Index != 9 {
 		t.Errorf("an entry alone: %+v", answer)
 	}
 	if applied, _ := store.Applied(); applied != 9 {
 		t.Errorf("applied %d", applied)
+	}
+}
+
+// one is the answer to a log entry that holds one entry of the directory.
+func one(answer any) (state.Result, bool) {
+	results, ok := answer.([]state.Result)
+	if !ok || len(results) != 1 {
+		return state.Result{}, false
+	}
+	return results[0], true
+}
+
+func TestJoinedEntriesAreAnsweredOneByOne(t *testing.T) {
+	store := openStore(t)
+	fsm := directory.NewFSM(store, func(err error) { t.Error("halted: ", err) })
+	joined := &raft.Log{Index: 5, Type: raft.LogCommand, Data: command.Together([][]byte{
+		logOf(t, 5, initEntry(t)).Data, logOf(t, 5, initEntry(t)).Data, logOf(t, 5, tickEntry(t)).Data,
+	})}
+	answers, ok := fsm.Apply(joined).([]state.Result)
+	if !ok || len(answers) != 3 {
+		t.Fatalf("answered %+v", answers)
+	}
+	for i, code := range []bus.Code{"", bus.CodeAlreadyInitialized, ""} {
+		if answers[i].Index != 5 || bus.CodeOf(answers[i].Err()) != code {
+			t.Errorf("entry %d is answered %+v", i, answers[i])
+		}
+	}
+	for i, again := range fsm.Apply(joined).([]state.Result) {
+		if again.Index != 0 {
+			t.Errorf("entry %d was applied again: %+v", i, again)
+		}
 	}
 }
 
@@ -233,7 +264,7 @@ func TestFullDiskHoldsAnEntryUntilThereIsRoom(t *testing.T) {
 		for {
 			select {
 			case answer := <-answered:
-				if result, ok := answer.(state.Result); !ok || result.Index != bus.Revision(index) {
+				if result, ok := one(answer); !ok || result.Index != bus.Revision(index) {
 					t.Fatalf("entry %d is answered %+v", index, answer)
 				}
 				return false
@@ -253,7 +284,7 @@ func TestFullDiskHoldsAnEntryUntilThereIsRoom(t *testing.T) {
 		t.Errorf("applied %d, waiting for %d", applied, index)
 	}
 	free()
-	if answer, ok := (<-answered).(state.Result); !ok || answer.Index != bus.Revision(index) {
+	if answer, ok := one(<-answered); !ok || answer.Index != bus.Revision(index) {
 		t.Errorf("answered %+v once there is room", answer)
 	}
 	if fsm.Full() {

@@ -15,9 +15,11 @@ import (
 
 // group is a log in memory with real replicas; a test tells it how to fail.
 type group struct {
-	t    *testing.T
-	fail []error // what comes back instead of an entry being logged, one by one
-	lose []error // then: what comes back although the entry was logged
+	t      *testing.T
+	fail   []error // what comes back instead of an entry being logged, one by one
+	lose   []error // then: what comes back although the entry was logged
+	doubt  []error // what comes back from barriers, one by one
+	during func()  // runs while a barrier is under way; nil: nothing
 
 	mu       sync.Mutex
 	leader   bus.NodeID
@@ -26,6 +28,7 @@ type group struct {
 	nodes    map[bus.NodeID]*directory.Directory
 	replicas map[bus.NodeID]*state.Store
 	behind   map[bus.NodeID]bool
+	barriers int
 }
 
 func newGroup(t *testing.T, leader bus.NodeID) *group {
@@ -66,7 +69,20 @@ func (m member) Apply(_ context.Context, data []byte) (any, error) {
 	if err := next(&m.lose); err != nil {
 		return nil, err
 	}
-	return results[m.self], nil
+	return []state.Result{results[m.self]}, nil
+}
+
+func (m member) Barrier(context.Context) error {
+	if m.during != nil {
+		m.during()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leader != m.self {
+		return bus.E(bus.CodeNoLeader)
+	}
+	m.barriers++
+	return next(&m.doubt)
 }
 
 // deliver brings every replica that is not behind up to date and returns what
@@ -109,6 +125,10 @@ func (g *group) LastContact() time.Duration { return 0 }
 
 func (g *group) Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error) {
 	return g.nodes[leader].Accept(ctx, "sz", entry)
+}
+
+func (g *group) ReadIndex(ctx context.Context, leader bus.NodeID) (bus.Revision, error) {
+	return g.nodes[leader].ReadIndex(ctx)
 }
 
 func (g *group) elect(id bus.NodeID) {
@@ -191,5 +211,6 @@ type fixed struct {
 }
 
 func (f fixed) Apply(context.Context, []byte) (any, error) { return f.answer, f.err }
+func (f fixed) Barrier(context.Context) error              { return f.err }
 func (f fixed) Leader() bus.NodeID                         { return "gz" }
 func (f fixed) LastContact() time.Duration                 { return f.contact }

@@ -130,10 +130,13 @@ func eachArrival(tx *bbolt.Tx, block uint64, visit func(arrivalKey, func() Occur
 	cursor := tx.Bucket(bucketArrivals).Cursor()
 	end := sequenceKey((block + 1) * blockSize)
 	for number, value := cursor.Seek(sequenceKey(block * blockSize)); number != nil && bytes.Compare(number, end) < 0; number, value = cursor.Next() {
-		visit(arrivalKey(value[:keySize]), func() Occurrence {
-			return Occurrence{Sequence: binary.BigEndian.Uint64(value[keySize : keySize+8]), Resource: bus.ResourceID(value[keySize+8:])}
-		})
+		visit(arrivalKey(value[:keySize]), func() Occurrence { return occurrence(value) })
 	}
+}
+
+// occurrence reads where the event of an arrival is kept.
+func occurrence(arrival []byte) Occurrence {
+	return Occurrence{Sequence: binary.BigEndian.Uint64(arrival[keySize : keySize+8]), Resource: bus.ResourceID(arrival[keySize+8:])}
 }
 
 // describe names an event for people.

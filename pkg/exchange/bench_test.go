@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"go.etcd.io/bbolt"
@@ -111,4 +112,56 @@ func rawRate(b *testing.B, template cloudevent.Event) float64 {
 	})
 	b.StopTimer()
 	return float64(b.N*benchBatch) / b.Elapsed().Seconds()
+}
+
+// BenchmarkDepartmentMove moves a department with 20,000 events of 1 KiB between
+// two nodes of this process: sealed, counted, copied in chunks that are fsynced,
+// read back and compared. The baseline is bbolt alone, given the same events in
+// commits of the same size.
+func BenchmarkDepartmentMove(b *testing.B) {
+	const events = 20_000
+	w, _ := movable(b)
+	template := benchEvent(b)
+	for round := range events / benchBatch {
+		_, err := w.provider().Publish(context.Background(), publisher, "", firms, benchEvents(template, round))
+		must(b, err)
+	}
+	b.ResetTimer()
+	from, to := shenzhen, zhuhai
+	for range b.N {
+		w.move(market, to)
+		w.moved(market, from, to)
+		from, to = to, from
+	}
+	ours := float64(b.N*events) / b.Elapsed().Seconds()
+	b.StopTimer()
+	raw := rawCopy(b, template, events)
+	b.ReportMetric(ours, "events/s")
+	b.ReportMetric(raw, "baseline")
+	b.ReportMetric(ours/raw, "ratio")
+}
+
+// rawCopy puts events into a file, a MiB a commit.
+func rawCopy(b *testing.B, template cloudevent.Event, events int) float64 {
+	b.Helper()
+	store, err := exchange.OpenStore(filepath.Join(b.TempDir(), "raw.db"), func(err error) { b.Error(err) })
+	must(b, err)
+	defer func() { must(b, store.Close()) }()
+	data, err := event.Marshal(template)
+	must(b, err)
+	began := time.Now()
+	for done := 0; done < events; {
+		must(b, store.Commit(context.Background(), func(tx *bbolt.Tx) error {
+			bucket := tx.Bucket([]byte("events"))
+			bucket.FillPercent = 1
+			for size := 0; size < 1<<20; size += len(data) {
+				if err := bucket.Put(fmt.Appendf(nil, "%08d", done), data); err != nil {
+					return err
+				}
+				done++
+			}
+			return nil
+		}))
+	}
+	return float64(events) / time.Since(began).Seconds()
 }

@@ -27,9 +27,11 @@ type Decider interface {
 	Decide(ctx context.Context, input policy.Input) bus.Decision
 }
 
-// Peers takes a batch to another node, which answers once it has it on disk.
+// Peers takes a batch to another node, which answers once it has it on disk, and
+// fetches parcels of a department that moves here.
 type Peers interface {
 	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
+	Handover(ctx context.Context, from bus.NodeID, ask Handover) (Parcel, error)
 }
 
 // Config joins the exchange to its surroundings.
@@ -41,6 +43,7 @@ type Config struct {
 	Directory   Directory
 	Decider     Decider
 	Peers       Peers
+	Arrived     func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
 	Now         func() time.Time
 	Logger      *slog.Logger
 	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
@@ -56,6 +59,8 @@ type Exchange struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
+	resettling chan struct{} // a part of a move has ended
+
 	mu         sync.Mutex
 	forwarders map[bus.SubscriptionID]*forwarder
 }
@@ -67,7 +72,7 @@ func Open(c Config) (*Exchange, error) {
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}}
+	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil
@@ -78,6 +83,7 @@ func Open(c Config) (*Exchange, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
 	x.workers.Go(func() { x.supervise(ctx) })
+	x.workers.Go(func() { x.resettle(ctx) })
 	return x, nil
 }
 

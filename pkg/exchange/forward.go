@@ -68,7 +68,7 @@ func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionI
 		for s := range tx.Subscriptions() {
 			resource, _ := tx.Resource(s.Resource)
 			provider, ok := tx.Department(resource.Provider)
-			if home, _ := tx.Home(provider); ok && home == x.Self {
+			if at := seatOf(tx, provider); ok && at.node == x.Self && !at.moving {
 				wanted[s.ID] = s.Resource
 			}
 		}
@@ -151,11 +151,11 @@ func (f *forwarder) idle(ctx context.Context) {
 }
 
 // retry waits for the pause to be over and reports whether it was: a change of
-// the directory cuts it short for a held batch. New events hurry nothing that
-// failed. Jitter keeps the forwarders of a dead node from calling in step.
+// the directory cuts it short for a held batch, or one whose consumer moves. New
+// events hurry nothing that failed. Jitter keeps the forwarders of a dead node from calling in step.
 func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (over bool) {
 	var change <-chan struct{}
-	if _, held := errors.AsType[heldError](err); held {
+	if _, held := errors.AsType[heldError](err); held || bus.CodeOf(err) == bus.CodeMoving {
 		change = f.change
 	}
 	timer := time.NewTimer(pause/2 + rand.N(pause))
@@ -179,7 +179,7 @@ func (e heldError) Error() string { return "held: " + e.decision.Reasons[0].Code
 func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	x := f.x
 	flow, ok, err := x.flowOf(f.id)
-	if err != nil || !ok {
+	if err != nil || !ok || flow.provider.node != x.Self || flow.provider.moving {
 		return false, err
 	}
 	events, err := f.next(ctx, flow)
@@ -193,7 +193,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	decision := x.decide(ctx, flow)
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
-		return true, f.drop(ctx, record, decision)
+		return true, f.drop(ctx, flow.provider, record, decision)
 	}
 	if err := f.settle(ctx, record, &decision); err != nil {
 		return false, err // what cannot be recorded does not leave
@@ -210,11 +210,11 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if same, err := x.unchanged(flow.basis); err != nil || !same {
 		return true, err
 	}
-	if err := f.send(ctx, flow.consumer, batch); err != nil {
-		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer, err)
+	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
+		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
 	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, record.Last, append(withheld, forwarded(record, decision, batch)...))
+		return f.advance(tx, flow.provider, record.Last, append(withheld, forwarded(record, decision, batch)...))
 	})
 }
 
@@ -245,11 +245,11 @@ func forwarded(record audit.Record, d bus.Decision, batch Batch) []audit.Record 
 
 // drop passes over a batch that may never leave, with the decision and the drop
 // on record.
-func (f *forwarder) drop(ctx context.Context, record audit.Record, d bus.Decision) error {
+func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bus.Decision) error {
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, at, record.Last, []audit.Record{decided(record, d), withheld})
 	})
 }
 
@@ -287,6 +287,9 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 		return events, err
 	}
 	err = f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, flow.provider); err != nil {
+			return err
+		}
 		first, err := sequenceSince(tx, flow.resource.ID, flow.subscription.Created)
 		if err != nil {
 			return err
@@ -301,7 +304,10 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 
 // oblige makes the batch that may leave, and the records of what may not.
 func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch, []audit.Record, error) {
-	batch := Batch{Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID}
+	batch := Batch{
+		Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID,
+		ProviderEpoch: flow.provider.epoch, ConsumerEpoch: flow.consumer.epoch,
+	}
 	passed, withheld, err := flow.oblige(d, events)
 	if err != nil {
 		return Batch{}, nil, err
@@ -328,9 +334,12 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 
 // advance moves the cursor past last, with the records of why. It never moves it
 // back: a forwarder that was stopped may end its last step beside its successor.
-func (f *forwarder) advance(tx *bbolt.Tx, last uint64, records []audit.Record) error {
+func (f *forwarder) advance(tx *bbolt.Tx, at seat, last uint64, records []audit.Record) error {
+	if err := keeps(tx, at); err != nil {
+		return err
+	}
 	cursors := tx.Bucket(bucketCursors)
-	if at := cursors.Get([]byte(f.id)); len(at) == 8 && binary.BigEndian.Uint64(at) > last {
+	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > last {
 		return f.x.append(tx, records...)
 	}
 	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {

@@ -14,8 +14,8 @@ type flow struct {
 	subscription bus.Subscription
 	resource     bus.Resource
 	input        policy.Input
-	provider     bus.NodeID                   // node that serves the provider
-	consumer     bus.NodeID                   // node that serves the consumer
+	provider     seat
+	consumer     seat                         // none of a publication
 	layers       map[bus.LayerID]bus.Revision // that speak of it, without base
 	basis        basis
 }
@@ -57,8 +57,7 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	if !ok {
 		return f, false
 	}
-	f.provider, _ = tx.Home(provider)
-	f.consumer, _ = tx.Home(consumer)
+	f.provider, f.consumer = seatOf(tx, provider), seatOf(tx, consumer)
 	f.input = x.input(tx, f.resource)
 	f.input.Consumer = party(tx, consumer, s.System)
 	f.input.Provider = party(tx, provider, "")

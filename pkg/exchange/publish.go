@@ -81,7 +81,7 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	}
 	var receipts []Receipt
 	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		receipts, err = x.accept(tx, record, decision, id, candidates)
+		receipts, err = x.accept(tx, record, decision, flow.provider, candidates)
 		return err
 	})
 	return receipts, err
@@ -100,8 +100,9 @@ func (x *Exchange) publishing(by bus.Principal, id bus.ResourceID, events []clou
 		if !ok {
 			return bus.NotFound("department", string(r.Provider))
 		}
-		if home, _ := tx.Home(provider); home != x.Self {
-			return elsewhere(tx, home, provider)
+		f.provider = seatOf(tx, provider)
+		if err := x.serves(tx, f.provider); err != nil {
+			return err
 		}
 		own, ok := tx.Department(by.Department)
 		if !ok {
@@ -162,7 +163,11 @@ func prepare(id bus.ResourceID, events []cloudevent.Event) ([]candidate, error) 
 
 // accept stores the new ones of the candidates with the records of the decision
 // and of the acceptance, in the committer's transaction.
-func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, id bus.ResourceID, candidates []candidate) ([]Receipt, error) {
+func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, at seat, candidates []candidate) ([]Receipt, error) {
+	if err := keeps(tx, at); err != nil {
+		return nil, err
+	}
+	id := record.Resource
 	log, err := tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(id))
 	if err != nil {
 		return nil, err
@@ -175,7 +180,7 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, id 
 	before := x.arrivals.find(tx, keys)
 	receipts := make([]Receipt, len(candidates))
 	var digests [][32]byte
-	next := tail(tx, id) + 1
+	next := max(tail(tx, id), at.base) + 1
 	first := next
 	for i, c := range candidates {
 		if at, ok := before[c.key]; ok {

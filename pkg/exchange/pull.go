@@ -31,7 +31,7 @@ func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request stri
 		if f, ok = x.flow(tx, s); !ok {
 			return bus.E(bus.CodeForbidden)
 		}
-		return x.servesConsumer(tx, f)
+		return x.serves(tx, f.consumer)
 	})
 	if err != nil {
 		return err
@@ -61,16 +61,7 @@ func (x *Exchange) own(by bus.Principal, id bus.SubscriptionID) (flow, error) {
 	if !ok || by.System == "" || f.subscription.System != by.System || f.subscription.Consumer != by.Department {
 		return f, bus.NotFound("subscription", string(id))
 	}
-	return f, x.Directory.View(func(tx *state.Tx) error { return x.servesConsumer(tx, f) })
-}
-
-// servesConsumer refuses a consumer that another node serves, and names it.
-func (x *Exchange) servesConsumer(tx *state.Tx, f flow) error {
-	if f.consumer == x.Self {
-		return nil
-	}
-	department, _ := tx.Department(f.subscription.Consumer)
-	return elsewhere(tx, f.consumer, department)
+	return f, x.Directory.View(func(tx *state.Tx) error { return x.serves(tx, f.consumer) })
 }
 
 // Pull hands out the oldest events of a subscription that are not acknowledged,
@@ -137,6 +128,9 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 		records = append(records, delivered(by, f, d, passed))
 	}
 	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
 		m, err := markOf(tx, f.subscription.ID)
 		if err != nil {
 			return err
@@ -186,6 +180,9 @@ func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Dec
 		withheld := record
 		withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 		err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+			if err := keeps(tx, f.consumer); err != nil {
+				return err
+			}
 			if _, _, err := clearInbox(tx, f.subscription.ID, record.Last); err != nil {
 				return err
 			}
@@ -208,6 +205,9 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 		return err
 	}
 	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
 		m, err := markOf(tx, id)
 		if err != nil {
 			return err

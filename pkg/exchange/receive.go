@@ -20,6 +20,11 @@ type Batch struct {
 	Last         uint64             `json:"last"` // the provider's cursor will pass this
 	DecisionID   string             `json:"decision"`
 	Events       []Delivery         `json:"events"`
+
+	// The epochs that the sender knows of the departments: one whose replica is
+	// behind it says so rather than no.
+	ProviderEpoch bus.Revision `json:"provider_epoch,omitempty"`
+	ConsumerEpoch bus.Revision `json:"consumer_epoch,omitempty"`
 }
 
 // Delivery is one event of a batch.
@@ -39,10 +44,9 @@ func (b Batch) digest() string {
 // mark says how far a subscription has come on the consumer's node, in sequence
 // numbers of the resource's log.
 type mark struct {
-	Provider     bus.NodeID `json:"provider"` // whose numbers they are
-	Received     uint64     `json:"received"`
-	Delivered    uint64     `json:"delivered"`
-	Acknowledged uint64     `json:"acknowledged"`
+	Received     uint64 `json:"received"`
+	Delivered    uint64 `json:"delivered"`
+	Acknowledged uint64 `json:"acknowledged"`
 }
 
 func markOf(tx *bbolt.Tx, id bus.SubscriptionID) (m mark, err error) {
@@ -78,8 +82,14 @@ func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	if !ok { // this replica may be behind the sender's
 		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
 	}
-	if from != flow.provider || from != batch.From || x.Self != flow.consumer {
+	if batch.ProviderEpoch > flow.provider.epoch || batch.ConsumerEpoch > flow.consumer.epoch { // and here it is
+		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "epoch", Problem: bus.Text{ZH: "本节点尚不知该部门已迁移", EN: "this node does not know of the department's move yet"}})
+	}
+	if from != flow.provider.node || from != batch.From || batch.ProviderEpoch != flow.provider.epoch || x.Self != flow.consumer.node {
 		return bus.E(bus.CodeWrongNode)
+	}
+	if flow.consumer.moving {
+		return moving(flow.consumer.department)
 	}
 	if err := batch.check(); err != nil {
 		return err
@@ -106,14 +116,13 @@ func (b Batch) check() error {
 }
 
 func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
+	if err := keeps(tx, flow.consumer); err != nil {
+		return err
+	}
 	m, err := markOf(tx, batch.Subscription)
 	if err != nil {
 		return err
 	}
-	if m.Provider != "" && m.Provider != batch.From {
-		return moved(m.Provider)
-	}
-	m.Provider = batch.From
 	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
 	if err != nil {
 		return err
@@ -139,16 +148,6 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	record := flow.record(fresh)
 	record.Kind, record.DecisionID, record.Principal = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}
 	return x.append(tx, record)
-}
-
-// moved refuses the log of a node that numbers anew: by the marks of the former
-// one its first events would pass for received.
-func moved(former bus.NodeID) error {
-	return bus.E(bus.CodeWrongNode, bus.Defect{
-		Field:   "from",
-		Problem: bus.Text{ZH: "该订阅按原节点 " + string(former) + " 的序号接收", EN: "the subscription follows the numbers of node " + string(former)},
-		Allowed: "that node, or a new subscription",
-	})
 }
 
 // waiting copies the events in an inbox, oldest first, up to count of them or

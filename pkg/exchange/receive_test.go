@@ -2,7 +2,6 @@ package exchange_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -110,29 +109,5 @@ func TestAcknowledgedEventsSentAgainStayAway(t *testing.T) {
 	must(t, w.consumer().Receive(t.Context(), shenzhen, batchOf(1, 2)))
 	if got := w.consumer().inbox(sub); len(got) > 0 {
 		t.Errorf("inbox %v", got)
-	}
-}
-
-// A node that takes a provider over numbers its log from 1. By the marks of the
-// former node those events would pass for received: they must not be lost in
-// silence.
-func TestProviderThatMovedIsRefusedRatherThanLost(t *testing.T) {
-	w, _ := fake(t)
-	w.subscribe(sub, puller)
-	must(t, w.consumer().Receive(t.Context(), shenzhen, batchOf(1, 2, 3)))
-	department := bus.Department{ID: market, Name: "示例市场部门", Division: "440300", Node: guangzhou}
-	var revision bus.Revision
-	must(t, w.directory.View(func(tx *directoryTx) error {
-		d, _ := tx.Department(market)
-		revision = d.Revision
-		return nil
-	}))
-	w.write(sysadmin, "department.put", revision, department)
-	batch := batchOf(1)
-	batch.From = guangzhou
-	err := w.consumer().Receive(t.Context(), guangzhou, batch)
-	wantCode(t, err, bus.CodeWrongNode)
-	if records := w.consumer().records(audit.KindRefused); len(records) != 1 {
-		t.Error(fmt.Sprint(records))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,21 @@ type world struct {
 	clock     *clock
 	line      *line
 	nodes     map[bus.NodeID]*node
+	late      atomic.Bool                                     // no move is told to have ended
+	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
+}
+
+func (w *world) holdArrival(hold bool) { w.late.Store(hold) }
+
+// arriving is asked before a node tells that a department has moved to it.
+func (w *world) arriving(n *node, d bus.USCC, epoch bus.Revision) error {
+	if w.late.Load() {
+		return errLine
+	}
+	if w.arrival != nil {
+		return w.arrival(n, d, epoch)
+	}
+	return nil
 }
 
 // fake makes a world whose decisions the test makes.
@@ -139,16 +155,30 @@ func resource() bus.Resource {
 // write applies one entry to the directory and returns the index it took.
 func (w *world) write(by bus.Principal, t command.Type, expect bus.Revision, body any) bus.Revision {
 	w.tb.Helper()
-	e, err := command.New(t, by, "", expect, body)
+	revision, err := w.propose(by, t, expect, body)
 	must(w.tb, err)
+	return revision
+}
+
+// propose applies one entry, which may be refused.
+func (w *world) propose(by bus.Principal, t command.Type, expect bus.Revision, body any) (bus.Revision, error) {
+	e, err := command.New(t, by, "", expect, body)
+	if err != nil {
+		return 0, err
+	}
 	e.At, e.Node = w.clock.now(), shenzhen
 	data, err := e.Encode()
-	must(w.tb, err)
+	if err != nil {
+		return 0, err
+	}
+	w.directory.log.Lock()
+	defer w.directory.log.Unlock()
 	applied, _ := w.directory.Applied()
 	results, err := w.directory.Apply([]state.Log{{Index: uint64(applied) + 1, Data: data}})
-	must(w.tb, err)
-	must(w.tb, results[0].Err())
-	return results[0].Revision
+	if err != nil {
+		return 0, err
+	}
+	return results[0].Revision, results[0].Err()
 }
 
 func (w *world) subscribe(id bus.SubscriptionID, by bus.Principal) bus.Revision {
@@ -326,7 +356,14 @@ func (n *node) open() {
 	}))
 	n.Exchange, err = exchange.Open(exchange.Config{
 		Self: n.id, Store: store, Log: n.log, EvidenceKey: n.key, Directory: n.world.directory, Decider: n.world.decider,
-		Peers: n.world.line, Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
+		Peers: n.world.line.from(n.id), Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
+		Arrived: func(_ context.Context, d bus.USCC, epoch bus.Revision) error {
+			if err := n.world.arriving(n, d, epoch); err != nil {
+				return err
+			}
+			_, err := n.world.propose(bus.Principal{Node: n.id}, command.DepartmentMoved, 0, command.Moved{Department: d, Epoch: epoch})
+			return err
+		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
@@ -402,7 +439,7 @@ func (n *node) contents() [32]byte {
 	n.world.tb.Helper()
 	h := sha256.New()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks"} {
+		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings"} {
 			hashBucket(h.Write, tx.Bucket([]byte(name)))
 		}
 		return nil
@@ -444,6 +481,7 @@ type directoryTx = state.Tx
 // directory is a real replica whose age the test sets.
 type directory struct {
 	*state.Store
+	log sync.Mutex // held while an entry is put at its end
 	mu  sync.Mutex
 	age time.Duration
 }
@@ -496,6 +534,7 @@ type line struct {
 	ends          map[bus.NodeID]*exchange.Exchange
 	before, after func(context.Context, exchange.Batch) error
 	carried       []exchange.Batch // what arrived
+	handover      func(exchange.Handover, exchange.Parcel) (exchange.Parcel, error)
 }
 
 func (l *line) connect(id bus.NodeID, x *exchange.Exchange) {
@@ -510,6 +549,12 @@ func (l *line) hook(before, after func(context.Context, exchange.Batch) error) {
 	l.before, l.after = before, after
 }
 
+func (l *line) onHandover(during func(exchange.Handover, exchange.Parcel) (exchange.Parcel, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handover = during
+}
+
 func (l *line) batches() []exchange.Batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -517,6 +562,29 @@ func (l *line) batches() []exchange.Batch {
 }
 
 var errLine = errors.New("the line is down")
+
+// end is one node's end of the line.
+type end struct {
+	*line
+	id bus.NodeID
+}
+
+func (l *line) from(id bus.NodeID) end { return end{l, id} }
+
+// Handover goes the way of a batch.
+func (e end) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+	e.mu.Lock()
+	other, during := e.ends[from], e.handover
+	e.mu.Unlock()
+	if other == nil {
+		return exchange.Parcel{}, errLine
+	}
+	parcel, err := other.Handover(ctx, e.id, ask)
+	if err == nil && during != nil {
+		parcel, err = during(ask, parcel)
+	}
+	return parcel, err
+}
 
 func (l *line) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {
 	l.mu.Lock()
@@ -549,11 +617,18 @@ func (l *line) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch)
 type decider struct {
 	mu      sync.Mutex
 	rule    func(policy.Input) bus.Decision
+	outside func(policy.Input) // runs before a decision, may wait
 	asked   []policy.Input
 	changed chan struct{} // closed when asked has grown
 }
 
 func (d *decider) Decide(_ context.Context, in policy.Input) bus.Decision {
+	d.mu.Lock()
+	outside := d.outside
+	d.mu.Unlock()
+	if outside != nil {
+		outside(in)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	decision := allow(in)
@@ -573,6 +648,12 @@ func (d *decider) follow(rule func(policy.Input) bus.Decision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.rule = rule
+}
+
+func (d *decider) followOutside(outside func(policy.Input)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outside = outside
 }
 
 // awaitAsked waits until the decider was asked count times more for an action.

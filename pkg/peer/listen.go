@@ -26,7 +26,7 @@ func (p *Plane) Listen(proto Protocol) (net.Listener, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.listeners[proto] != nil {
+	if p.listeners[proto] != nil || proto == relaying {
 		return nil, bus.E(bus.CodeInUse, bus.Defect{
 			Field: "protocol", Problem: bus.Text{ZH: "协议已有监听者：" + string(proto), EN: "already listened for: " + string(proto)},
 		})
@@ -74,6 +74,10 @@ func (p *Plane) deliver(conn *Conn) {
 		return
 	}
 	_ = conn.SetReadDeadline(noDeadline)
+	if proto == relaying {
+		p.relay(conn)
+		return
+	}
 	p.mu.Lock()
 	l := p.listeners[proto]
 	p.mu.Unlock()

@@ -40,6 +40,7 @@ type world struct {
 
 	mu        sync.Mutex
 	addresses map[bus.NodeID]string
+	parents   map[bus.NodeID]bus.NodeID
 	removed   map[bus.NodeID]bool
 	resolved  int                           // times an address was asked for
 	admitting func(bus.NodeID, *world) bool // replaces the member check
@@ -49,7 +50,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	ca, err := identity.NewCA(cluster, time.Now())
 	ok(t, err)
-	return &world{t: t, ca: ca, addresses: map[bus.NodeID]string{}, removed: map[bus.NodeID]bool{}}
+	return &world{t: t, ca: ca, addresses: map[bus.NodeID]string{}, parents: map[bus.NodeID]bus.NodeID{}, removed: map[bus.NodeID]bool{}}
 }
 
 func (w *world) Address(id bus.NodeID) (string, error) {
@@ -60,6 +61,29 @@ func (w *world) Address(id bus.NodeID) (string, error) {
 		return address, nil
 	}
 	return "", fmt.Errorf("no address of %s", id)
+}
+
+// place is the hierarchy as one node sees it.
+type place struct {
+	*world
+	self bus.NodeID
+}
+
+func (p place) Next(id bus.NodeID) ([]bus.NodeID, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.parents[id]; !known {
+		return nil, bus.NotFound("node", string(id))
+	}
+	for at := id; at != ""; at = p.parents[at] {
+		if p.parents[at] == p.self {
+			return []bus.NodeID{at, p.parents[id]}, nil
+		}
+	}
+	if parent := p.parents[p.self]; parent != "" {
+		return []bus.NodeID{parent, p.parents[id]}, nil
+	}
+	return nil, errors.New("the top of the hierarchy")
 }
 
 func (w *world) Admit(id bus.NodeID, _ *x509.Certificate) error {
@@ -112,7 +136,7 @@ func (w *world) certificate(id bus.NodeID, start time.Time, ttl time.Duration) t
 func (w *world) config(id bus.NodeID) peer.Config {
 	return peer.Config{
 		Self: id, Cluster: cluster, Certificate: w.certificate(id, time.Now(), time.Hour), Roots: w.roots(),
-		Listen: "127.0.0.1:0", Resolver: w, Admission: w,
+		Listen: "127.0.0.1:0", Resolver: place{w, id}, Admission: w,
 	}
 }
 

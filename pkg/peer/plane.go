@@ -18,14 +18,21 @@ import (
 const (
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultKeepAlive        = 5 * time.Second
+	defaultRetryDirect      = time.Minute
 	acceptPause             = 100 * time.Millisecond // after an accept error such as too many open files
 )
 
-// Resolver knows where nodes listen.
+// Resolver knows where nodes listen, and their hierarchy.
 type Resolver interface {
 	// Address returns the host:port that other nodes dial to reach id. An error
-	// means that it cannot be dialled; it may still connect to us.
+	// means that it cannot be dialled; it may still connect to us, or be reached
+	// through relays.
 	Address(id bus.NodeID) (string, error)
+	// Next returns the nodes that lie next on the way to id, the best first: the
+	// child that id is or lies below, else this node's parent; then, lest that one
+	// is down, the parent of id. It is CodeNotFound where id is not known, any
+	// other error where the way ends here.
+	Next(id bus.NodeID) ([]bus.NodeID, error)
 }
 
 // Admission knows who is a member.
@@ -50,6 +57,14 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // for a connection to prove itself, a stream to name its protocol; default 10 s
 	KeepAlive        time.Duration // between pings; a silent peer is given up after three; default 5 s
+	RetryDirect      time.Duration // at most, until an address that did not answer is dialled again, where a relay can be had instead; default 1 min
+
+	// Connect makes a TCP connection; default: from the address that this node
+	// listens on. A test puts a firewall here.
+	Connect func(ctx context.Context, address string) (net.Conn, error)
+	// Tap, if set, is shown all bytes that this node relays, from several
+	// goroutines, for the test that there is nothing in them to be read.
+	Tap func([]byte)
 }
 
 func (c Config) withDefaults() Config {
@@ -64,6 +79,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeepAlive <= 0 {
 		c.KeepAlive = defaultKeepAlive
+	}
+	if c.RetryDirect <= 0 {
+		c.RetryDirect = defaultRetryDirect
+	}
+	if c.Connect == nil {
+		c.Connect = c.connect
 	}
 	return c
 }
@@ -96,15 +117,17 @@ type Plane struct {
 	listener  net.Listener // nil where the node only dials
 	transport *http.Transport
 	pending   *pending
+	relays    relays
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 
 	mu        sync.Mutex // guards what follows, and starting goroutines against Close
 	sessions  map[bus.NodeID][]*session
-	flights   map[bus.NodeID]*flight
+	flights   map[want]*flight
 	listeners map[Protocol]*listener
 	shunned   map[bus.NodeID]time.Time // quarantined until
+	avoided   map[bus.NodeID]avoidance // not dialled directly for now
 	running   sync.WaitGroup
 }
 
@@ -121,9 +144,11 @@ func Open(config Config) (*Plane, error) {
 		config:    config,
 		pending:   newPending(),
 		sessions:  map[bus.NodeID][]*session{},
-		flights:   map[bus.NodeID]*flight{},
+		relays:    relays{from: map[bus.NodeID]int{}},
+		flights:   map[want]*flight{},
 		listeners: map[Protocol]*listener{},
 		shunned:   map[bus.NodeID]time.Time{},
+		avoided:   map[bus.NodeID]avoidance{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.transport = p.newTransport()
@@ -197,7 +222,7 @@ func (p *Plane) acceptAll() {
 			return
 		case err != nil:
 			p.config.Logger.Error("peer: accepting failed", "error", err)
-			if !p.pause(context.Background(), acceptPause) {
+			if !p.pause(nil, acceptPause) {
 				return
 			}
 		case !p.pending.enter(raw.RemoteAddr()):
@@ -209,14 +234,14 @@ func (p *Plane) acceptAll() {
 	}
 }
 
-// pause waits for d; false means that ctx or the plane ended first.
-func (p *Plane) pause(ctx context.Context, d time.Duration) bool {
+// pause waits for d; false means that done was closed or the plane ended first.
+func (p *Plane) pause(done <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-ctx.Done():
+	case <-done:
 		return false
 	case <-p.ctx.Done():
 		return false

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"time"
@@ -17,9 +18,10 @@ const (
 	// each other at the same moment get two; a peer that restarts may leave one
 	// behind until its silence is noticed. Beyond that the oldest is closed.
 	maxSessions = 4
-	// maxStreams is how many streams of both directions one session may hold.
-	// With a 256 KiB window each it bounds what a peer can make us buffer.
-	maxStreams     = 256
+	// maxStreams is how many streams of both directions one session may hold, half
+	// of them relayed. With a 256 KiB window each it bounds what a peer can make us
+	// buffer.
+	maxStreams     = 512
 	streamWindow   = 256 << 10
 	streamLinger   = 30 * time.Second // for the other side to close a stream that we closed
 	quarantineTime = time.Minute
@@ -30,9 +32,11 @@ var violations = []error{yamux.ErrInvalidVersion, yamux.ErrInvalidMsgType, yamux
 
 // session is one authenticated, multiplexed connection with a peer.
 type session struct {
-	self, peer bus.NodeID
-	mux        *yamux.Session
-	served     bool // admitted for good; guarded by Plane.mu
+	self, peer  bus.NodeID
+	via         bus.NodeID        // the neighbour that relays it; empty: a direct one
+	certificate *x509.Certificate // the peer's
+	mux         *yamux.Session
+	served      bool // admitted for good; guarded by Plane.mu
 }
 
 func (s *session) close() { _ = s.mux.Close() } // says nothing that the serving goroutine does not learn
@@ -60,7 +64,10 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 	if err != nil {
 		return nil, err
 	}
-	s := &session{self: p.config.Self, peer: id, mux: mux}
+	s := &session{self: p.config.Self, peer: id, certificate: conn.ConnectionState().PeerCertificates[0], mux: mux}
+	if relayed, ok := conn.NetConn().(*Conn); ok {
+		s.via = relayed.PeerID()
+	}
 	surplus, ok := p.register(s)
 	if !ok {
 		s.close()
@@ -71,7 +78,7 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 	}
 	// Asked again now that Disconnect can see the session: a node removed
 	// between the handshake and here would otherwise stay.
-	if err := p.admit(id, conn.ConnectionState().PeerCertificates[0]); err != nil {
+	if err := p.admit(id, s.certificate); err != nil {
 		p.depart(s, err)
 		return nil, err
 	}
@@ -79,7 +86,7 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 		p.depart(s, errPlaneClosed)
 		return nil, errPlaneClosed
 	}
-	p.config.Logger.Info("peer: connected", "peer", id, "remote", conn.RemoteAddr(), "dialled", dialled)
+	p.config.Logger.Info("peer: connected", "peer", id, "remote", conn.RemoteAddr(), "relayed", s.via != "", "dialled", dialled)
 	return s, nil
 }
 
@@ -109,18 +116,26 @@ func (p *Plane) begin(s *session) bool {
 	}
 	s.served = true
 	p.running.Go(func() { p.serve(s) })
+	if s.via != "" {
+		p.running.Go(func() { p.attend(s) })
+	}
 	return true
 }
 
-// live returns the newest session with id that takes streams and is not known
-// to be dead. The caller holds p.mu.
-func (p *Plane) live(id bus.NodeID) *session {
-	for _, s := range slices.Backward(p.sessions[id]) {
-		if s.served && !s.mux.IsClosed() {
+// live returns the newest session as wanted that takes streams and is not known
+// to be dead, a direct one if there is one. The caller holds p.mu.
+func (p *Plane) live(w want) *session {
+	var relayed *session
+	for _, s := range slices.Backward(p.sessions[w.id]) {
+		switch {
+		case !s.served || s.mux.IsClosed():
+		case s.via == "":
 			return s
+		case relayed == nil && !w.direct:
+			relayed = s
 		}
 	}
-	return nil
+	return relayed
 }
 
 // serve hands the streams that the peer opens to their protocols until the
@@ -206,14 +221,14 @@ func (p *Plane) quarantined(id bus.NodeID) bool {
 	return ok
 }
 
-// KeepConnected holds a session with id open, dialling again whenever it ends,
-// until ctx ends or the plane is closed. A child runs it for its parent, which
-// then reaches the child without the child taking connections.
+// KeepConnected holds a direct session with id open, dialling again whenever it
+// ends, until ctx ends or the plane is closed. A child runs it for its parent,
+// which then reaches the child without the child taking connections.
 func (p *Plane) KeepConnected(ctx context.Context, id bus.NodeID) {
 	const first, longest = 250 * time.Millisecond, 15 * time.Second
 	wait := first
 	for {
-		s, err := p.session(ctx, id)
+		s, err := p.session(ctx, want{id: id, direct: true})
 		if err == nil {
 			wait = first
 			select {
@@ -224,7 +239,7 @@ func (p *Plane) KeepConnected(ctx context.Context, id bus.NodeID) {
 		} else if ctx.Err() == nil {
 			p.config.Logger.Warn("peer: cannot connect", "peer", id, "error", err, "again_in", wait)
 		}
-		if !p.pause(ctx, jitter(wait)) {
+		if !p.pause(ctx.Done(), jitter(wait)) {
 			return
 		}
 		wait = min(2*wait, longest)

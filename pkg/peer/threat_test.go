@@ -345,7 +345,7 @@ func TestS58_PeerCannotHoldStreamsWithoutEnd(t *testing.T) {
 	echo(t, a, peer.HTTP)
 	b := w.open(county)
 	var conns []net.Conn
-	for range 300 {
+	for range 600 {
 		conn, err := b.Dial(t.Context(), city, peer.HTTP)
 		ok(t, err)
 		conns = append(conns, conn)
@@ -376,5 +376,5 @@ func (c *clock) advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-var _ peer.Resolver = (*world)(nil)
+var _ peer.Resolver = place{}
 var _ peer.Admission = (*world)(nil)

@@ -29,6 +29,9 @@ const (
 	NodePut            Type = "node.put"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
+	DepartmentMove     Type = "department.move"
+	DepartmentAbort    Type = "department.move-abort"
+	DepartmentMoved    Type = "department.moved"
 	SystemPut          Type = "system.put"
 	ResourcePut        Type = "resource.put"
 	ResourceDelete     Type = "resource.delete"
@@ -89,6 +92,19 @@ type (
 	Confirm struct {
 		Grants []bus.GrantID `json:"grants"`
 	}
+	// Move is the body of DepartmentMove: a department is to be served by
+	// another node.
+	Move struct {
+		Department bus.USCC   `json:"department"`
+		To         bus.NodeID `json:"to"`
+		Abandon    bool       `json:"abandon,omitempty"` // without its events: the node that serves it is lost
+	}
+	// Moved is the body of DepartmentMoved: the new node has all of it on its
+	// disk.
+	Moved struct {
+		Department bus.USCC     `json:"department"`
+		Epoch      bus.Revision `json:"epoch"` // of the move
+	}
 	// Empty is the body of Tick.
 	Empty struct{}
 )
@@ -115,6 +131,14 @@ func (e Entry) Encode() ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Together makes one entry of the log from several, each encoded: they are applied
+// together, in order, under one index. None has a line feed inside, for JSON
+// escapes them.
+func Together(entries [][]byte) []byte { return bytes.Join(entries, []byte{'\n'}) }
+
+// Split gives the entries that were put together.
+func Split(data []byte) [][]byte { return bytes.Split(data, []byte{'\n'}) }
 
 // ErrUnknown means that an entry is of a type or version, or has a field, that
 // this release does not know: it was written by a newer one, and going on would

@@ -239,6 +239,9 @@ var (
 		command.NodePut:          node,
 		command.DepartmentPut:    bus.Department{ID: "114400000069401674", Name: "样例部门", Division: "440100", Node: "gz", Revision: 3},
 		command.DepartmentDelete: command.Key{ID: "114400000069401674"},
+		command.DepartmentMove:   command.Move{Department: "114400000069401674", To: "gz", Abandon: true},
+		command.DepartmentAbort:  command.Key{ID: "114400000069401674"},
+		command.DepartmentMoved:  command.Moved{Department: "114400000069401674", Epoch: 7},
 		command.SystemPut: bus.System{
 			ID: "sample-registry", Department: "114400000069401674", Name: "样例系统", SecretHash: hash, Disabled: true, Revision: 3,
 		},

@@ -96,6 +96,13 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		},
 		command.DepartmentPut:    func() any { return department(dept) },
 		command.DepartmentDelete: func() any { return command.Key{ID: string(dept)} },
+		command.DepartmentMove: func() any {
+			return command.Move{Department: dept, To: bus.NodeID(pick("gz", "th", "a")), Abandon: rapid.Bool().Draw(rt, "abandon")}
+		},
+		command.DepartmentAbort: func() any { return command.Key{ID: string(dept)} },
+		command.DepartmentMoved: func() any {
+			return command.Moved{Department: dept, Epoch: bus.Revision(rapid.Uint64Range(1, index).Draw(rt, "epoch"))}
+		},
 		command.SystemPut: func() any {
 			return with(system(bus.SystemID(pick("sample-market", "sample-housing", "x")), dept), func(s *bus.System) { s.Disabled = rapid.Bool().Draw(rt, "disabled") })
 		},

@@ -6,8 +6,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// KeptRequests lets a test reach the end of a request's memory.
-const KeptRequests = keptRequests
+// KeptEntries lets a test reach the end of the journal.
+const KeptEntries = keptEntries
 
 // Build lets a fuzz target feed the reader of snapshots.
 func Build(path string, r io.Reader) error { return build(path, r) }

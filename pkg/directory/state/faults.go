@@ -1,8 +1,6 @@
 package state
 
 import (
-	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -18,7 +16,7 @@ const maxFaults = 20
 // this program, has any.
 func (t *Tx) Faults() []string {
 	f := &faultFinder{tx: t}
-	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.requests, f.revisions} {
+	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.journal, f.revisions} {
 		f.guarded(check)
 	}
 	return f.found
@@ -117,24 +115,22 @@ func (f *faultFinder) references() {
 	}
 }
 
-// requests holds what is remembered against the order it is forgotten in.
-func (f *faultFinder) requests() {
-	order := f.tx.tx.Bucket([]byte(requestOrder))
-	last := []byte(nil)
-	n := 0
-	_ = order.ForEach(func(key, request []byte) error { // as in keys
-		n++
-		if len(key) != 8 || bytes.Compare(key, last) <= 0 || f.tx.bytes(requests, string(request)) == nil {
-			f.add("the request remembered at %x is not there", key)
-		}
-		last = key
-		return nil
-	})
-	if len(last) == 8 && binary.BigEndian.Uint64(last) > uint64(f.tx.Index()) {
-		f.add("a request is remembered beyond the applied index")
+// journal holds the entries that are kept against where they are.
+func (f *faultFinder) journal() {
+	floor, index := f.tx.ChangesFloor(), f.tx.Index()
+	if floor > index {
+		f.add("changes are kept from %d on, beyond the applied index %d", floor, index)
 	}
-	if have := f.tx.tx.Bucket([]byte(requests)).Stats().KeyN; have != n {
-		f.add("%d requests are remembered, %d in order", have, n)
+	cursor := f.tx.tx.Bucket([]byte(journal)).Cursor()
+	for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+		if len(key) != len(place{}) {
+			f.add("the journal has an entry at %x", key)
+			return
+		}
+		if at := place(key).index(); at > index || at <= floor && floor > 0 {
+			f.add("the journal has an entry at %d, kept are %d to %d", at, floor, index)
+		}
+		_ = decodeJournalled(key, value) // panics over one that cannot be read
 	}
 }
 

@@ -35,7 +35,8 @@ func TestFaultsNamesWhatDoesNotFit(t *testing.T) {
 		{"a provider that is gone", "departments", string(market), "", "resource registrations"},
 		{"a resource that is gone", "resources", "registrations", "", "subscription s1"},
 		{"a change to come", "revisions", "grants", "999999", "table grants"},
-		{"a request in no order", "requests", "x", "{}", "requests are remembered"},
+		{"an entry of no place", "journal", "x", "{}", "the journal has an entry at 78"},
+		{"an entry to come", "journal", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "{}", "the journal has an entry at"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

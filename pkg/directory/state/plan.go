@@ -47,6 +47,12 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:
 		return of(bySystemAdministrator, planDepartmentDelete), nil
+	case command.DepartmentMove:
+		return of(bySystemAdministrator, planDepartmentMove), nil
+	case command.DepartmentAbort:
+		return of(bySystemAdministrator, planDepartmentAbort), nil
+	case command.DepartmentMoved:
+		return of(byNode, planDepartmentMoved), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
 	case command.ResourcePut:

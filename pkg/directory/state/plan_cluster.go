@@ -142,7 +142,8 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 			Allowed: fmt.Sprintf("node %s of division %s", token.Node, token.Division),
 		})
 	}
-	if err := bus.Invalid(node.Check()); err != nil {
+	node.Voter = token.Voter
+	if err := bus.Invalid(append(node.Check(), alone(tx, node)...)); err != nil {
 		return nil, err
 	}
 	if have, ok := tx.Node(node.ID); ok && token.UsedBy == nil {
@@ -151,7 +152,7 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	if err := bus.Invalid(taken(tx, node)); err != nil {
 		return nil, err
 	}
-	node.Voter, node.CA, node.Joined, node.Revision = token.Voter, false, r.At, r.index
+	node.CA, node.Joined, node.Revision = false, r.At, r.index
 	token.UsedBy, token.Revision = r.body.KeyHash, r.index
 	changes, err := set(Nodes, string(node.ID), node)
 	if err != nil {
@@ -174,7 +175,7 @@ func taken(tx *Tx, node bus.Node) []bus.Defect {
 			continue
 		}
 		problem := bus.Text{ZH: "地址已属于节点 " + string(other.ID), EN: "this address is that of node " + string(other.ID)}
-		if other.PeerAddress == node.PeerAddress {
+		if other.PeerAddress == node.PeerAddress && !node.Relayed() {
 			defects = append(defects, bus.Defect{Field: "peer_address", Problem: problem})
 		}
 		if other.APIAddress == node.APIAddress {
@@ -197,7 +198,7 @@ func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 		return nil, err
 	}
 	have.PeerAddress, have.APIAddress, have.Revision = r.body.PeerAddress, r.body.APIAddress, r.index
-	if err := bus.Invalid(append(have.Check(), taken(tx, have)...)); err != nil {
+	if err := bus.Invalid(slices.Concat(have.Check(), alone(tx, have), taken(tx, have))); err != nil {
 		return nil, err
 	}
 	return set(Nodes, string(have.ID), have)

@@ -66,7 +66,8 @@ func TestJoinRefusals(t *testing.T) {
 		{"no key", redeem(func(j *command.Join) { j.KeyHash = nil }), bus.CodeTokenRefused, ""},
 		{"another node", redeem(func(j *command.Join) { j.Node.ID = "gz" }), bus.CodeTokenRefused, "node"},
 		{"another division", redeem(func(j *command.Join) { j.Node.Division = "440100" }), bus.CodeTokenRefused, "node"},
-		{"no addresses", redeem(func(j *command.Join) { j.Node.PeerAddress, j.Node.APIAddress = "", "x" }), bus.CodeInvalid, "api_address peer_address"},
+		{"no addresses", redeem(func(j *command.Join) { j.Node.PeerAddress, j.Node.APIAddress = "x", "" }), bus.CodeInvalid, "api_address peer_address"},
+		{"a voter that nobody can dial", redeem(func(j *command.Join) { j.Node.PeerAddress = "" }), bus.CodeInvalid, "peer_address"},
 		{"addresses of another", redeem(func(j *command.Join) {
 			j.Node.PeerAddress, j.Node.APIAddress = "gz.example:7300", "th.example:7443"
 		}), bus.CodeInvalid, "api_address peer_address"},

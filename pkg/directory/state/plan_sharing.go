@@ -26,6 +26,9 @@ func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	if err := expect(r.Expect, have.Revision, "department", string(d.ID)); err != nil {
 		return nil, err
 	}
+	if err := settled(tx, have, &d); err != nil {
+		return nil, err
+	}
 	d.Revision = r.index
 	return set(Departments, string(d.ID), d)
 }
@@ -38,6 +41,9 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	}
 	if err := expect(r.Expect, have.Revision, "department", r.body.ID); err != nil {
 		return nil, err
+	}
+	if have.Move != nil {
+		return nil, inUse("department", "a move to node "+string(have.Move.To))
 	}
 	for s := range tx.Systems() {
 		if s.Department == id {
@@ -54,7 +60,7 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "grant "+string(g.ID))
 		}
 	}
-	return []Change{{Departments, r.body.ID, nil}}, nil
+	return leave(have)
 }
 
 func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {

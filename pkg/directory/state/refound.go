@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -45,10 +46,7 @@ type Refounded struct {
 // system's credential and every join token is void, every account gets a new
 // password, and every other node is retired, its id with it.
 func (s *Store) Refound(r Refounding) (done Refounded, err error) {
-	s.swap.RLock()
-	defer s.swap.RUnlock()
-	err = s.db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{btx}
+	err = s.leap(func(tx *Tx) (bus.Revision, []Change, error) {
 		done = Refounded{Index: tx.Index() + indexLeap, Epoch: tx.Epoch() + 1}
 		var changes []Change
 		for _, plan := range []func(*Tx, Refounding, *Refounded) ([]Change, error){
@@ -56,36 +54,61 @@ func (s *Store) Refound(r Refounding) (done Refounded, err error) {
 		} {
 			more, err := plan(tx, r, &done)
 			if err != nil {
-				return err
+				return 0, nil, err
 			}
 			changes = append(changes, more...)
 		}
-		if err := tx.write(done.Index, changes); err != nil {
-			return err
-		}
-		return tx.put(meta, keyApplied, done.Index)
+		return done.Index, changes, nil
 	})
 	if err != nil {
 		return Refounded{}, fmt.Errorf("refound directory: %w", err)
 	}
-	s.advance(done.Index)
 	return done, nil
 }
 
 // Leap moves the index on as Refound does, and nothing else: for the voter that is
 // left after the others are lost for good.
 func (s *Store) Leap() (to bus.Revision, err error) {
-	s.swap.RLock()
-	defer s.swap.RUnlock()
-	err = s.db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{btx}
+	err = s.leap(func(tx *Tx) (bus.Revision, []Change, error) {
 		to = tx.Index() + indexLeap
-		return tx.put(meta, keyApplied, to)
+		return to, nil, nil
 	})
-	if err == nil {
-		s.advance(to)
-	}
 	return to, err
+}
+
+// leap writes changes at an index far ahead, and has it on the disk when it returns.
+// Who follows the changes is told to begin anew, for what was followed may be lost;
+// answers to requests are forgotten.
+func (s *Store) leap(plan func(tx *Tx) (to bus.Revision, changes []Change, err error)) error {
+	var to bus.Revision
+	err := func() error {
+		s.swap.RLock()
+		defer s.swap.RUnlock()
+		return s.db.Update(func(btx *bbolt.Tx) error {
+			b := newBatch(&Tx{btx}, nil)
+			var changes []Change
+			var err error
+			if to, changes, err = plan(b.tx); err != nil {
+				return err
+			}
+			if err := b.write(to, changes); err != nil {
+				return err
+			}
+			if err := btx.DeleteBucket([]byte(journal)); err != nil {
+				return err
+			}
+			if _, err := btx.CreateBucket([]byte(journal)); err != nil {
+				return err
+			}
+			return errors.Join(b.tx.put(meta, keyFloor, to), b.close(to))
+		})
+	}()
+	if err != nil {
+		return err
+	}
+	clear(s.requests)
+	s.advance(to)
+	return s.syncTo(to, false)
 }
 
 // Epoch counts how often the directory was restored from a backup; grants of an
@@ -203,10 +226,13 @@ func refoundNodes(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 		}
 	}
 	moved, err := putAll(tx.Departments(), Departments, func(d *bus.Department) (string, bool) {
-		if d.Node == "" || d.Node == own.ID {
+		if (d.Node == "" || d.Node == own.ID) && d.Move == nil {
 			return "", false
 		}
-		d.Node, d.Revision = "", done.Index
+		if d.Node != own.ID {
+			d.Node = ""
+		}
+		d.Move, d.Revision = nil, done.Index // where it was to go is gone, or not to be waited for
 		return string(d.ID), true
 	})
 	return append(changes, moved...), err

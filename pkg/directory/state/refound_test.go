@@ -146,7 +146,7 @@ func TestLeapMovesTheIndexOnly(t *testing.T) {
 		t.Fatalf("to %d, %v", to, err)
 	}
 	for k, v := range w.contents() {
-		if before[k] != v {
+		if before[k] != v && k != "meta/changes-floor" { // who follows begins anew
 			t.Errorf("%s is another", k)
 		}
 	}

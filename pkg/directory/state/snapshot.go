@@ -150,7 +150,9 @@ func (s *Store) Restore(r io.Reader) error {
 	}
 	s.db = db
 	return db.View(func(tx *bbolt.Tx) error {
-		s.advance((&Tx{tx}).Index())
+		restored := &Tx{tx}
+		s.requests = restored.requests()
+		s.advance(restored.Index())
 		return nil
 	})
 }

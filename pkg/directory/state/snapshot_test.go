@@ -43,7 +43,7 @@ func (r *replica) restoreFrom(stream []byte) {
 
 func (r *replica) checkNothingAside() {
 	r.t.Helper()
-	if files, err := os.ReadDir(filepath.Dir(r.path)); err != nil || len(files) != 1 {
+	if files, err := os.ReadDir(filepath.Dir(r.path)); err != nil || len(files) != 2 { // itself and its mark
 		r.t.Errorf("beside the directory there is %v: %v", files, err)
 	}
 }

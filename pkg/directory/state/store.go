@@ -9,7 +9,6 @@
 package state
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
@@ -28,6 +26,7 @@ import (
 const (
 	keyApplied = "applied"
 	keyTick    = "tick"
+	keyFloor   = "changes-floor" // the newest index that the journal has forgotten
 
 	// mapped is address space for the file to grow in (no memory), so that no
 	// entry waits for a snapshot that is being read.
@@ -38,32 +37,52 @@ const (
 type Store struct {
 	path string
 
-	swap sync.RWMutex // read-held while db is used, held by Restore to replace it
-	db   *bbolt.DB
+	swap     sync.RWMutex // read-held while db is used, held by Restore to replace it
+	db       *bbolt.DB
+	requests requests // of the journal; Apply's, and Restore's under swap
 
 	mu      sync.Mutex
 	applied bus.Revision
 	changed chan struct{} // closed and renewed when applied moves
+	failed  error         // why nothing more is applied
+
+	readOnly bool
+
+	marking sync.Mutex    // held while mark is changed
+	mark    mark          // under marking
+	opened  bus.Revision  // mark.Applied when it was opened
+	shut    sync.Once
+	closing chan struct{} // ends keepMark
+	marked  chan struct{} // closed when it has ended
 }
 
 // Open opens or creates the directory file at path. The file is locked: a
-// second opener gets an error after a second.
+// second opener gets an error after a second. A file that a power cut may have hit
+// is replaced by an empty one: see Committed.
 func Open(path string) (*Store, error) {
+	mark, err := distrust(path)
+	if err != nil {
+		return nil, err
+	}
 	db, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db, changed: make(chan struct{})}
+	s := &Store{
+		path: path, db: db, changed: make(chan struct{}),
+		mark: mark, opened: mark.Applied, closing: make(chan struct{}), marked: make(chan struct{}),
+	}
 	if err := s.clearAside(); err != nil { // a crash may have cut a restore off
 		return nil, errors.Join(err, db.Close())
 	}
 	err = s.View(func(tx *Tx) error {
-		s.applied = tx.Index()
+		s.applied, s.requests = tx.Index(), tx.requests()
 		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	go s.keepMark()
 	return s, nil
 }
 
@@ -73,12 +92,12 @@ func OpenReadOnly(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
 	}
-	return &Store{path: path, db: db, changed: make(chan struct{})}, nil
+	return &Store{path: path, db: db, changed: make(chan struct{}), readOnly: true}, nil
 }
 
 func openFile(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped,
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, InitialMmapSize: mapped, NoSync: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
@@ -97,11 +116,34 @@ func openFile(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// Close closes the file; reads in progress end first.
-func (s *Store) Close() error {
+// Close brings the file to the disk and closes it; reads in progress end first. To
+// close it again does nothing.
+func (s *Store) Close() (err error) {
+	s.shut.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
+	if s.readOnly {
+		return s.db.Close()
+	}
+	close(s.closing)
+	<-s.marked
+	applied, _ := s.Applied()
+	err := s.failure()
+	if err == nil {
+		err = s.syncTo(applied, true)
+	}
+	switch {
+	case storage.Full(err): // the mark of before stands: as if the process had been killed
+		err = nil
+	case err != nil: // what is on the disk is anybody's guess
+		s.mark.Boot = ""
+		err = errors.Join(err, s.mark.write(s.path))
+	}
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	return s.db.Close()
+	return errors.Join(err, s.db.Close())
 }
 
 // Usage says how large the file is, and how much of it holds something.
@@ -159,7 +201,8 @@ func (t *Tx) Tick() time.Time {
 	return at
 }
 
-// Log is an entry's bytes and its place in the log.
+// Log is an entry's bytes and its place in the log. Entries that were joined into
+// one of raft's have the same place.
 type Log struct {
 	Index uint64
 	Data  []byte
@@ -186,89 +229,42 @@ func (r Result) Err() error {
 	return bus.E(r.Refusal.Code, r.Refusal.Defects...)
 }
 
-// Apply applies a batch in one transaction and returns a result an entry.
+// Apply applies a batch in one transaction and returns a result an entry. It does
+// not wait for the disk: the entries are in the log.
 // Entries at or below the applied index were applied before and give a zero
 // result. An error means that nothing of the batch was applied and that the
 // node must not go on.
-func (s *Store) Apply(batch []Log) ([]Result, error) {
-	results := make([]Result, len(batch))
+func (s *Store) Apply(logs []Log) ([]Result, error) {
+	results := make([]Result, len(logs))
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	last, _ := s.Applied()
-	err := s.db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{btx}
-		for i, log := range batch {
-			if bus.Revision(log.Index) <= last {
+	if err := s.failure(); err != nil {
+		return nil, err
+	}
+	before, _ := s.Applied()
+	last := before
+	var b *batch
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		b = newBatch(&Tx{tx}, s.requests)
+		for i, log := range logs {
+			if bus.Revision(log.Index) <= before {
 				continue
 			}
 			last = bus.Revision(log.Index)
-			result, err := applyOne(tx, last, log.Data)
+			result, err := b.apply(last, log.Data)
 			if err != nil {
 				return fmt.Errorf("entry %d: %w", log.Index, err)
 			}
 			results[i] = result
 		}
-		return tx.put(meta, keyApplied, last)
+		return b.close(last)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("apply directory entries: %w", err)
 	}
+	b.settle()
 	s.advance(last)
 	return results, nil
-}
-
-func applyOne(tx *Tx, index bus.Revision, data []byte) (Result, error) {
-	entry, err := command.Decode(data)
-	if err != nil {
-		return Result{}, err
-	}
-	if before, ok := tx.answered(entry); ok {
-		if !bytes.Equal(before.Asked, digest(entry)) {
-			return Result{Index: index, Refusal: reused}, nil
-		}
-		return before.Result, nil
-	}
-	changes, err := plan(tx, index, entry)
-	result := Result{Index: index, Revision: index}
-	if refusal, ok := errors.AsType[*bus.Error](err); ok {
-		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
-	} else if err != nil {
-		return Result{}, err
-	}
-	if err := tx.write(index, changes); err != nil {
-		return Result{}, err
-	}
-	return result, tx.remember(index, entry, result)
-}
-
-// Change is one value written or, where Value is nil, deleted.
-type Change struct {
-	Table Table
-	Key   string
-	Value []byte
-}
-
-func (t *Tx) write(index bus.Revision, changes []Change) error {
-	touched := map[Table]bool{}
-	for _, c := range changes {
-		bucket := t.tx.Bucket([]byte(c.Table))
-		var err error
-		if c.Value == nil {
-			err = bucket.Delete([]byte(c.Key))
-		} else {
-			err = bucket.Put([]byte(c.Key), c.Value)
-		}
-		if err != nil {
-			return err
-		}
-		touched[c.Table] = true
-	}
-	for table := range touched {
-		if err := t.put(revisions, string(table), index); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (t *Tx) put(table Table, key string, value any) error {

@@ -84,23 +84,23 @@ func TestRequestsAreForgottenInTheEnd(t *testing.T) {
 		ask.request, ask.expect, ask.body = request, w.revision[string(tax)], department(tax)
 		w.revision[string(tax)] = w.ask(ask).Revision
 	}
-	w.index = uint64(first.Index) + state.KeptRequests - 1
+	w.index = uint64(first.Index) + state.KeptEntries - 1
 	next("r2") // as far as its memory goes
 	if again := w.ask(ask); again != first {
-		t.Errorf("%d entries later: %+v, want %+v", state.KeptRequests, again, first)
+		t.Errorf("%d entries later: %+v, want %+v", state.KeptEntries, again, first)
 	}
 	next("r3")
 	if got := bus.CodeOf(w.ask(ask).Err()); got != bus.CodeExists {
 		t.Errorf("after its time a request is answered %q", got)
 	}
 	err := w.store.Dump(func(table state.Table, _, _ []byte) error {
-		if table == "requests" || table == "request-order" {
+		if table == "journal" {
 			w.revision[string(table)]++
 		}
 		return nil
 	})
-	if err != nil || w.revision["requests"] != 3 || w.revision["request-order"] != 3 {
-		t.Errorf("remembered: %d requests in %d places: %v", w.revision["requests"], w.revision["request-order"], err)
+	if err != nil || w.revision["journal"] != 3 {
+		t.Errorf("remembered: %d entries: %v", w.revision["journal"], err)
 	}
 }
 

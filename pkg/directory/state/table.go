@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
@@ -27,18 +28,27 @@ const (
 	Layers        Table = "layers"
 	Accounts      Table = "accounts"
 	Checkpoints   Table = "checkpoints"
-	retired       Table = "retired" // ids that were deleted: never used again, so that queues keyed by them are nobody else's
-	cluster       Table = "cluster" // cluster id, CA certificate
-	requests      Table = "requests"
-	requestOrder  Table = "request-order"
+	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
+	cluster       Table = "cluster"   // cluster id, CA certificate
 	revisions     Table = "revisions" // table → index of its last change
-	meta          Table = "meta"      // applied index, tick
+	journal       Table = "journal"   // index → what that entry was answered, and changed in the watched tables
+	meta          Table = "meta"      // applied index, tick, where the journal begins
 )
 
-var tables = []Table{
-	Divisions, Nodes, homes, Tokens, Departments, Systems, Resources, Codes, Grants, Subscriptions,
-	Layers, Accounts, Checkpoints, retired, cluster, requests, requestOrder, revisions, meta,
-}
+// A table is in one of two lists: in watched, if the journal tells who asks
+// which of its entries changed, else in unwatched.
+var (
+	watched = []Table{
+		Divisions, Nodes, Departments, Systems, Resources, Grants, Subscriptions, Layers, Checkpoints,
+	}
+	unwatched = []Table{
+		homes, Tokens, Codes, Accounts, retired, cluster, revisions, journal, meta,
+	}
+	tables = slices.Concat(watched, unwatched)
+)
+
+// Watched lists the tables whose changes can be followed.
+func Watched() []Table { return slices.Clone(watched) }
 
 // Tx reads the directory as of one applied index.
 type Tx struct{ tx *bbolt.Tx }

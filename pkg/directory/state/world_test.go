@@ -132,13 +132,13 @@ func (r *replica) view(fn func(tx *state.Tx)) {
 }
 
 // contents is all that a replica holds but for its applied index and what it
-// remembers of requests, as text by table and key.
+// remembers of requests and changes, as text by table and key.
 func (r *replica) contents() map[string]string {
 	r.t.Helper()
 	found := map[string]string{}
 	err := r.store.Dump(func(table state.Table, key, value []byte) error {
 		switch table {
-		case "requests", "request-order":
+		case "journal":
 			return nil
 		}
 		if string(key) != "applied" {

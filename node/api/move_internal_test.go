@@ -1,0 +1,19 @@
+package api
+
+import (
+	"context"
+	"testing"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Who is turned away because a department moves is told when to come back.
+func TestAMovingDepartmentIsRetriedLater(t *testing.T) {
+	p := problemOf(context.Background(), bus.E(bus.CodeMoving))
+	if p.Status != 503 || p.GetHeaders().Get("Retry-After") != "2" {
+		t.Errorf("%d, %v", p.Status, p.GetHeaders())
+	}
+	if other := problemOf(context.Background(), bus.E(bus.CodeNoLeader)); len(other.GetHeaders()) > 0 {
+		t.Errorf("%v", other.GetHeaders())
+	}
+}

@@ -1,0 +1,92 @@
+package bus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Semantic says what an item means, where that decides how it is masked.
+type Semantic string
+
+// The semantics that have a masking default.
+const (
+	SemanticNone     Semantic = ""
+	SemanticIDNumber Semantic = "id-number" // 居民身份证号
+	SemanticName     Semantic = "name"
+	SemanticPhone    Semantic = "phone"
+	SemanticAddress  Semantic = "address"
+	SemanticBankCard Semantic = "bank-card"
+	SemanticUSCC     Semantic = "uscc"
+)
+
+// Item is an information item (信息项) of a resource.
+type Item struct {
+	ID       ItemID      `json:"id"`                 // its key in the data
+	Name     string      `json:"name"`               // Chinese name
+	English  string      `json:"english,omitempty"`  // English name, where it is not the id
+	Type     string      `json:"type"`               // C N Y D T L M G B I F
+	Length   int         `json:"length,omitempty"`   // characters; 0 is unstated
+	Grade    int         `json:"grade"`              // data grade 1 (lowest) – 4
+	Sharing  SharingType `json:"sharing,omitempty"`  // where it differs from the resource's
+	Open     bool        `json:"open,omitempty"`     // open to the public
+	Semantic Semantic    `json:"semantic,omitempty"` // what it means
+	Personal bool        `json:"personal,omitempty"` // personal information that no semantic tells of
+	Source   bool        `json:"source,omitempty"`   // claimed to be the one source of it (一数一源)
+}
+
+// IsPersonal reports whether the item is personal information: by what it means,
+// or because its provider says so.
+func (i Item) IsPersonal() bool {
+	return i.Personal || i.Semantic != SemanticNone && i.Semantic != SemanticUSCC
+}
+
+var (
+	itemTypes = []string{"C", "N", "Y", "D", "T", "L", "M", "G", "B", "I", "F"}
+	semantics = []Semantic{SemanticIDNumber, SemanticName, SemanticPhone, SemanticAddress, SemanticBankCard, SemanticUSCC}
+)
+
+func checkItems(items []Item) []Defect {
+	if len(items) == 0 {
+		return []Defect{missing("items")}
+	}
+	var defects []Defect
+	seen := map[string]bool{} // in lower case: no event may carry keys that differ in case only
+	for i, item := range items {
+		at := fmt.Sprintf("items[%d]", i)
+		if !item.ID.Valid() {
+			defects = append(defects, Defect{at + ".id", Text{"信息项标识不正确", "not an item identifier"}, itemID.String()})
+		}
+		key := strings.ToLower(string(item.ID))
+		if seen[key] {
+			defects = append(defects, Defect{at + ".id", Text{"信息项重复", "this item is listed twice"}, "each item once, whatever its case"})
+		}
+		seen[key] = true
+		if strings.TrimSpace(item.Name) == "" {
+			defects = append(defects, missing(at+".name"))
+		}
+		defects = append(defects, oneOf(at+".type", item.Type, itemTypes)...)
+		if item.Grade < 1 || item.Grade > 4 {
+			defects = append(defects, Defect{at + ".grade", Text{"数据分级超出范围", "grade out of range"}, "1–4"})
+		}
+		if item.Length < 0 {
+			defects = append(defects, Defect{at + ".length", Text{"长度不能为负", "length is negative"}, "0 or more"})
+		}
+		if item.Sharing != "" {
+			defects = append(defects, oneOf(at+".sharing", item.Sharing, sharings)...)
+		}
+		if item.Semantic != SemanticNone {
+			defects = append(defects, oneOf(at+".semantic", item.Semantic, semantics)...)
+		}
+	}
+	return defects
+}
+
+// Item returns the item with the given id.
+func (r Resource) Item(id ItemID) (Item, bool) {
+	i := slices.IndexFunc(r.Items, func(it Item) bool { return it.ID == id })
+	if i < 0 {
+		return Item{}, false
+	}
+	return r.Items[i], true
+}

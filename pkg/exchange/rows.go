@@ -1,0 +1,264 @@
+package exchange
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"go.etcd.io/bbolt"
+)
+
+// All that a node keeps for a department reads as one sequence of rows, the same
+// on the old node and, once they are copied, on the new one: part by part, item
+// by item, in the order of keys.
+
+// contents names what a node keeps for a department.
+type contents struct {
+	Resources []bus.ResourceID     `json:"resources,omitempty"` // that it provides: events and arrivals
+	Cursors   []bus.SubscriptionID `json:"cursors,omitempty"`   // of subscriptions to those
+	Inboxes   []inbox              `json:"inboxes,omitempty"`   // of its own subscriptions, and their marks
+}
+
+type inbox struct {
+	Subscription bus.SubscriptionID `json:"subscription"`
+	Resource     bus.ResourceID     `json:"resource"`
+}
+
+// part is one kind of rows.
+type part int
+
+const (
+	partEvents part = iota
+	partArrivals
+	partCursors
+	partInboxes
+	partMarks
+	partEnd
+)
+
+// row is one entry of a bucket. The key of an arrival is a number of the node
+// that has it; all else means the same everywhere.
+type row struct {
+	Part  part   `json:"part"`
+	Item  int    `json:"item"` // in the contents' list
+	Key   []byte `json:"key,omitempty"`
+	Value []byte `json:"value"`
+}
+
+// position is a place before a row, or after the last one.
+type position struct {
+	Part part   `json:"part"`
+	Item int    `json:"item"`
+	Key  []byte `json:"key,omitempty"` // the next row's is not below it
+}
+
+func (p position) end() bool { return p.Part >= partEnd }
+
+const (
+	chunkBytes = 1 << 20 // about how many bytes of rows are read at once
+	rowCost    = 64      // what a row counts beyond its value
+	scanCost   = 8       // what another department's arrival counts that is read past
+)
+
+// contentsOf lists what the directory knows of a department.
+func contentsOf(tx *state.Tx, id bus.USCC) (c contents) {
+	provided := map[bus.ResourceID]bool{}
+	for r := range tx.Resources() {
+		if r.Provider == id {
+			provided[r.ID] = true
+			c.Resources = append(c.Resources, r.ID)
+		}
+	}
+	for s := range tx.Subscriptions() {
+		if provided[s.Resource] {
+			c.Cursors = append(c.Cursors, s.ID)
+		}
+		if s.Consumer == id {
+			c.Inboxes = append(c.Inboxes, inbox{s.ID, s.Resource})
+		}
+	}
+	return c
+}
+
+// read copies about chunkBytes of rows from at on, and says where to go on.
+func (c contents) read(tx *bbolt.Tx, at position) (rows []row, next position) {
+	budget := chunkBytes
+	for !at.end() && budget > 0 {
+		if at.Item >= c.items(at.Part) {
+			at = position{Part: at.Part + 1}
+			continue
+		}
+		var done bool
+		if rows, at.Key, done = c.readItem(tx, at, rows, &budget); done {
+			at = position{Part: at.Part, Item: at.Item + 1}
+		}
+	}
+	return rows, at
+}
+
+func (c contents) items(p part) int {
+	switch p {
+	case partEvents:
+		return len(c.Resources)
+	case partArrivals:
+		return 1 // all resources' are in one bucket
+	case partCursors:
+		return len(c.Cursors)
+	case partInboxes, partMarks:
+		return len(c.Inboxes)
+	default:
+		return 0
+	}
+}
+
+// readItem appends rows of one item until it is done or the budget is spent;
+// next is then where to go on.
+func (c contents) readItem(tx *bbolt.Tx, at position, rows []row, budget *int) (_ []row, next []byte, done bool) {
+	bucket, single := c.bucket(tx, at.Part, at.Item)
+	add := func(key, value []byte) {
+		rows = append(rows, row{at.Part, at.Item, slices.Clone(key), slices.Clone(value)})
+		*budget -= rowCost + len(value)
+	}
+	if bucket == nil {
+		return rows, nil, true
+	}
+	if single != nil {
+		if value := bucket.Get(single); value != nil {
+			add(nil, value)
+		}
+		return rows, nil, true
+	}
+	cursor := bucket.Cursor()
+	for key, value := cursor.Seek(at.Key); key != nil; key, value = cursor.Next() {
+		if *budget <= 0 {
+			return rows, slices.Clone(key), false
+		}
+		if at.Part == partArrivals && !c.provides(value) {
+			*budget -= scanCost
+			continue
+		}
+		add(key, value)
+	}
+	return rows, nil, true
+}
+
+// bucket is where the rows of an item are: all of a bucket, nil where there is
+// none, or the single key in it.
+func (c contents) bucket(tx *bbolt.Tx, p part, item int) (bucket *bbolt.Bucket, single []byte) {
+	switch p {
+	case partEvents:
+		return tx.Bucket(bucketEvents).Bucket([]byte(c.Resources[item])), nil
+	case partArrivals:
+		return tx.Bucket(bucketArrivals), nil
+	case partCursors:
+		return tx.Bucket(bucketCursors), []byte(c.Cursors[item])
+	case partInboxes:
+		return tx.Bucket(bucketInbox).Bucket([]byte(c.Inboxes[item].Subscription)), nil
+	default:
+		return tx.Bucket(bucketMarks), []byte(c.Inboxes[item].Subscription)
+	}
+}
+
+// provides reports whether an arrival is of one of the resources, which are
+// sorted as the directory lists them.
+func (c contents) provides(arrival []byte) bool {
+	if len(arrival) <= keySize+8 {
+		return false
+	}
+	_, found := slices.BinarySearch(c.Resources, bus.ResourceID(arrival[keySize+8:]))
+	return found
+}
+
+// write puts rows that another node read. Arrivals get numbers of this node.
+func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, rows []row) error {
+	for _, r := range rows {
+		if err := c.check(r); err != nil {
+			return err
+		}
+		if r.Part == partArrivals {
+			if err := arrivals.add(tx, arrivalKey(r.Value[:keySize]), occurrence(r.Value)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := c.create(tx, r); err != nil {
+			return err
+		}
+		bucket, key := c.bucket(tx, r.Part, r.Item)
+		if key == nil {
+			key, bucket.FillPercent = r.Key, 1
+		}
+		if err := bucket.Put(key, r.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c contents) create(tx *bbolt.Tx, r row) (err error) {
+	switch r.Part {
+	case partEvents:
+		_, err = tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
+	case partInboxes:
+		_, err = tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(c.Inboxes[r.Item].Subscription))
+	}
+	return err
+}
+
+// check refuses a row that a node of this release would not have read.
+func (c contents) check(r row) error {
+	if r.Part < 0 || r.Item < 0 || r.Item >= c.items(r.Part) {
+		return errors.New("a row of nothing that moves")
+	}
+	switch r.Part {
+	case partEvents:
+		if _, err := intact(r.Value); err != nil || len(r.Key) != 8 {
+			return fmt.Errorf("resource %s: a row that is no event: %w", c.Resources[r.Item], err)
+		}
+	case partInboxes:
+		if len(r.Key) != 8 {
+			return errors.New("a row that is not of an inbox")
+		}
+	case partArrivals:
+		if !c.provides(r.Value) {
+			return errors.New("an arrival of another resource")
+		}
+	case partCursors:
+		if len(r.Value) != 8 {
+			return errors.New("a row that is no cursor")
+		}
+	}
+	return nil
+}
+
+// remove deletes rows that read gave here.
+func (c contents) remove(tx *bbolt.Tx, rows []row) error {
+	for _, r := range rows {
+		bucket, key := c.bucket(tx, r.Part, r.Item)
+		if key == nil {
+			key = r.Key
+		}
+		if err := bucket.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chain adds a row to the digest of those before it.
+func (r row) chain(before [sha256.Size]byte) [sha256.Size]byte {
+	key := r.Key
+	if r.Part == partArrivals {
+		key = nil
+	}
+	h := sha256.New()
+	h.Write(before[:])
+	h.Write(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{byte(r.Part)}, uint32(r.Item)), uint32(len(key))))
+	h.Write(key)
+	h.Write(r.Value)
+	return [sha256.Size]byte(h.Sum(nil))
+}
