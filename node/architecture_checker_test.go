@@ -32,6 +32,8 @@ func TestImportRulesFindViolations(t *testing.T) {
 		{"the exchange knows raft", "pkg/exchange", "a.go", "github.com/hashicorp/raft", "only"},
 		{"the directory knows raft's store", "pkg/directory", "a.go", "github.com/hashicorp/raft-boltdb/v2", "only"},
 		{"consensus knows raft's store", "pkg/consensus", "a.go", "github.com/hashicorp/raft-boltdb/v2", ""},
+		{"workbooks outside the catalogue's formats", "node/cli", "a.go", "github.com/xuri/excelize/v2", "only"},
+		{"workbooks in the catalogue's formats", "pkg/catalogue", "a.go", "github.com/xuri/excelize/v2", ""},
 		{"OPA outside the decision point", "pkg/exchange", "a.go", "github.com/open-policy-agent/opa/v1/rego", "only"},
 		{"OPA in a test elsewhere", "policies", "a_test.go", "github.com/open-policy-agent/opa/v1/tester", "only"},
 		{"OPA in the decision point", "pkg/policy", "a.go", "github.com/open-policy-agent/opa/v1/rego", ""},

@@ -28,7 +28,7 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 var layers = [][]string{
 	{"pkg/bus"},
 	{"pkg/strictjson", "pkg/storage"},
-	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/backup"},
+	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/catalogue", "pkg/backup"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus"},
 	{"pkg/exchange"},
@@ -44,7 +44,9 @@ var owners = []struct {
 	{"github.com/hashicorp/raft", []string{"pkg/consensus", "pkg/directory", "pkg/peer"}},
 	{"github.com/hashicorp/raft-boltdb", []string{"pkg/consensus"}},
 	{"github.com/hashicorp/yamux", []string{"pkg/peer"}},
+	{"github.com/blevesearch", []string{"pkg/directory/search"}},
 	{"github.com/danielgtaylor/huma", []string{"node/api"}},
+	{"github.com/xuri/excelize", []string{"pkg/catalogue"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
 	{"node/server", []string{"node/cli", "node/nodetest"}},
 	{"node/nodetest", nil},

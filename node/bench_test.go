@@ -73,12 +73,9 @@ func newCrossing(b *testing.B) *crossing {
 		credentials[d.ID], err = admin.Systems().Put(ctx, sample.SystemOf(d))
 		must(b, err)
 	}
-	resource, err := admin.Resources().Put(ctx, sample.EnterpriseRegistration())
-	must(b, err)
-	quiet := sample.EnterpriseRegistration()
+	resource, quiet := sample.EnterpriseRegistration(), sample.EnterpriseRegistration()
 	quiet.ID, quiet.Codes = "quiet", []bus.ResourceCode{"3010010002/000001"}
-	_, err = admin.Resources().Put(ctx, quiet)
-	must(b, err)
+	must(b, f.Publish(ctx, resource, quiet))
 	security, err := f.SignIn(ctx, f.Nodes()[0], "secadmin")
 	must(b, err)
 	_, err = security.Grants().Put(ctx, sample.Grant("bench", resource, sample.GuangzhouHealth))

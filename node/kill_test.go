@@ -139,8 +139,8 @@ func newKilling(t *testing.T) *killing {
 		bearers[d.ID], err = admin.Systems().Put(ctx, sample.SystemOf(d))
 		must(t, err)
 	}
-	resource, err := admin.Resources().Put(ctx, sample.EnterpriseRegistration())
-	must(t, err)
+	resource := sample.EnterpriseRegistration()
+	must(t, f.Publish(ctx, resource))
 	k.provider, err = f.Node("shenzhen").System(bearers[sample.ShenzhenMarket.ID])
 	must(t, err)
 	security, err := f.SignIn(ctx, f.Nodes()[0], "secadmin")

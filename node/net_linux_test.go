@@ -79,10 +79,7 @@ func newProvince(t *testing.T, f *fleet.Fleet, l *lab) *province {
 		p.systems[d.ID], err = f.Node(homes[d.Division]).System(credential)
 		must(t, err)
 	}
-	for _, r := range sample.Resources() {
-		_, err := p.admin.Resources().Put(ctx, r)
-		must(t, err)
-	}
+	must(t, f.Publish(ctx, sample.Resources()...))
 	return p
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -41,12 +42,18 @@ type Config struct {
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
 	Policy    *policy.Engine
+	Search    *search.Index
 	Cluster   Cluster
+	Members   Members
+	Authority Authority
 	Surveyor  Surveyor
 	Passwords *identity.PasswordGate
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
 	Logger    *slog.Logger
+
+	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
+	PoliciesAt func(ctx context.Context, layers bus.Revision) error
 }
 
 // API serves /api/v1.
@@ -82,7 +89,12 @@ func New(c Config) (*API, error) {
 	mux := http.NewServeMux()
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
+	a.addMembers(h)
+	a.addAuthority(h)
 	a.addNouns(h)
+	a.addSearch(h)
+	a.addDrafts(h)
+	a.addCatalogue(h)
 	a.addPolicies(h)
 	a.addEvents(h)
 	a.addMoves(h)
@@ -233,15 +245,25 @@ func (a *API) read(fn func(tx *state.Tx) error) (Stamp, error) {
 // write puts a change through the directory's log and records it in this node's
 // evidence.
 func (a *API) write(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any, detail string) (state.Result, error) {
+	result, err := a.put(ctx, by, t, expect, value)
+	if err != nil {
+		return result, err
+	}
+	return result, a.administered(ctx, by, t, detail)
+}
+
+// put puts a change through the directory's log; what became of it is for the
+// caller to record.
+func (a *API) put(ctx context.Context, by bus.Principal, t command.Type, expect bus.Revision, value any) (state.Result, error) {
 	entry, err := command.New(t, by, requestOf(ctx), expect, value)
 	if err != nil {
 		return state.Result{}, err
 	}
-	result, err := a.Directory.Write(ctx, entry)
-	if err != nil {
-		return result, err
-	}
-	return result, a.record(ctx, by, audit.KindAdministered, "", string(t)+" "+detail)
+	return a.Directory.Write(ctx, entry)
+}
+
+func (a *API) administered(ctx context.Context, by bus.Principal, t command.Type, detail string) error {
+	return a.record(ctx, by, audit.KindAdministered, "", string(t)+" "+detail)
 }
 
 // record writes one line of evidence about an administrative act or a refusal.

@@ -33,8 +33,7 @@ type sessions struct {
 }
 
 type session struct {
-	account  string
-	role     bus.Role
+	account  bus.Principal
 	revision bus.Revision // of the account: a session ends when its password changes
 	expires  time.Time
 	used     time.Time
@@ -57,7 +56,7 @@ func (s *sessions) begin(account bus.Account) (token string, expires time.Time, 
 		return "", time.Time{}, bus.E(bus.CodeRateLimited)
 	}
 	token = sessionPrefix + rand.Text() + rand.Text()
-	s.open[token] = &session{account.Name, account.Role, account.Revision, now.Add(sessionLife), now}
+	s.open[token] = &session{account.Principal(), account.Revision, now.Add(sessionLife), now}
 	return token, now.Add(sessionLife), nil
 }
 
@@ -146,14 +145,14 @@ func (a *API) signedIn(token string, used bool) (bus.Principal, error) {
 	}
 	var account bus.Account
 	err := a.Directory.View(func(tx *state.Tx) error {
-		account, _ = tx.Account(se.account)
+		account, _ = tx.Account(se.account.Account)
 		return nil
 	})
 	if err != nil || account.Revision != se.revision {
 		a.sessions.end(token)
 		return bus.Principal{}, err
 	}
-	return bus.Principal{Account: se.account, Role: se.role}, nil
+	return se.account, nil
 }
 
 // signIn opens a session for an account. A one-time password opens none until it
@@ -178,7 +177,8 @@ func (a *API) signIn(ctx context.Context, in client.SignIn) (client.Session, err
 	if account.Name == "" {
 		good = false
 	} else {
-		callerOf(ctx).known = bus.Principal{Account: account.Name, Role: account.Role}
+		good = good && !account.Disabled
+		callerOf(ctx).known = account.Principal()
 	}
 	if !good {
 		return client.Session{}, bus.E(bus.CodeUnauthenticated, bus.Defect{Field: "password", Problem: bus.Text{ZH: "账号或口令错误", EN: "wrong account or password"}})
@@ -196,7 +196,7 @@ func (a *API) signIn(ctx context.Context, in client.SignIn) (client.Session, err
 		return client.Session{}, err
 	}
 	token, expires, err := a.sessions.begin(account)
-	return client.Session{Token: token, Account: account.Name, Role: account.Role, Expires: expires}, err
+	return client.Session{Token: token, Account: account.Name, Role: account.Role, Department: account.Department, Expires: expires}, err
 }
 
 // changePassword returns the account's new revision.

@@ -108,7 +108,7 @@ func with(header map[string]string, name, value string) map[string]string {
 
 const (
 	newDepartment = "/api/v1/departments/114400000069401674"
-	newResource   = "/api/v1/resources/fresh"
+	newDraft      = "/api/v1/drafts/fresh"
 	events        = "/api/v1/resources/enterprise-registration/events"
 )
 
@@ -126,7 +126,7 @@ func jsonRefusals(t *testing.T) []refusal {
 		r := sample.EnterpriseRegistration()
 		r.ID, r.Codes = "fresh", []bus.ResourceCode{"3010010001/000777"}
 		mutate(&r)
-		return asJSON(t, r)
+		return asJSON(t, sample.Content(r))
 	}
 	bad := func(name, body string, code bus.Code, field, allowed string) refusal {
 		return refusal{name: name, request: put(newDepartment, body), status: 400, code: code, field: field, allowed: allowed}
@@ -142,15 +142,33 @@ func jsonRefusals(t *testing.T) []refusal {
 		{name: "wrong USCC check digit", request: put("/api/v1/departments/114400000069401675", good), status: 400, code: bus.CodeInvalid, field: "id", allowed: "GB 32100"},
 		bad("unknown division", `{"name":"省数据局","division":"990000"}`, bus.CodeInvalid, "division", ""),
 		bad("required fields, all at once", `{}`, bus.CodeInvalid, "division", ""),
-		{name: "resource code breaks the pattern", request: put(newResource, resource(func(r *bus.Resource) { r.Codes[0] = "4010010001-1" })),
+		{name: "resource code breaks the pattern", request: put(newDraft, resource(func(r *bus.Resource) { r.Codes[0] = "4010010001-1" })),
 			status: 400, code: bus.CodeInvalid, field: "codes[0]", allowed: `^[1-3]\d{2}\d{3}`},
-		{name: "S13 look-alike letters in a code", request: put(newResource, resource(func(r *bus.Resource) { r.Codes[0] = "301001000１/000777" })),
+		{name: "S13 look-alike letters in a code", request: put(newDraft, resource(func(r *bus.Resource) { r.Codes[0] = "301001000１/000777" })),
 			status: 400, code: bus.CodeInvalid, field: "codes[0]"},
-		{name: "S13 look-alike letters in a path", request: put("/api/v1/resources/fr%D0%B5sh", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id", allowed: "A-Za-z"},
-		{name: "S50 line break in a path", request: put("/api/v1/resources/a%0d%0ab%1b%5b31m", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id"},
-		{name: "S45 dots in a path", request: put("/api/v1/resources/%2e%2e%2fnode.key", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id"},
-		{name: "endless path", request: put("/api/v1/resources/"+strings.Repeat("a", 70<<10), "{}"), status: 400, code: bus.CodeInvalid, field: "id"},
-		{name: "id in the body differs from the path", request: put("/api/v1/resources/other", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id", allowed: "other"},
+		{name: "S13 look-alike letters in a path", request: put("/api/v1/drafts/fr%D0%B5sh", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id", allowed: "A-Za-z"},
+		{name: "S50 line break in a path", request: put("/api/v1/drafts/a%0d%0ab%1b%5b31m", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id"},
+		{name: "S45 dots in a path", request: put("/api/v1/drafts/%2e%2e%2fnode.key", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id"},
+		{name: "endless path", request: put("/api/v1/drafts/"+strings.Repeat("a", 70<<10), "{}"), status: 400, code: bus.CodeInvalid, field: "id"},
+		{name: "id in the body differs from the path", request: put("/api/v1/drafts/other", resource(func(*bus.Resource) {})), status: 400, code: bus.CodeInvalid, field: "id", allowed: "other"},
+		{name: "art. 3 a secrecy mark", request: put(newDraft, resource(func(r *bus.Resource) { r.Secrecy = "秘密" })), status: 400, code: bus.CodeSecret, field: "secrecy"},
+		{name: "art. 14 a departmental rule as the ground", status: 400, code: bus.CodeInvalid, field: "sharing.basis.kind", allowed: "law, administrative-regulation, state-council-decision",
+			request: put(newDraft, resource(func(r *bus.Resource) {
+				r.Sharing = bus.Sharing{Type: bus.NotShared, Basis: &bus.Basis{Kind: "departmental-rule"}}
+			}))},
+		{name: "S28 the state of a draft", status: 400, code: bus.CodeInvalid, field: "state", allowed: "clearance", request: put(newDraft, `{"resource":{"id":"fresh"},"state":"published"}`)},
+		{name: "an import over the cap", status: 413, code: bus.CodeTooLarge, field: "body", allowed: "524288 bytes", request: func() request {
+			return request{method: http.MethodPost, path: "/api/v1/drafts/import", who: sysadmin, body: text(`{"drafts":[` + strings.Repeat(" ", 512<<10) + `]}`)}
+		}},
+		{name: "an import of nothing", status: 400, code: bus.CodeInvalid, field: "drafts", request: func() request {
+			return request{method: http.MethodPost, path: "/api/v1/drafts/import", who: sysadmin, body: text(`{"drafts":[],"dry_run":true}`)}
+		}},
+		{name: "drafts in no such state", status: 400, code: bus.CodeInvalid, field: "state", allowed: "in-review", request: func() request {
+			return request{method: http.MethodGet, path: "/api/v1/drafts?state=published", who: sysadmin}
+		}},
+		{name: "a day that is none", status: 400, code: bus.CodeInvalid, field: "start", request: func() request {
+			return request{method: http.MethodGet, path: "/api/v1/calendar/due?start=2026-02-30&days=1", who: sysadmin}
+		}},
 		bad("unknown field", `{"name":"省数据局","division":"440000","approved":true}`, bus.CodeInvalid, "approved", "division"),
 		bad("S11 duplicate key", `{"name":"省数据局","division":"440000","name":"他局"}`, bus.CodeMalformedJSON, "name", ""),
 		bad("S11 key in another case", `{"Name":"省数据局","division":"440000"}`, bus.CodeInvalid, "Name", "name"),
@@ -220,7 +238,7 @@ func preconditionRefusals(t *testing.T) []refusal {
 			return request{method: "PUT", path: newDepartment, who: sysadmin, header: map[string]string{change: `"7"`}, body: text(`{"name":"省数据局","division":"440000"}`)}
 		}},
 		{name: "S28 the provider of a resource is changed", status: 400, code: bus.CodeInvalid, field: "provider", allowed: string(sample.ShenzhenMarket.ID), request: func() request {
-			return request{method: "PUT", path: "/api/v1/resources/enterprise-registration", who: sysadmin, header: map[string]string{change: `"9999"`}, body: text(asJSON(t, owner))}
+			return request{method: "PUT", path: "/api/v1/drafts/enterprise-registration", who: sysadmin, header: map[string]string{create: "*"}, body: text(asJSON(t, sample.Content(owner)))}
 		}},
 		{name: "S28 a subscription for another department", status: 400, code: bus.CodeInvalid, field: "consumer", allowed: string(sample.GuangzhouHealth.ID), request: func() request {
 			s := bus.Subscription{ID: "sub-2", Resource: owner.ID, Consumer: sample.TianheServices.ID, Purpose: bus.PurposeReference}

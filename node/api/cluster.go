@@ -29,11 +29,11 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 	op := func(id, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, Tags: []string{"cluster"}}
 	}
-	type version struct {
+	type release struct {
 		Version string `json:"version"`
 	}
-	public(a, h, op("version", http.MethodGet, "/version", "Show the release"), func(context.Context, *struct{}) (*answer[version], error) {
-		return &answer[version]{Body: version{a.Version}}, nil
+	public(a, h, op("version", http.MethodGet, "/version", "Show the release"), func(context.Context, *struct{}) (*answer[release], error) {
+		return &answer[release]{Body: release{a.Version}}, nil
 	})
 	public(a, h, describes[client.SignIn](a, h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *Sent[client.SignIn]) (*answer[client.Session], error) {
 		credentials, err := in.decode()

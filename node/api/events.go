@@ -86,6 +86,9 @@ func (a *API) publish(ctx context.Context, p bus.Principal, in *publication) (*a
 			Problem: bus.Text{ZH: "仅业务系统可发布事件", EN: "only an agency system publishes"}, Allowed: "a system credential",
 		})
 	}
+	if err := a.found(ctx, p, in.ID); err != nil {
+		return nil, err
+	}
 	events, _, err := event.Decode(in.header, in.RawBody, event.Limits{Request: publicationCap})
 	if err != nil {
 		return nil, err

@@ -15,13 +15,16 @@ import (
 // noun is one kind of directory entry as the API serves it.
 type noun[V any] struct {
 	path, tag string
-	table     state.Table // "": its changes are not told
-	list      func(*state.Tx) iter.Seq[V]
+	table     state.Table                 // "": its changes are not told
+	list      func(*state.Tx) iter.Seq[V] // nil: not through here
 	find      func(*state.Tx, string) (V, bool)
 	revision  func(V) bus.Revision
 	id        func(*V) *string                       // the field that the path names
 	visible   func(*state.Tx, bus.Principal, V) bool // nil: to every principal
 	shown     func(V) V                              // without what is nobody's business; nil: as it is
+
+	// found refuses, with its record, who is not to find the entry that the path names.
+	found func(ctx context.Context, a *API, p bus.Principal, id string) error
 
 	put    command.Type                                         // "": not through here
 	before func(context.Context, *API, bus.Principal, *V) error // completes and checks what is put
@@ -58,10 +61,17 @@ func addNoun[V any](a *API, h huma.API, n noun[V]) {
 	op := func(id, method, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id + "-" + n.tag, Method: method, Path: path, Summary: summary + " " + n.tag, Tags: []string{n.path}}
 	}
-	handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
-		return n.listed(a, p)
-	})
-	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(_ context.Context, p bus.Principal, in *ByID) (*answer[V], error) {
+	if n.list != nil {
+		handle(a, h, op("list", http.MethodGet, at, "List"), func(_ context.Context, p bus.Principal, _ *struct{}) (*answer[list[V]], error) {
+			return n.listed(a, p)
+		})
+	}
+	handle(a, h, op("show", http.MethodGet, at+"/{id}", "Show"), func(ctx context.Context, p bus.Principal, in *ByID) (*answer[V], error) {
+		if n.found != nil {
+			if err := n.found(ctx, a, p, in.ID); err != nil {
+				return nil, err
+			}
+		}
 		return n.showing(a, p, in.ID)
 	})
 	if n.put != "" {
@@ -158,14 +168,16 @@ func notOfPath(id string) error {
 
 // administrator reports whether p holds one of the separated roles: those see
 // the whole directory, secrets excepted.
-func administrator(p bus.Principal) bool { return p.Role != "" }
+func administrator(p bus.Principal) bool { return p.Role.Administrator() }
 
 func (a *API) addNouns(h huma.API) {
 	addNoun(a, h, noun[bus.Division]{
 		path: "divisions", tag: "division", table: state.Divisions,
 		list:     (*state.Tx).Divisions,
 		find:     func(tx *state.Tx, id string) (bus.Division, bool) { return tx.Division(bus.DivisionCode(id)) },
-		revision: func(bus.Division) bus.Revision { return 1 },
+		revision: func(v bus.Division) bus.Revision { return v.Revision },
+		id:       func(v *bus.Division) *string { return (*string)(&v.Code) },
+		put:      command.DivisionPut,
 	})
 	addNoun(a, h, noun[bus.Node]{
 		path: "nodes", tag: "node", table: state.Nodes,
@@ -183,23 +195,13 @@ func (a *API) addNouns(h huma.API) {
 	})
 	addNoun(a, h, noun[bus.Resource]{
 		path: "resources", tag: "resource", table: state.Resources,
-		list:     (*state.Tx).Resources,
 		find:     func(tx *state.Tx, id string) (bus.Resource, bool) { return tx.Resource(bus.ResourceID(id)) },
 		revision: func(v bus.Resource) bus.Revision { return v.Revision },
-		id:       func(v *bus.Resource) *string { return (*string)(&v.ID) },
-		put:      command.ResourcePut, delete: command.ResourceDelete,
+		visible:  a.discovers,
+		found:    func(ctx context.Context, a *API, p bus.Principal, id string) error { return a.found(ctx, p, id) },
 	})
-	addNoun(a, h, noun[bus.Account]{
-		path: "accounts", tag: "account",
-		list:     (*state.Tx).Accounts,
-		find:     func(tx *state.Tx, id string) (bus.Account, bool) { return tx.Account(id) },
-		revision: func(v bus.Account) bus.Revision { return v.Revision },
-		visible:  func(_ *state.Tx, p bus.Principal, v bus.Account) bool { return administrator(p) },
-		shown: func(v bus.Account) bus.Account {
-			v.PasswordHash = ""
-			return v
-		},
-	})
+	a.addAccounts(h)
+	a.addVersions(h)
 	a.addGrants(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)
@@ -213,8 +215,7 @@ func (a *API) addGrants(h huma.API) {
 		revision: func(v bus.Grant) bus.Revision { return v.Revision },
 		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
 		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
-			r, _ := tx.Resource(v.Resource)
-			return administrator(p) || p.Department == v.Consumer || p.Department == r.Provider
+			return administrator(p) || p.Department != "" && (p.Department == v.Consumer || p.Department == tx.Provider(v.Resource))
 		},
 		put: command.GrantPut,
 	}
@@ -234,7 +235,7 @@ func (a *API) addGrants(h huma.API) {
 			return nil, err
 		}
 		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
-		if bus.CodeOf(err) == bus.CodeForbidden && p.System != "" {
+		if bus.CodeOf(err) == bus.CodeForbidden && p.Department != "" {
 			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
 				return nil, hidden // what a department may not see is not there
 			}
@@ -274,6 +275,9 @@ func (a *API) addSubscriptions(h huma.API) {
 				return err
 			}
 			a.Cluster.CatchUp(ctx) // the grant may be a moment old, and made elsewhere
+			if err := a.found(ctx, p, string(s.Resource)); err != nil {
+				return err
+			}
 			return a.Exchange.Subscribe(ctx, p, requestOf(ctx), *s)
 		},
 	})

@@ -106,7 +106,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 	}
 	c.recorded = true
 	what := cmp.Or(c.http.Pattern, c.http.Method)
-	for _, name := range []string{"id", "kind", "of", "event"} {
+	for _, name := range []string{"id", "step", "kind", "of", "event"} {
 		if value := c.http.PathValue(name); value != "" {
 			what += " " + name + "=" + value
 		}

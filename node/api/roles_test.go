@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,14 +17,15 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 )
 
-// route is a row of the matrix: what each caller is answered.
+// route is a row of the matrix: what each caller is answered. What the accounts of
+// departments are answered stands in departmental.
 type route struct {
 	//     nobody, provider, consumer, stranger, sysadmin, secadmin, auditor
 	want [7]int
 	make func(w *world, cell int) request // path from the pattern where empty
 }
 
-var columns = [7]string{nobody, provider, consumer, stranger, sysadmin, secadmin, auditor}
+var columns = [9]string{nobody, provider, consumer, stranger, sysadmin, secadmin, auditor, operator, reviewer}
 
 const registration = bus.ResourceID("enterprise-registration")
 
@@ -36,19 +38,31 @@ func matrix() map[string]route {
 		return func(*world, int) request { return request{path: path} }
 	}
 	market := "/" + string(sample.ShenzhenMarket.ID)
-	return map[string]route{
+	rows := map[string]route{
 		"GET /api/v1/version": {everybody, nil},
 		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(*world, int) request {
 			return request{body: text(`{"account":"somebody","password":"wrong"}`)}
 		}},
-		"DELETE /api/v1/sessions":      {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
-		"GET /api/v1/status":           {known, nil},
-		"POST /api/v1/tokens":          {[7]int{401, 403, 403, 403, 200, 403, 403}, newToken},
-		"POST /api/v1/join":            {[7]int{400, 400, 400, 400, 400, 400, 400}, func(*world, int) request { return request{body: text(`{"token":"gxj_x"}`)} }},
-		"GET /api/v1/divisions":        {known, nil},
-		"GET /api/v1/divisions/{id}":   {known, plain("/api/v1/divisions/440106")},
-		"GET /api/v1/nodes":            {known, nil},
-		"GET /api/v1/nodes/{id}":       {known, plain("/api/v1/nodes/guangdong")},
+		"DELETE /api/v1/sessions":    {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
+		"GET /api/v1/status":         {known, nil},
+		"POST /api/v1/tokens":        {[7]int{401, 403, 403, 403, 200, 403, 403}, newToken},
+		"POST /api/v1/join":          {[7]int{400, 400, 400, 400, 400, 400, 400}, func(*world, int) request { return request{body: text(`{"token":"gxj_x"}`)} }},
+		"GET /api/v1/divisions":      {known, nil},
+		"GET /api/v1/divisions/{id}": {known, plain("/api/v1/divisions/440106")},
+		"GET /api/v1/nodes":          {known, nil},
+		"GET /api/v1/nodes/{id}":     {known, plain("/api/v1/nodes/guangdong")},
+		"POST /api/v1/nodes/{id}/{step}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/nodes/guangdong/promote", body: text(`{}`)}
+		}},
+		"POST /api/v1/nodes/{id}/divisions": {[7]int{401, 403, 403, 403, 204, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/nodes/guangdong/divisions", body: text(`{"division":"440100"}`)}
+		}},
+		"POST /api/v1/leadership": {[7]int{401, 403, 403, 403, 204, 403, 403}, func(*world, int) request {
+			return request{body: text(`{"to":"guangdong"}`)}
+		}},
+		"GET /api/v1/ca":               {known, nil},
+		"POST /api/v1/ca/retire":       {[7]int{401, 403, 403, 403, 404, 403, 403}, func(*world, int) request { return request{body: text(`{}`)} }}, // none is being replaced
+		"POST /api/v1/ca/rotate":       {[7]int{401, 403, 403, 403, 200, 403, 403}, func(*world, int) request { return request{body: text(`{}`)} }},
 		"GET /api/v1/departments":      {known, nil},
 		"GET /api/v1/departments/{id}": {known, plain("/api/v1/departments" + market)},
 		"PUT /api/v1/departments/{id}": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
@@ -74,15 +88,10 @@ func matrix() map[string]route {
 		"POST /api/v1/systems/{id}/credential": {[7]int{401, 403, 403, 403, 200, 403, 403}, plain("/api/v1/systems/spare-4/credential")},
 		"GET /api/v1/resources":                {known, nil},
 		"GET /api/v1/resources/{id}":           {known, plain("/api/v1/resources/enterprise-registration")},
-		"PUT /api/v1/resources/{id}": {[7]int{401, 200, 403, 403, 200, 403, 403}, func(_ *world, cell int) request {
-			r := spareResource(cell)
-			return creating("/api/v1/resources/"+string(r.ID), r)
-		}},
-		"DELETE /api/v1/resources/{id}": {[7]int{401, 204, 403, 403, 204, 403, 403}, func(w *world, cell int) request {
-			r, err := w.First.Client(w.bearers[sysadmin]).Resources().Put(context.Background(), spareResource(20+cell))
-			check(w.t, err)
-			return deleting("/api/v1/resources/"+string(r.ID), r.Revision)
-		}},
+		"GET /api/v1/resources/{id}/access": {
+			[7]int{401, 403, 200, 403, 200, 200, 200},
+			plain("/api/v1/resources/enterprise-registration/access?department=" + string(sample.TianheServices.ID)),
+		},
 		"POST /api/v1/resources/{id}/events": {[7]int{401, 202, 403, 403, 403, 403, 403}, func(w *world, cell int) request {
 			own, ok := map[string]bus.Department{consumer: sample.TianheServices, stranger: sample.GuangzhouHealth}[columns[cell]]
 			if !ok {
@@ -151,6 +160,8 @@ func matrix() map[string]route {
 		"GET /api/v1/audit/checkpoints":   {known, nil},
 		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
 	}
+	maps.Copy(rows, catalogueMatrix(known, plain))
+	return rows
 }
 
 func newToken(_ *world, cell int) request {
@@ -232,7 +243,7 @@ func rank(route string) string {
 	switch {
 	case strings.HasPrefix(route, "DELETE /api/v1/sessions"):
 		return "3"
-	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.HasSuffix(route, "credential"):
+	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.HasSuffix(route, "credential"), strings.HasSuffix(route, "password"):
 		return "2"
 	}
 	return "1"
@@ -250,8 +261,8 @@ func (w *world) cell(name string, row route, cell int, who string) {
 		r.path = path
 	}
 	got := w.ask(r)
-	if got.status != row.want[cell] {
-		w.t.Errorf("%q is answered %d, want %d: %s", who, got.status, row.want[cell], got.body)
+	if want := row.wanted(name, cell); got.status != want {
+		w.t.Errorf("%q is answered %d, want %d: %s", who, got.status, want, got.body)
 	}
 	if got.status < 300 || who == nobody {
 		return
@@ -276,6 +287,10 @@ func TestWhatTheAPIShowsAndToWhom(t *testing.T) {
 
 func anothersLooksAbsent(w *world, t *testing.T) {
 	w.t = t
+	theirs := spareResource(90)
+	theirs.ID = "theirs"
+	_, err := w.First.Client(w.bearers[provider]).Drafts().Put(context.Background(), bus.Draft{Resource: theirs})
+	check(t, err)
 	for _, c := range []struct{ method, there, absent, body string }{
 		{"GET", "/api/v1/subscriptions/sub-1", "/api/v1/subscriptions/sub-9", ""},
 		{"GET", "/api/v1/subscriptions/sub-1/events", "/api/v1/subscriptions/sub-9/events", ""},
@@ -285,11 +300,16 @@ func anothersLooksAbsent(w *world, t *testing.T) {
 		{"GET", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID), "/api/v1/systems/absent", ""},
 		{"POST", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credential", "/api/v1/systems/absent/credential", ""},
 		{"GET", "/api/v1/accounts/auditor", "/api/v1/accounts/absent", ""},
+		{"GET", "/api/v1/drafts/theirs", "/api/v1/drafts/absent", ""},
+		{"DELETE", "/api/v1/drafts/theirs", "/api/v1/drafts/absent", ""},
 	} {
 		t.Run(c.method+" "+c.there, func(t *testing.T) {
 			w.t = t
 			shape := func(path string) string {
 				r := request{method: c.method, path: path, who: stranger}
+				if c.method == "DELETE" {
+					r.header = map[string]string{change: `"1"`}
+				}
 				if c.body != "" {
 					r.body = text(c.body)
 				}
@@ -321,8 +341,7 @@ func grantStays(w *world, t *testing.T) {
 	own := sample.EnterpriseRegistration()
 	own.ID, own.Codes, own.Provider = "strangers", []bus.ResourceCode{"3010010001/000888"}, sample.GuangzhouHealth.ID
 	thief := w.First.Client(w.bearers[stranger])
-	_, err = thief.Resources().Put(ctx, own)
-	check(t, err)
+	w.Publish(own)
 	taken := g
 	taken.Resource = own.ID
 	if _, err := thief.Grants().Put(ctx, taken); !client.IsCode(err, bus.CodeInvalid) && !client.IsCode(err, bus.CodeForbidden) {
@@ -347,7 +366,7 @@ func describesItself(w *world, t *testing.T) {
 			t.Errorf("%s: the refusal 400 is not described as a problem: %v", name, problem)
 		}
 		method, path, _ := strings.Cut(name, " ")
-		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/credential")
+		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/credential") && !strings.HasSuffix(path, "/password")
 		body, _ := operation["requestBody"].(map[string]any)
 		if wantsBody != (body != nil) {
 			t.Errorf("%s: request body %v", name, body)

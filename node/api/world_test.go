@@ -31,6 +31,8 @@ const (
 	provider = "provider" // system of the resource's provider
 	consumer = "consumer" // system of the department with a grant
 	stranger = "stranger" // system of a third department
+	operator = "operator" // account of the provider that compiles
+	reviewer = "reviewer" // account of the data authority that reviews
 )
 
 // world is a province's node with three departments, a resource, a grant and a
@@ -67,8 +69,9 @@ func newWorld(t *testing.T) *world {
 		w.bearers[name] = c.Bearer
 	}
 	resource := sample.EnterpriseRegistration()
-	_, err = admin.Resources().Put(ctx, resource)
-	check(t, err)
+	w.Publish(resource)
+	w.bearers[reviewer] = w.SignIn(w.First, sample.Reviewer)
+	w.bearers[operator] = w.AddAccount(bus.Account{Name: operator, Role: bus.RoleOperator, Department: sample.ShenzhenMarket.ID})
 	_, err = w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
 	check(t, err)
 	_, err = w.First.Client(w.bearers[consumer]).Subscriptions().Put(ctx, bus.Subscription{
@@ -156,7 +159,7 @@ func (w *world) leaves() []audit.Record {
 func (w *world) nouns() string {
 	w.t.Helper()
 	var all strings.Builder
-	for _, noun := range []string{"nodes", "departments", "systems", "resources", "grants", "subscriptions", "accounts", "policies"} {
+	for _, noun := range []string{"nodes", "departments", "systems", "resources", "drafts", "grants", "subscriptions", "accounts", "policies", "claims", "triggers", "libraries"} {
 		got := w.ask(request{method: "GET", path: "/api/v1/" + noun, who: sysadmin})
 		if got.status != http.StatusOK {
 			w.t.Fatalf("list %s: %d %s", noun, got.status, got.body)

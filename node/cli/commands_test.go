@@ -91,12 +91,12 @@ func TestCreateNeverReplaces(t *testing.T) {
 
 func TestDeleteAndRevoke(t *testing.T) {
 	sh := newShell(t, map[string]http.HandlerFunc{
-		"GET /resources/r":        give(bus.Resource{ID: "r", Revision: 5}),
-		"DELETE /resources/r":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+		"GET /drafts/r":           give(bus.Draft{ID: "r", Revision: 5}),
+		"DELETE /drafts/r":        func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
 		"POST /grants/g/revoke":   give(bus.Grant{ID: "g", Revoked: "done"}),
 		"DELETE /subscriptions/s": refuse(bus.CodeRevision, 412),
 	})
-	sh.ok("resource", "delete", "r")
+	sh.ok("draft", "delete", "r")
 	if last := sh.seen[len(sh.seen)-1]; last.header.Get("If-Match") != `"5"` {
 		t.Errorf("deleted at %q", last.header.Get("If-Match"))
 	}

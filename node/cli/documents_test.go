@@ -7,18 +7,18 @@ import (
 	"github.com/gxbus/gxbus/node/cli"
 )
 
-const resourceYAML = `
-id: enterprise-registration
-codes: [307001/1]
-name: 企业登记信息（示例）
-provider: 11440000006939561H
-format: database
-items:
-  - {id: name, name: 企业名称, type: C, grade: 1}
-sharing: {type: unconditional}
-modes: [batch]
-open: "no"
-update_cycle: daily
+const draftYAML = `resource:
+  id: enterprise-registration
+  codes: [307001/1]
+  name: 企业登记信息（示例）
+  provider: 11440000006939561H
+  format: database
+  items:
+    - {id: name, name: 企业名称, type: C, grade: 1}
+  sharing: {type: unconditional}
+  modes: [batch]
+  open: "no"
+  update_cycle: daily
 `
 
 func TestDocumentsAreReadStrictly(t *testing.T) {
@@ -28,25 +28,25 @@ func TestDocumentsAreReadStrictly(t *testing.T) {
 	}{
 		{"as it is", "", "", nil},
 		{"no quotes needed", `open: "no"`, "open: no", nil},
-		{"json", resourceYAML, `{"id":"r","codes":["307001/1"],"name":"n","provider":"11440000006939561H","format":"database","items":[{"id":"a","name":"b","type":"C","grade":1}],"sharing":{"type":"unconditional"},"modes":["batch"],"open":"no","update_cycle":"daily"}`, nil},
+		{"json", draftYAML, `{"resource":{"id":"r","codes":["307001/1"],"name":"n","provider":"11440000006939561H","format":"database","items":[{"id":"a","name":"b","type":"C","grade":1}],"sharing":{"type":"unconditional"},"modes":["batch"],"open":"no","update_cycle":"daily"}}`, nil},
 		{"unknown key", "open:", "opened:", []string{"opened", "line 11: unknown key", "update_cycle"}},
 		{"key in another case", "name: 企业登记", "Name: 企业登记", []string{"Name", "unknown key"}},
 		{"unknown inner key", "grade: 1", "grade: 1, grades: 2", []string{"items[0].grades", "line 8"}},
-		{"key twice", "format: database", "format: database\nformat: file", []string{"twice"}},
+		{"key twice", "format: database", "format: database\n  format: file", []string{"twice"}},
 		{"bad resource code", "307001/1", "907001/1", []string{"codes[0]", "not a directory code", `^[1-3]`}},
 		{"wrong kind", "codes: [307001/1]", "codes: 307001/1", []string{"codes", "must be a list"}},
 		{"wrong number", "grade: 1", "grade: one", []string{"items[0].grade", "not a value of this key (allowed: int)"}},
-		{"alias", "codes: [307001/1]", "codes: &c [307001/1]\nmatters: *c", []string{"codes", "anchors"}},
+		{"alias", "codes: [307001/1]", "codes: &c [307001/1]\n  matters: *c", []string{"codes", "anchors"}},
 		{"not yaml", "codes: [", "codes: [[", []string{"neither YAML nor JSON"}},
 		{"every defect at once", "codes: [307001/1]", "code: x", []string{"unknown key"}},
-		{"nothing", resourceYAML, "# nothing\n", []string{"holds nothing"}},
-		{"a text", resourceYAML, "hello", []string{"must be keys and values"}},
+		{"nothing", draftYAML, "# nothing\n", []string{"holds nothing"}},
+		{"a text", draftYAML, "hello", []string{"must be keys and values"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			sh := newShell(t, nil)
-			sh.in = strings.Replace(resourceYAML, tt.from, tt.to, 1)
-			code, out, errs := sh.run("resource", "put", "-f", "-", "--dry-run")
+			sh.in = strings.Replace(draftYAML, tt.from, tt.to, 1)
+			code, out, errs := sh.run("draft", "put", "-f", "-", "--dry-run")
 			if (code == cli.ExitOK) != (tt.want == nil) {
 				t.Fatalf("exit %d: %s%s", code, out, errs)
 			}
@@ -57,24 +57,24 @@ func TestDocumentsAreReadStrictly(t *testing.T) {
 
 func TestWhatIsPrintedCanBePut(t *testing.T) {
 	sh := newShell(t, nil)
-	sh.in = resourceYAML
+	sh.in = draftYAML
 	for _, output := range []string{"yaml", "json"} {
-		first, _ := sh.ok("resource", "put", "-f", "-", "--dry-run", "-o", output)
+		first, _ := sh.ok("draft", "put", "-f", "-", "--dry-run", "-o", output)
 		sh.in = first
-		if again, _ := sh.ok("resource", "put", "-f", "-", "--dry-run", "-o", output); again != first {
+		if again, _ := sh.ok("draft", "put", "-f", "-", "--dry-run", "-o", output); again != first {
 			t.Errorf("%s changed:\n%s\n%s", output, first, again)
 		}
 	}
 }
 
 func FuzzDocuments(f *testing.F) {
-	f.Add(resourceYAML)
+	f.Add(draftYAML)
 	f.Add("{id: a}\n---\n[{}, null]\n")
 	f.Add("&a [*a]")
 	f.Add("id: !!binary aGk=\nitems: {}\n? [x]\n: y")
 	f.Fuzz(func(t *testing.T, text string) {
 		sh := &shell{t: t, in: text, env: map[string]string{"GXBUS_CREDENTIALS": "/nonexistent/c"}}
-		for _, noun := range []string{"resource", "department"} {
+		for _, noun := range []string{"draft", "department"} {
 			if code, out, errs := sh.run(noun, "put", "-f", "-", "--dry-run"); code == cli.ExitUsage || code != 0 && (errs == "" || out != "") {
 				t.Errorf("%s: exit %d, out %q, err %q", noun, code, out, errs)
 			}

@@ -106,6 +106,8 @@ var roleNames = map[bus.Role]bus.Text{
 	bus.RoleSystemAdministrator:   {ZH: "系统管理员"},
 	bus.RoleSecurityAdministrator: {ZH: "安全管理员"},
 	bus.RoleAuditor:               {ZH: "审计管理员"},
+	bus.RoleOperator:              {ZH: "部门经办人"},
+	bus.RoleReviewer:              {ZH: "部门审核人"},
 }
 
 func (a *app) logoutCommand() *cobra.Command {

@@ -50,7 +50,7 @@ func TestErrorsAreToldInFull(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	sh := newShell(t, map[string]http.HandlerFunc{"GET /departments": items[bus.Department]()})
 	tests := map[string]int{
-		"": 0, "--help": 0, "help resource put": 0, "version": 0, "department list": 0, "department": 0,
+		"": 0, "--help": 0, "help draft put": 0, "version": 0, "department list": 0, "department": 0,
 		"department show x":                   1, // not found
 		"department put -f /nonexistent/file": 1,
 		"nonsense":                            2,

@@ -29,8 +29,10 @@ var (
 func (a *app) root(extra []Extra) *cobra.Command {
 	root := a.group("gxbus", "政务数据共享交换节点", "Nodes of a government data sharing and exchange bus",
 		a.initCommand(), a.joinCommand(), a.serveCommand(), a.demoCommand(),
-		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.tokenCommand(),
-		a.departmentCommand(), a.systemCommand(), a.resourceCommand(), a.grantCommand(), a.subscriptionCommand(),
+		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.caCommand(), a.tokenCommand(),
+		a.divisionCommand(), a.departmentCommand(), a.accountCommand(), a.systemCommand(),
+		a.resourceCommand(), a.draftCommand(), a.triggerCommand(), a.claimCommand(), a.libraryCommand(), a.calendarCommand(),
+		a.grantCommand(), a.subscriptionCommand(),
 		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.watchCommand(), a.auditCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),

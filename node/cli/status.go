@@ -24,7 +24,7 @@ func (a *app) statusCommand() *cobra.Command {
 		if a.output == "table" {
 			a.statusLine(status)
 		}
-		return a.print(status, gridOf(a, memberColumns, status.Members))
+		return a.print(status, gridOf(a, a.memberColumns(), status.Members))
 	})
 	return cmd
 }
@@ -46,19 +46,22 @@ func (a *app) statusLine(s client.Status) {
 	fmt.Fprintln(a.Out)
 }
 
-var memberColumns = []column[client.Member]{
-	{"id", "节点", func(m client.Member) string { return string(m.ID) }},
-	{"division", "行政区划", func(m client.Member) string { return string(m.Division) + " " + m.DivisionName }},
-	{"level", "层级", func(m client.Member) string { return string(m.Level) }},
-	{"suffrage", "表决权", func(m client.Member) string { return m.Suffrage }},
-	{"leader", "主节点", func(m client.Member) string { return sprint(m.Leader) }},
-	{"reachable", "可达", func(m client.Member) string { return sprint(m.Reachable) }},
-	{"applied_index", "目录序号", func(m client.Member) string { return sprint(m.AppliedIndex) }},
-	{"lag", "落后", func(m client.Member) string { return sprint(m.Lag) }},
-	{"api_address", "接口地址", func(m client.Member) string { return m.APIAddress }},
-	{"relayed", "经转接", func(m client.Member) string { return sprint(m.Relayed) }},
-	{"relaying", "转接", relaying},
-	{"layers", "策略层", layerStates},
+func (a *app) memberColumns() []column[client.Member] {
+	return []column[client.Member]{
+		{"id", "节点", func(m client.Member) string { return string(m.ID) }},
+		{"division", "行政区划", func(m client.Member) string { return string(m.Division) + " " + m.DivisionName }},
+		{"level", "层级", func(m client.Member) string { return string(m.Level) }},
+		{"suffrage", "表决权", func(m client.Member) string { return m.Suffrage }},
+		{"leader", "主节点", func(m client.Member) string { return sprint(m.Leader) }},
+		{"reachable", "可达", func(m client.Member) string { return sprint(m.Reachable) }},
+		{"applied_index", "目录序号", func(m client.Member) string { return sprint(m.AppliedIndex) }},
+		{"lag", "落后", func(m client.Member) string { return sprint(m.Lag) }},
+		{"note", "备注", a.memberNote},
+		{"api_address", "接口地址", func(m client.Member) string { return m.APIAddress }},
+		{"relayed", "经转接", func(m client.Member) string { return sprint(m.Relayed) }},
+		{"relaying", "转接", relaying},
+		{"layers", "策略层", layerStates},
+	}
 }
 
 // relaying tells what a node relays now, and how much it has in all; nothing

@@ -32,6 +32,16 @@ func (a *app) exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// between wants at least and at most so many arguments, named as in Use.
+func (a *app) between(least, most int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > most {
+			return a.usage(cmd, "多余的参数 "+args[most], "unexpected argument "+args[most])
+		}
+		return a.exactly(names[:max(least, len(args))]...)(cmd, args)
+	}
+}
+
 // need tells the first of the flags that was not given.
 func (a *app) need(cmd *cobra.Command, flags ...string) error {
 	for _, name := range flags {
@@ -45,7 +55,7 @@ func (a *app) need(cmd *cobra.Command, flags ...string) error {
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: a.say("显示命令的帮助", "Show the help of a command"), Hidden: true,
-		Example: "  gxbus help resource put",
+		Example: "  gxbus help draft put",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || target == nil || len(rest) > 0 {

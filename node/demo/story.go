@@ -31,7 +31,8 @@ type chapter struct {
 func (s *story) steps() []chapter {
 	return []chapter{
 		{"start", bus.Text{ZH: "启动五个节点", EN: "start five nodes"}, s.startNodes},
-		{"load", bus.Text{ZH: "编制样例目录", EN: "load the sample directory"}, s.loadSamples},
+		{"load", bus.Text{ZH: "登记样例部门", EN: "enter the sample departments"}, s.loadSamples},
+		{"catalogue", bus.Text{ZH: "编制、审核、发布目录", EN: "the catalogue passes review"}, s.catalogue},
 		{"province-layer", bus.Text{ZH: "省级策略生效", EN: "the province's layer decides"}, s.provinceLayer},
 		{"exchange", bus.Text{ZH: "跨市跨层级交换", EN: "events cross the levels, masked"}, s.exchange},
 		{"deny", bus.Text{ZH: "未授权部门被拒绝", EN: "no grant, no data"}, s.deny},
@@ -68,15 +69,38 @@ func (s *story) loadSamples(ctx context.Context) (told bus.Text, err error) {
 		}
 		s.bearers[d.ID] = credential.Bearer
 	}
-	for _, r := range sample.Resources() {
-		if _, err := admin.Resources().Put(ctx, r); err != nil {
-			return told, err
-		}
-		s.report.Resources++
-	}
 	return bus.Text{
-		ZH: fmt.Sprintf("%d 个部门及其业务系统，%d 个资源，已同步到所有节点", len(sample.Departments()), s.report.Resources),
-		EN: fmt.Sprintf("%d departments with a system each, %d resources, replicated to every node", len(sample.Departments()), s.report.Resources),
+		ZH: fmt.Sprintf("%d 个部门及其业务系统，已同步到所有节点", len(sample.Departments())),
+		EN: fmt.Sprintf("%d departments with a system each, replicated to every node", len(sample.Departments())),
+	}, nil
+}
+
+// catalogue has the sample directory compiled, submitted and approved.
+func (s *story) catalogue(ctx context.Context) (told bus.Text, err error) {
+	lacking := sample.EnterpriseRegistration()
+	lacking.Abstract, lacking.UpdateCycle = "", ""
+	provider, err := s.system("guangdong", sample.ShenzhenMarket)
+	if err != nil {
+		return told, err
+	}
+	draft, err := provider.Drafts().Put(ctx, bus.Draft{Resource: lacking})
+	if err != nil {
+		return told, err
+	}
+	_, err = provider.Drafts().Submit(ctx, bus.DraftRef{ID: draft.ID, Revision: draft.Revision})
+	p, ok := errors.AsType[*client.Problem](err)
+	if !ok || p.Code != bus.CodeIncomplete {
+		return told, fmt.Errorf("an incomplete entry should be refused: %w", errOr(err))
+	}
+	missing := len(p.Defects)
+	all := sample.Resources()
+	if err := s.fleet.Publish(ctx, all...); err != nil {
+		return told, err
+	}
+	s.report.Resources = len(all)
+	return bus.Text{
+		ZH: fmt.Sprintf("不完整的条目退回并一次列出 %d 项缺漏；%d 个资源经编制、提交，由省数据主管部门审核发布", missing, len(all)),
+		EN: fmt.Sprintf("an incomplete entry is refused with all %d things it lacks; %d resources are compiled, submitted and approved by the province's data authority", missing, len(all)),
 	}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
@@ -99,6 +100,41 @@ func (f *Fleet) Node(id bus.NodeID) *Node {
 
 // Password returns the password that an account has been given.
 func (f *Fleet) Password(account string) string { return f.password[account] }
+
+// Publish publishes resources, with a data authority of the province and its
+// reviewer if there is none yet.
+func (f *Fleet) Publish(ctx context.Context, resources ...bus.Resource) error {
+	admin, err := f.SignIn(ctx, f.nodes[0], "sysadmin")
+	if err != nil {
+		return err
+	}
+	if f.password[sample.Reviewer] == "" {
+		if err := f.review(ctx, admin); err != nil {
+			return err
+		}
+	}
+	reviewer, err := f.SignIn(ctx, f.nodes[0], sample.Reviewer)
+	if err != nil {
+		return err
+	}
+	return sample.Publish(ctx, admin, reviewer, resources...)
+}
+
+// review founds the sample province's data authority.
+func (f *Fleet) review(ctx context.Context, admin *client.Client) error {
+	security, err := f.SignIn(ctx, f.nodes[0], "secadmin")
+	if err != nil {
+		return err
+	}
+	if _, err := admin.Departments().Put(ctx, sample.ProvinceData); err != nil && !client.IsCode(err, bus.CodeExists) {
+		return err
+	}
+	reviewer, err := sample.Review(ctx, admin, security)
+	if err != nil {
+		return err
+	}
+	return f.replacePasswords(ctx, []oneTime{{reviewer.Account.Name, reviewer.Password}})
+}
 
 // SignIn opens a session at a node.
 func (f *Fleet) SignIn(ctx context.Context, n *Node, account string) (*client.Client, error) {

@@ -72,10 +72,20 @@ func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinReq
 	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)
 }
 
-// Member asks the leader to change a node's place in the group.
-func (c *Client) Member(ctx context.Context, leader bus.NodeID, m Membership) error {
-	_, err := call[struct{}](ctx, c, leader, http.MethodPost, pathMembers, m)
-	return err
+// Member asks the leader what a step would make of the quorum, or to hand over.
+func (c *Client) Member(ctx context.Context, leader bus.NodeID, m Membership) (bus.Outlook, error) {
+	return call[bus.Outlook](ctx, c, leader, http.MethodPost, pathMembers, m)
+}
+
+// Renew asks the node that holds the CA for a new certificate.
+func (c *Client) Renew(ctx context.Context, ca bus.NodeID, r Renewal) (Certificate, error) {
+	return call[Certificate](ctx, c, ca, http.MethodPost, pathRenew, r)
+}
+
+// NewRoot has a node make the key of a new root; it is none until the directory
+// has it.
+func (c *Client) NewRoot(ctx context.Context, holder bus.NodeID) (Certificate, error) {
+	return call[Certificate](ctx, c, holder, http.MethodPost, pathRoots, struct{}{})
 }
 
 func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path string, body any) (answer A, err error) {

@@ -21,8 +21,8 @@ type Node interface {
 	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
 	ReadIndex(ctx context.Context) (bus.Revision, error)
 	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
-	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
-	Member(ctx context.Context, from bus.NodeID, m Membership) error
+	Authority
+	Members
 	Describer
 	Mover
 }
@@ -31,6 +31,19 @@ type Node interface {
 type Mover interface {
 	Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error)
 	SurveyHere(id bus.USCC) (exchange.Survey, error)
+}
+
+// Authority certifies nodes.
+type Authority interface {
+	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
+	Renew(ctx context.Context, from bus.NodeID, r Renewal) (Certificate, error)
+	MakeRoot() (Certificate, error)
+}
+
+// Members knows who belongs to the bus.
+type Members interface {
+	Known(from bus.NodeID) error // nil for a node of the directory: no other is answered
+	Member(ctx context.Context, m Membership) (bus.Outlook, error)
 }
 
 // Describer tells of a node.
@@ -42,36 +55,42 @@ type Describer interface {
 // Handler answers other nodes.
 func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+pathEntries, respond(logger, func(ctx context.Context, from bus.NodeID, body io.Reader) (state.Result, error) {
+	mux.HandleFunc("POST "+pathEntries, respond(n, logger, func(ctx context.Context, from bus.NodeID, body io.Reader) (state.Result, error) {
 		entry, err := io.ReadAll(io.LimitReader(body, command.MaxSize+1))
 		if err != nil {
 			return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
 		}
 		return n.Accept(ctx, from, entry)
 	}))
-	mux.HandleFunc("GET "+pathReadIndex, respond(logger, func(ctx context.Context, _ bus.NodeID, _ io.Reader) (ReadIndex, error) {
+	mux.HandleFunc("GET "+pathReadIndex, respond(n, logger, func(ctx context.Context, _ bus.NodeID, _ io.Reader) (ReadIndex, error) {
 		index, err := n.ReadIndex(ctx)
 		return ReadIndex{index}, err
 	}))
-	mux.HandleFunc("POST "+pathDeliveries, respond(logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
+	mux.HandleFunc("POST "+pathDeliveries, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
 		return struct{}{}, n.Receive(ctx, from, batch)
 	})))
-	mux.HandleFunc("GET "+pathStatus, respond(logger, func(context.Context, bus.NodeID, io.Reader) (Status, error) {
+	mux.HandleFunc("GET "+pathStatus, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Status, error) {
 		return n.Describe()
 	}))
-	mux.HandleFunc("POST "+pathTrace, respond(logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
+	mux.HandleFunc("POST "+pathTrace, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 		return n.TraceHere(q)
 	})))
-	mux.HandleFunc("POST "+pathJoin, respond(logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
+	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)
 	})))
-	mux.HandleFunc("POST "+pathMembers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, m Membership) (struct{}, error) {
-		return struct{}{}, n.Member(ctx, from, m)
+	mux.HandleFunc("POST "+pathMembers, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, m Membership) (bus.Outlook, error) {
+		return n.Member(ctx, m)
 	})))
-	mux.HandleFunc("POST "+pathHandovers, respond(logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
+	mux.HandleFunc("POST "+pathRenew, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, r Renewal) (Certificate, error) {
+		return n.Renew(ctx, from, r)
+	})))
+	mux.HandleFunc("POST "+pathRoots, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Certificate, error) {
+		return n.MakeRoot()
+	}))
+	mux.HandleFunc("POST "+pathHandovers, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
 		return n.Handover(ctx, from, ask)
 	})))
-	mux.HandleFunc("POST "+pathSurveys, respond(logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
+	mux.HandleFunc("POST "+pathSurveys, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
 		return n.SurveyHere(q.Department)
 	})))
 	return mux
@@ -89,14 +108,18 @@ func asking[B, A any](do func(context.Context, bus.NodeID, B) (A, error)) func(c
 }
 
 // respond answers with what do returns: 200 and JSON, or a failure.
-func respond[A any](logger *slog.Logger, do func(context.Context, bus.NodeID, io.Reader) (A, error)) http.HandlerFunc {
+func respond[A any](members Members, logger *slog.Logger, do func(context.Context, bus.NodeID, io.Reader) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		from, ok := peer.FromContext(r.Context())
 		if !ok { // never: the listener hands out peer connections only
 			http.Error(w, "not a peer connection", http.StatusForbidden)
 			return
 		}
-		answer, err := do(r.Context(), from, http.MaxBytesReader(w, r.Body, bodyCap))
+		var answer A
+		err := members.Known(from)
+		if err == nil {
+			answer, err = do(r.Context(), from, http.MaxBytesReader(w, r.Body, bodyCap))
+		}
 		if err == nil {
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(answer) // a peer that went away asks again

@@ -74,9 +74,12 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, status := api.Status(ctx, "x")
 	_, trace := api.Trace(ctx, "x", mesh.TraceQuery{})
 	_, join := api.Join(ctx, "x", client.JoinRequest{})
+	_, member := api.Member(ctx, "x", mesh.Membership{})
+	_, renew := api.Renew(ctx, "x", mesh.Renewal{})
+	_, root := api.NewRoot(ctx, "x")
 	_, handover := api.Handover(ctx, "x", exchange.Handover{})
 	_, survey := api.Survey(ctx, "x", "")
-	for i, err := range []error{handover, survey, forward, index, status, trace, join, api.Deliver(ctx, "x", exchange.Batch{}), api.Member(ctx, "x", mesh.Membership{})} {
+	for i, err := range []error{handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

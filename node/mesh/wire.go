@@ -19,6 +19,8 @@ const (
 	pathTrace      = "/peer/v1/trace"      // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
+	pathRenew      = "/peer/v1/renew"      // POST: to the node that holds the CA
+	pathRoots      = "/peer/v1/roots"      // POST: to the node that is to hold the CA
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
 	pathSurveys    = "/peer/v1/surveys"    // POST
 )
@@ -32,6 +34,8 @@ type Status struct {
 	Time         time.Time           `json:"time"`       // the node's clock
 	Generation   uint64              `json:"generation"` // how often its group was recovered from a lost quorum
 	Lineage      string              `json:"lineage,omitempty"`
+
+	Silent map[bus.NodeID]float64 `json:"silent,omitempty"` // on the leader: seconds since a member last answered, of those that do not
 }
 
 // ReadIndex is where a consistent read may read.
@@ -57,11 +61,26 @@ type SurveyQuery struct {
 	Department bus.USCC `json:"department"`
 }
 
-// Membership asks the leader to take a node into the group or, where Promote is
-// set, to let it vote.
+// StepLead asks the leader to hand the lead over.
+const StepLead bus.Step = "lead"
+
+// Membership asks the leader what a step would make of the quorum, or to hand the
+// lead over to a node, in somebody's name.
 type Membership struct {
-	Node    bus.NodeID `json:"node"`
-	Promote bool       `json:"promote,omitempty"`
+	Node bus.NodeID    `json:"node"`
+	Step bus.Step      `json:"step"`
+	By   bus.Principal `json:"by,omitzero"`
+}
+
+// Renewal asks for a certificate in place of one that ends.
+type Renewal struct {
+	CSR         []byte `json:"csr"`         // DER, PKCS #10, of the key that the node joined with
+	Certificate []byte `json:"certificate"` // DER: the present one, which says under which names agencies know the node
+}
+
+// Certificate is a certificate in DER.
+type Certificate struct {
+	Certificate []byte `json:"certificate"`
 }
 
 // failure is an error between nodes: all of a bus.Error but its cause.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/node/fleet"
+	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -222,6 +223,36 @@ func (c *Cluster) SignIn(n *Node, account string) string {
 	session, err := n.Client("").SignIn(ctx, client.SignIn{Account: account, Password: c.Passwords[account]})
 	must(c.tb, err)
 	return session.Token
+}
+
+// Publish publishes resources, with a data authority of the province and its
+// reviewer if there is none yet.
+func (c *Cluster) Publish(resources ...bus.Resource) {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	admin := c.Client("sysadmin")
+	if c.Passwords[sample.Reviewer] == "" {
+		if _, err := admin.Departments().Put(ctx, sample.ProvinceData); !client.IsCode(err, bus.CodeExists) {
+			must(c.tb, err)
+		}
+		reviewer, err := sample.Review(ctx, admin, c.Client("secadmin"))
+		must(c.tb, err)
+		c.replacePasswords(ctx, []server.OneTime{{Account: sample.Reviewer, Password: reviewer.Password}})
+	}
+	must(c.tb, sample.Publish(ctx, admin, c.Client(sample.Reviewer), resources...))
+}
+
+// AddAccount creates an account, with a password of its own, and signs it in at the
+// first node.
+func (c *Cluster) AddAccount(account bus.Account) (bearer string) {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	made, err := c.Client("secadmin").Accounts().Put(ctx, account)
+	must(c.tb, err)
+	c.replacePasswords(ctx, []server.OneTime{{Account: account.Name, Password: made.Password}})
+	return c.SignIn(c.First, account.Name)
 }
 
 // WaitPlaces waits until the nodes that are meant to vote do, and the others are

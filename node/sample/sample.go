@@ -61,7 +61,7 @@ func SystemOf(d bus.Department) bus.System {
 func EnterpriseRegistration() bus.Resource {
 	return bus.Resource{
 		ID: "enterprise-registration", Codes: []bus.ResourceCode{"3010010001/000001", "202001/000001"},
-		Name: "企业登记信息（样例）", Abstract: "企业设立、变更、注销登记的基本信息", Provider: ShenzhenMarket.ID, Format: "database",
+		Name: "企业登记信息（样例）", Abstract: "企业设立、变更、注销登记的基本信息", Class: "市场监管", Provider: ShenzhenMarket.ID, Format: "database",
 		Sharing: bus.Sharing{
 			Type: bus.Conditional, Range: "全省行政机关",
 			Purposes: []bus.Purpose{bus.PurposeAdministrativeBasis, bus.PurposeReference, bus.PurposeVerification, bus.PurposeCollaboration},
@@ -107,7 +107,8 @@ func plain(d bus.Department, i, j int, title string) bus.Resource {
 	r := bus.Resource{
 		ID:    bus.ResourceID(fmt.Sprintf("sample-%s-%d-%d", d.Division, i+1, j+1)),
 		Codes: []bus.ResourceCode{bus.ResourceCode(fmt.Sprintf("3%02d%03d/%06d", 10+i, j+1, 100*i+j+1))},
-		Name:  strings.TrimSuffix(d.Name, "（样例）") + title + "（样例）", Provider: d.ID, Format: "database",
+		Name:  strings.TrimSuffix(d.Name, "（样例）") + title + "（样例）", Abstract: title + "的基本信息", Class: "综合政务",
+		Provider: d.ID, Format: "database",
 		Sharing: bus.Sharing{Type: bus.Unconditional}, Modes: []string{"batch"}, Open: "yes", UpdateCycle: "daily",
 		Items: []bus.Item{
 			{ID: "number", Name: "编号", Type: "C", Length: 32, Grade: 1},
@@ -118,7 +119,7 @@ func plain(d bus.Department, i, j int, title string) bus.Resource {
 	switch j {
 	case 1:
 		r.Sharing = bus.Sharing{Type: bus.Conditional, Range: "全省行政机关", Purposes: []bus.Purpose{bus.PurposeAdministrativeBasis, bus.PurposeVerification}}
-		r.Open = "conditional"
+		r.Open, r.OpenTerms = "conditional", "实名注册"
 	case 3:
 		r.Sharing = bus.Sharing{
 			Type: bus.NotShared, Reason: "统计调查资料在公布前不得提供",

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -14,10 +14,44 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const (
-	placePause    = time.Second // between two looks at this node's own suffrage
-	maxPlacePause = time.Minute
-)
+// layers tells up to which index the policy engine holds the directory's layers.
+type layers struct {
+	mu     sync.Mutex
+	loaded bool
+	at     bus.Revision
+	moved  chan struct{} // closed once at moves on; nil where nobody waits
+}
+
+func (l *layers) set(at bus.Revision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded, l.at = true, at
+	if l.moved != nil {
+		close(l.moved)
+		l.moved = nil
+	}
+}
+
+// wait returns once the layers are those of an index or newer.
+func (l *layers) wait(ctx context.Context, at bus.Revision) error {
+	for {
+		l.mu.Lock()
+		if l.loaded && l.at >= at {
+			l.mu.Unlock()
+			return nil
+		}
+		if l.moved == nil {
+			l.moved = make(chan struct{})
+		}
+		moved := l.moved
+		l.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // follow keeps the policy engine at the layers that the directory holds.
 func (s *Server) follow(ctx context.Context) {
@@ -52,62 +86,10 @@ func (s *Server) loadLayers(loaded *bus.Revision) error {
 	if err == nil && fresh {
 		s.policy.Load(layers)
 	}
+	if err == nil {
+		s.layers.set(*loaded)
+	}
 	return err
-}
-
-// takePlace has this node promoted once it has caught up, where the directory
-// means it to vote. A voter that is still behind would only weaken the quorum.
-func (s *Server) takePlace(ctx context.Context) {
-	pause := placePause
-	for {
-		done, err := s.placed(ctx)
-		if err != nil {
-			s.logger.Debug("take place in the group", "error", err)
-		}
-		if done {
-			pause = maxPlacePause
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
-func (s *Server) placed(ctx context.Context) (done bool, err error) {
-	var self bus.Node
-	err = s.state.View(func(tx *state.Tx) error {
-		self, _ = tx.Node(s.self.Node)
-		return nil
-	})
-	if err != nil || self.ID == "" {
-		return false, err
-	}
-	if !self.Voter {
-		return true, nil
-	}
-	members, err := s.group.Members()
-	if err != nil {
-		return false, err
-	}
-	for _, m := range members {
-		if m.ID == self.ID && m.Voter {
-			return true, nil
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	head, err := s.mesh.Status(ctx, s.group.Leader())
-	if err != nil {
-		return false, err
-	}
-	if err := s.directory.Wait(ctx, head.AppliedIndex); err != nil {
-		return false, fmt.Errorf("still behind the leader: %w", err)
-	}
-	return false, s.askLeader(ctx, mesh.Membership{Node: self.ID, Promote: true})
 }
 
 // publishCheckpoints makes the head of the evidence log known to the whole bus:

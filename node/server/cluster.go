@@ -3,8 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,23 +14,17 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
-	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
-	"github.com/gxbus/gxbus/pkg/identity"
 )
 
-const askTimeout = 2 * time.Second // how long one node is waited for when all are asked
+const (
+	askTimeout = 2 * time.Second // how long one node is waited for when all are asked
+	absent     = "absent"        // suffrage of a node that the raft group does not have yet
+)
 
 // ID returns the cluster's id.
 func (s *Server) ID() string { return s.self.Cluster }
-
-// Fingerprint returns the SHA-256 of the cluster's root certificate.
-func (s *Server) Fingerprint() identity.Fingerprint { return identity.FingerprintOf(s.self.root) }
-
-// Admit lets every holder of a node certificate of this cluster connect: the CA
-// signs members only. Who may do what then is each protocol's to check.
-func (s *Server) Admit(bus.NodeID, *x509.Certificate) error { return nil }
 
 // Accept takes a directory entry that another node forwards.
 func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error) {
@@ -56,6 +48,12 @@ func (s *Server) Describe() (mesh.Status, error) {
 	status := mesh.Status{
 		AppliedIndex: applied, Version: s.version, Time: s.now().UTC(), Generation: g.Number, Lineage: g.Lineage,
 		Relaying: client.Relaying{Streams: r.Streams, Total: r.Total, Refused: r.Refused, Bytes: r.Bytes},
+	}
+	for id, silent := range s.group.Silences() {
+		if status.Silent == nil {
+			status.Silent = map[bus.NodeID]float64{}
+		}
+		status.Silent[id] = silent.Seconds()
 	}
 	for _, l := range s.policy.Status() {
 		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
@@ -119,7 +117,7 @@ func askAll[A any](ctx context.Context, nodes []bus.NodeID, ask func(context.Con
 
 // Status shows the bus: who is a member, who leads, how far each has come.
 func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, error) {
-	out := client.Status{Cluster: s.self.Cluster, Node: s.self.Node, Leader: s.group.Leader()}
+	out := client.Status{Cluster: s.self.Cluster, Node: s.self.Node, Leader: s.group.Leader(), Term: s.group.Term()}
 	age, err := s.directory.Age()
 	if err != nil {
 		return out, err
@@ -142,9 +140,14 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 	}
 	answers := everyNode(ctx, s, ids, s.Describe, s.mesh.Status)
 	out.AppliedIndex = answers[s.self.Node].AppliedIndex
-	head := answers[out.Leader].AppliedIndex
+	lead, led := answers[out.Leader]
+	head := lead.AppliedIndex
 	for i := range members {
 		m := &members[i]
+		if led && m.Suffrage != absent {
+			silent := time.Duration(lead.Silent[m.ID] * float64(time.Second))
+			m.LastHeard, m.Silent = s.now().Add(-silent).UTC().Truncate(time.Second), silent >= silentLonger
+		}
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
 		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
@@ -189,7 +192,8 @@ func (s *Server) members() ([]client.Member, error) {
 			d, _ := tx.Division(n.Division)
 			members = append(members, client.Member{
 				ID: n.ID, Division: n.Division, DivisionName: d.Name, Level: d.Level,
-				Suffrage: cmp.Or(suffrage[n.ID], "absent"), APIAddress: n.APIAddress, Relayed: n.Relayed(),
+				Suffrage: cmp.Or(suffrage[n.ID], absent), APIAddress: n.APIAddress, PeerAddress: n.PeerAddress, Relayed: n.Relayed(),
+				Voter: n.Voter, Draining: n.Draining, CA: n.CA, Serves: tx.Serves(n.ID), Joined: n.Joined, Expires: n.Expires,
 			})
 		}
 		return nil
@@ -198,124 +202,6 @@ func (s *Server) members() ([]client.Member, error) {
 		return cmp.Or(cmp.Compare(a.Division, b.Division), cmp.Compare(a.ID, b.ID))
 	})
 	return members, err
-}
-
-// Join takes a new node in. It is done by the node that holds the CA's key;
-// others pass the request on.
-func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error) {
-	holder, peers, err := s.caHolder()
-	if err != nil {
-		return client.JoinAnswer{}, err
-	}
-	if holder != s.self.Node {
-		return s.mesh.Join(ctx, holder, request)
-	}
-	token, err := identity.ParseToken(request.Token)
-	if err != nil {
-		return client.JoinAnswer{}, err
-	}
-	if token.Cluster != s.self.Cluster {
-		return client.JoinAnswer{}, bus.E(bus.CodeForeignCluster)
-	}
-	ca, err := identity.LoadCA(s.dir.path("ca.crt"), s.dir.path("ca.key"))
-	if err != nil {
-		return client.JoinAnswer{}, err
-	}
-	f := Founding{Node: request.Node, APIAddress: request.APIAddress}
-	certificate, err := ca.Issue(request.CSR, request.Node, f.hosts(), s.now(), certificateLife)
-	if err != nil {
-		return client.JoinAnswer{}, err
-	}
-	if err := s.admit(ctx, token, request, certificate); err != nil {
-		return client.JoinAnswer{}, err
-	}
-	answer := client.JoinAnswer{
-		Cluster: s.self.Cluster, CA: string(identity.EncodeCertificate(s.self.root)),
-		Certificate: string(identity.EncodeCertificate(certificate)), Peers: peers,
-	}
-	return answer, s.state.View(func(tx *state.Tx) error {
-		answer.Parent, _ = tx.Parent(request.Node)
-		return nil
-	})
-}
-
-// admit redeems the token, which writes the node into the directory, and takes
-// the node into the raft group.
-func (s *Server) admit(ctx context.Context, token identity.JoinToken, request client.JoinRequest, certificate *x509.Certificate) error {
-	key := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	entry, err := command.New(command.NodeJoin, bus.Principal{Node: s.self.Node}, "", 0, command.Join{
-		Token: token.ID, SecretHash: token.Secret.Hash(), KeyHash: key[:],
-		Node: bus.Node{
-			ID: request.Node, Division: request.Division, PeerAddress: request.PeerAddress,
-			APIAddress: request.APIAddress, EvidenceKey: request.EvidenceKey,
-		},
-	})
-	if err != nil {
-		return err
-	}
-	_, err = s.directory.Write(ctx, entry)
-	record := audit.Record{Kind: audit.KindAdministered, Principal: bus.Principal{Node: request.Node}, Detail: "join with token " + string(token.ID)}
-	if err != nil {
-		record.Kind, record.Code = audit.KindRefused, bus.CodeOf(err)
-	}
-	if recordErr := s.exchange.Record(ctx, record); recordErr != nil {
-		return recordErr
-	}
-	if err != nil {
-		return err
-	}
-	return s.askLeader(ctx, mesh.Membership{Node: request.Node})
-}
-
-// caHolder returns the node with the CA's key, and all peer addresses.
-func (s *Server) caHolder() (holder bus.NodeID, peers map[bus.NodeID]string, err error) {
-	peers = map[bus.NodeID]string{}
-	err = s.state.View(func(tx *state.Tx) error {
-		for n := range tx.Nodes() {
-			peers[n.ID] = n.PeerAddress
-			if n.CA {
-				holder = n.ID
-			}
-		}
-		return nil
-	})
-	if err == nil && holder == "" {
-		err = bus.E(bus.CodeUnavailable)
-	}
-	return holder, peers, err
-}
-
-// askLeader has the leader change a node's place in the group.
-func (s *Server) askLeader(ctx context.Context, m mesh.Membership) error {
-	switch leader := s.group.Leader(); leader {
-	case "":
-		return bus.E(bus.CodeNoLeader)
-	case s.self.Node:
-		return s.Member(ctx, s.self.Node, m)
-	default:
-		return s.mesh.Member(ctx, leader, m)
-	}
-}
-
-// Member changes a node's place in the group, on the leader. The directory says
-// what that place is: a node that is not in it is no member, and one that it
-// does not name a voter never votes, whoever asks.
-func (s *Server) Member(ctx context.Context, _ bus.NodeID, m mesh.Membership) error {
-	var node bus.Node
-	err := s.state.View(func(tx *state.Tx) error {
-		node, _ = tx.Node(m.Node)
-		return nil
-	})
-	switch {
-	case err != nil:
-		return err
-	case node.ID == "" || m.Promote && !node.Voter:
-		return bus.E(bus.CodeForbidden)
-	case m.Promote:
-		return s.group.Promote(ctx, node.ID)
-	default:
-		return s.group.AddNonvoter(ctx, node.ID)
-	}
 }
 
 // TraceHere gives the steps that this node recorded.

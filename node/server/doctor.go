@@ -31,7 +31,7 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 	free, total, err := storage.Free(string(s.dir))
 	checks := []client.Check{
 		doctor.Files(string(s.dir), needed...),
-		doctor.Certificate(s.self.certificate.Leaf, s.now()),
+		doctor.Certificate(s.proof.Load().leaf, s.now()),
 		doctor.Disk(free, total, s.config.DiskReserve, err),
 		doctor.Skipped("integrity", "节点运行时不检查；停止后用 --data-dir", "not while the node runs; stop it and use --data-dir"),
 	}
@@ -190,7 +190,7 @@ func Examine(ctx context.Context, dir DataDir, full bool, reserve int64, now fun
 	if err != nil {
 		checks = append(checks, doctor.Fail("identity", err.Error(), err.Error(), bus.Text{ZH: "用本节点自己的文件", EN: "use this node's own files"}))
 	} else {
-		checks = append(checks, doctor.OK("identity", string(self.Node)+"，集群 "+self.Cluster, string(self.Node)+" of cluster "+self.Cluster), doctor.Certificate(self.certificate.Leaf, now()))
+		checks = append(checks, doctor.OK("identity", string(self.Node)+"，集群 "+self.Cluster, string(self.Node)+" of cluster "+self.Cluster), doctor.Certificate(self.leaf, now()))
 	}
 	if !sound || err != nil {
 		return append(checks, doctor.Skipped("contents", "文件损坏或身份不符，未检查内容", "not looked at: a file is damaged, or not this node's")), nil

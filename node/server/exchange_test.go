@@ -42,8 +42,7 @@ func tellWith(t *testing.T, o nodetest.Options, specs ...fleet.Spec) *story {
 		check(t, err)
 		s.bearers[d.ID] = credential.Bearer
 	}
-	_, err := admin.Resources().Put(ctx, s.resource)
-	check(t, err)
+	s.Publish(s.resource)
 	s.provider = s.at("shenzhen").Client(s.bearers[sample.ShenzhenMarket.ID])
 	s.consumer = s.at("tianhe").Client(s.bearers[sample.TianheServices.ID])
 	return s

@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/ecdsa"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -21,7 +20,8 @@ import (
 // DataDir is a node's data directory.
 //
 //	node.json        who this node is
-//	ca.crt           the cluster's root certificate; ca.key beside it on the node that signs
+//	ca.crt           the cluster's root certificate, two while it is replaced
+//	ca.key           its key, on the node that signs; ca-next.key: that of a root to come
 //	node.crt .key    this node's certificate
 //	evidence.key     signs this node's evidence log
 //	first.json       until the first entry of a new cluster is in the log
@@ -201,10 +201,11 @@ func decodeSelf(data []byte, s *Self) error {
 // opened is a data directory read back.
 type opened struct {
 	Self
-	root        *x509.Certificate
-	certificate tls.Certificate
-	signer      note.Signer // of the evidence log
-	verifier    string      // its public half
+	roots    []*x509.Certificate // that ca.crt holds
+	leaf     *x509.Certificate   // this node's certificate
+	key      *ecdsa.PrivateKey
+	signer   note.Signer // of the evidence log
+	verifier string      // its public half
 }
 
 // open reads the node's identity, and refuses one that does not fit together.
@@ -212,24 +213,23 @@ func (d DataDir) open(now time.Time) (o opened, err error) {
 	if o.Self, err = d.self(); err != nil {
 		return o, err
 	}
-	if o.root, err = identity.LoadCertificate(d.path("ca.crt")); err != nil {
+	if o.roots, err = identity.LoadCertificates(d.path("ca.crt")); err != nil {
 		return o, err
 	}
-	leaf, err := identity.LoadCertificate(d.path("node.crt"))
-	if err != nil {
+	if o.leaf, err = identity.LoadCertificate(d.path("node.crt")); err != nil {
 		return o, err
 	}
-	key, err := identity.LoadKey(d.path("node.key"))
-	if err != nil {
+	if o.key, err = identity.LoadKey(d.path("node.key")); err != nil {
 		return o, err
 	}
-	o.certificate = identity.NodeCertificate(leaf, o.root, key)
 	// The CA's key is read when a node joins; whether others could have read it
 	// must show before.
-	if _, err := identity.ReadPrivate(d.path("ca.key")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return o, err
+	for _, name := range []string{"ca.key", "ca-next.key"} {
+		if _, err := identity.ReadPrivate(d.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return o, err
+		}
 	}
-	if err := o.verify(leaf, key, now); err != nil {
+	if err := o.verify(now); err != nil {
 		return o, err
 	}
 	o.signer, o.verifier, err = d.evidenceKey(audit.Origin(o.Cluster, o.Node))
@@ -238,20 +238,18 @@ func (d DataDir) open(now time.Time) (o opened, err error) {
 
 // verify checks that certificate, key, cluster and node id belong together, so
 // that files of another cluster are noticed here and not as a strange handshake.
-func (o opened) verify(leaf *x509.Certificate, key *ecdsa.PrivateKey, now time.Time) error {
+func (o opened) verify(now time.Time) error {
 	foreign := func(zh, en string, cause error) error {
 		return bus.E(bus.CodeForeignCluster, bus.Defect{Field: "data_dir", Problem: bus.Text{ZH: zh, EN: en}}).Because(cause)
 	}
-	id, err := identity.NodeFromCertificate(leaf, o.Cluster)
+	id, err := identity.NodeFromCertificate(o.leaf, o.Cluster)
 	if err != nil || id != o.Node {
 		return foreign("节点证书与 node.json 不符", "the node's certificate does not match node.json", err)
 	}
-	if !key.PublicKey.Equal(leaf.PublicKey) {
+	if !o.key.PublicKey.Equal(o.leaf.PublicKey) {
 		return foreign("私钥与证书不符", "the private key does not match the certificate", nil)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(o.root)
-	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	_, err = o.leaf.Verify(x509.VerifyOptions{Roots: pool(o.roots), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	if err != nil {
 		return foreign("节点证书不是本集群签发或已过期", "the node's certificate is not of this cluster, or has expired", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -87,9 +88,10 @@ func Init(ctx context.Context, f Founding) ([]OneTime, error) {
 	}
 	first, err := json.Marshal(command.Init{
 		Cluster: cluster, CA: string(identity.EncodeCertificate(ca.Certificate())), Divisions: bus.Guangdong(), Accounts: accounts,
+		Calendar: calendar.BuiltIn(), Libraries: bus.BaseLibraries(),
 		Node: bus.Node{
 			ID: f.Node, Division: f.Division, PeerAddress: f.PeerAddress, APIAddress: f.APIAddress,
-			Voter: true, CA: true, EvidenceKey: k.verifier,
+			Voter: true, CA: true, EvidenceKey: k.verifier, Key: identity.KeyHash(certificate.RawSubjectPublicKeyInfo),
 		},
 	})
 	if err != nil {

@@ -3,11 +3,16 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/exchange"
 )
+
+// surveyTimeout is how long a node is waited for that may be declared lost: one
+// that is only slow must not be.
+const surveyTimeout = 10 * time.Second
 
 // Handover gives another node what is here of a department that moves to it.
 func (s *Server) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
@@ -23,7 +28,7 @@ func (s *Server) Survey(ctx context.Context, at bus.NodeID, id bus.USCC) (exchan
 	if at == s.self.Node {
 		return s.SurveyHere(id)
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	return s.mesh.Survey(ctx, at, id)
 }

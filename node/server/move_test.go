@@ -27,8 +27,7 @@ func TestADepartmentMovesOrIsAbandoned(t *testing.T) {
 	check(t, err)
 	own := sample.EnterpriseRegistration()
 	own.Provider = d.ID
-	_, err = admin.Resources().Put(ctx, own)
-	check(t, err)
+	c.Publish(own)
 	publish := func(at bus.NodeID, n int) ([]client.Receipt, error) {
 		return c.Nodes[at].Client(system.Bearer).Publish(ctx, own.ID, sample.Event(sample.SystemOf(d), n))
 	}

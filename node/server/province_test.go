@@ -169,8 +169,11 @@ func tenantCounty(s *story, t *testing.T) {
 	s.receive(t, 3)
 	own := sample.EnterpriseRegistration()
 	own.ID, own.Codes, own.Provider = "yuexiu", []bus.ResourceCode{"3010010001/000901"}, sample.YuexiuServices.ID
-	_, err = tenant.Resources().Put(ctx, own)
-	check(t, err)
+	s.Publish(own)
+	nodetest.Eventually(t, "the tenant's node knows the resource", func() error {
+		_, err := tenant.Resources().Read(ctx, own.ID)
+		return err
+	})
 	e := sample.Event(sample.SystemOf(sample.YuexiuServices), 1)
 	if _, err := elsewhere.Publish(ctx, own.ID, e); !client.IsCode(err, bus.CodeWrongNode) && !client.IsCode(err, bus.CodeNotFound) {
 		t.Errorf("publishing at another county's node: %v", err)

@@ -98,10 +98,8 @@ func (s *stopped) connect(now func() time.Time, prepare func() error) (err error
 	if s.standing, err = consensus.Inspect(s.dir.path("raft")); err != nil {
 		return fmt.Errorf("read this node's part of the group: %w", err)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(s.self.root)
 	s.peers, err = peer.Open(peer.Config{
-		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots, Resolver: s, Admission: s, Now: now,
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: identity.NodeCertificate(s.self.leaf, s.self.roots[len(s.self.roots)-1], s.self.key), Roots: pool(s.self.roots), Resolver: s, Admission: s, Now: now,
 	})
 	if err == nil {
 		s.mesh = mesh.NewClient(s.peers.RoundTripper())
@@ -231,7 +229,7 @@ func (s Survey) permitted(confirmed string) error {
 			Field: "node", Problem: bus.Text{ZH: "本节点不是表决成员", EN: "this node is no voter"}, Allowed: fmt.Sprintf("recover one of %v", s.Voters),
 		})
 	case len(s.Voters) > 1 && s.Quorum():
-		return bus.E(bus.CodeQuorum, bus.Defect{
+		return bus.E(bus.CodeQuorumStands, bus.Defect{
 			Field: "voters", Problem: bus.Text{ZH: fmt.Sprintf("可达：%v", s.Reachable), EN: fmt.Sprintf("these answer: %v", s.Reachable)}, Allowed: "start this node again",
 		})
 	case confirmed != s.Cluster:

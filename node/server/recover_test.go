@@ -36,7 +36,7 @@ func TestALostQuorumIsRecoveredAndTheLostSplitNothing(t *testing.T) {
 	}
 	gd.Stop()
 	_, err := server.Recover(ctx, dir, cluster, time.Now)
-	refused(t, err, bus.CodeQuorum, "voters")
+	refused(t, err, bus.CodeQuorumStands, "voters")
 	gz.Stop()
 	sz.Stop()
 	_, err = server.Recover(ctx, server.DataDir(th.Config.DataDir), cluster, time.Now)
@@ -61,7 +61,7 @@ func TestALostQuorumIsRecoveredAndTheLostSplitNothing(t *testing.T) {
 		_, err := s.ClientAt(th, "sysadmin").Departments().Read(ctx, sample.USCC("440000", 701))
 		return err
 	})
-	recorded(t, s, "recover from a lost quorum: generation 1")
+	onRecord(t, s, "recover from a lost quorum: generation 1")
 
 	for _, n := range []*nodetest.Node{gz, sz} {
 		if back, err := n.Open(); bus.CodeOf(err) != bus.CodeCutOff {
@@ -131,7 +131,7 @@ func oneElectedEach(t *testing.T, s *story, recovered, one, two *nodetest.Node) 
 	}
 }
 
-func recorded(t *testing.T, s *story, detail string) {
+func onRecord(t *testing.T, s *story, detail string) {
 	t.Helper()
 	if !slices.ContainsFunc(leavesOf(t, s.Client("auditor")), func(l audit.Record) bool { return strings.HasPrefix(l.Detail, detail) }) {
 		t.Errorf("no leaf tells: %s", detail)

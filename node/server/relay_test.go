@@ -182,8 +182,9 @@ func crosses(s *story, wall *firewall, t *testing.T) {
 	atNanshan := s.Nodes["nanshan"].Client(credential.Bearer)
 	resource := sample.EnterpriseRegistration()
 	resource.ID, resource.Codes, resource.Provider = "nanshan-registration", []bus.ResourceCode{"3010010001/000902"}, provider.ID
-	nodetest.Eventually(t, "the county knows the credential", func() error {
-		_, err := atNanshan.Resources().Put(ctx, resource)
+	s.Publish(resource)
+	nodetest.Eventually(t, "the county knows the credential and the resource", func() error {
+		_, err := atNanshan.Resources().Read(ctx, resource.ID)
 		return err
 	})
 	_, err = s.Client("secadmin").Grants().Put(ctx, sample.Grant("grant-nanshan", resource, sample.TianheServices))
@@ -237,9 +238,12 @@ func cityGone(s *story, t *testing.T) {
 	ctx := context.Background()
 	own := sample.EnterpriseRegistration()
 	own.ID, own.Codes, own.Provider = "tianhe-own", []bus.ResourceCode{"3010010001/000903"}, sample.TianheServices.ID
-	_, err := s.consumer.Resources().Put(ctx, own)
-	check(t, err)
-	_, err = s.Client("secadmin").Grants().Put(ctx, sample.Grant("grant-own", own, sample.TianheServices))
+	s.Publish(own)
+	nodetest.Eventually(t, "the county knows the resource", func() error {
+		_, err := s.consumer.Resources().Read(ctx, own.ID)
+		return err
+	})
+	_, err := s.Client("secadmin").Grants().Put(ctx, sample.Grant("grant-own", own, sample.TianheServices))
 	check(t, err)
 	_, err = s.consumer.Subscriptions().Put(ctx, bus.Subscription{ID: "sub-own", Resource: own.ID, Grant: "grant-own", Purpose: bus.PurposeAdministrativeBasis})
 	check(t, err)

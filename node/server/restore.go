@@ -179,7 +179,7 @@ func (w *restoring) make(done *Restored) error {
 	}
 	root := identity.EncodeCertificate(ca.Certificate())
 	done.Cluster, done.Self = self.Cluster, self
-	if err := w.directory(self, string(root), k.verifier, done); err != nil {
+	if err := w.directory(self, string(root), k.verifier, identity.KeyHash(certificate.RawSubjectPublicKeyInfo), done); err != nil {
 		return err
 	}
 	if err := w.evidence(self, done); err != nil {
@@ -210,7 +210,7 @@ func (w *restoring) former() (former Self, err error) {
 }
 
 // directory refounds the directory and seeds the group of one with it.
-func (w *restoring) directory(self Self, root, verifier string, done *Restored) (err error) {
+func (w *restoring) directory(self Self, root, verifier string, key []byte, done *Restored) (err error) {
 	store, err := state.Open(w.Dir.path(partReplica))
 	if err != nil {
 		return err
@@ -232,7 +232,7 @@ func (w *restoring) directory(self Self, root, verifier string, done *Restored) 
 	reason := fmt.Sprintf("自 %s 的备份恢复，待确认 / restored from a backup of that time, to be confirmed", done.Backup.Taken.UTC().Format(time.RFC3339))
 	done.Directory, err = store.Refound(state.Refounding{
 		Cluster: self.Cluster, CA: root, Passwords: hashes, Reason: reason,
-		Node: bus.Node{ID: self.Node, Division: self.Division, PeerAddress: self.PeerAddress, APIAddress: self.APIAddress, EvidenceKey: verifier},
+		Node: bus.Node{ID: self.Node, Division: self.Division, PeerAddress: self.PeerAddress, APIAddress: self.APIAddress, EvidenceKey: verifier, Key: key},
 	})
 	if err != nil {
 		return err

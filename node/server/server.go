@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +22,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -50,6 +51,8 @@ type Server struct {
 	now     func() time.Time
 	peer    func(*peer.Config)
 
+	proof     atomic.Pointer[credentials]
+	making    sync.Mutex // of a new root
 	state     *state.Store
 	store     *exchange.Store
 	log       *audit.Log
@@ -58,6 +61,8 @@ type Server struct {
 	group     *consensus.Group
 	directory *directory.Directory
 	exchange  *exchange.Exchange
+	search    *search.Index
+	layers    layers
 	mesh      *mesh.Client
 	listener  net.Listener // of the API
 	api       *http.Server
@@ -106,7 +111,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openExchange, s.openMesh, s.openAPI,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -115,7 +120,9 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	s.workers.Go(func() { s.directory.RunTicks(running) })
 	s.workers.Go(func() { s.follow(running) })
 	s.workers.Go(func() { s.keepParent(running) })
-	s.workers.Go(func() { s.takePlace(running) })
+	s.workers.Go(func() { s.followMembers(running) })
+	s.workers.Go(func() { s.placeMembers(running) })
+	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
@@ -181,6 +188,9 @@ func (s *Server) openStores(context.Context) (err error) {
 	if err := s.sameCluster(); err != nil {
 		return err
 	}
+	if err := s.stillMember(); err != nil {
+		return err
+	}
 	s.store, err = slimmed(s, partExchange, func() (*exchange.Store, error) { return exchange.OpenStore(s.dir.ExchangeFile(), s.halt) })
 	if err != nil {
 		return s.busy(err)
@@ -220,10 +230,12 @@ func (s *Server) openPolicy(context.Context) (err error) {
 }
 
 func (s *Server) openPeers(context.Context) (err error) {
-	roots := x509.NewCertPool()
-	roots.AddCert(s.self.root)
+	if err := s.prove(s.self.leaf); err != nil {
+		return err
+	}
+	proof := s.proof.Load()
 	config := peer.Config{
-		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: s.self.certificate, Roots: roots,
+		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
 	}
 	if s.self.PeerAddress == "" { // a relayed node
@@ -304,6 +316,14 @@ func (s *Server) found() error {
 	return os.Remove(s.dir.path("first.json"))
 }
 
+// openSearch starts the index of the catalogue, which makes itself anew where it
+// has to: the node does not wait for it.
+func (s *Server) openSearch(context.Context) error {
+	s.search = search.Open(search.Config{Dir: s.dir.path("search"), Directory: s.directory, Logger: s.logger})
+	s.onClose(s.search.Close)
+	return nil
+}
+
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
@@ -332,8 +352,8 @@ func (s *Server) openMesh(context.Context) error {
 
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
-		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy,
-		Cluster: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -344,7 +364,7 @@ func (s *Server) openAPI(context.Context) error {
 	}
 	s.api.RegisterOnShutdown(handler.EndStreams)
 	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{s.self.certificate}, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
 	}))
 	return nil
 }

@@ -37,13 +37,14 @@ const (
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
 	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
+	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindMovedOut, KindMovedIn,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -70,7 +71,7 @@ type Record struct {
 	Decision     *bus.Decision      `json:"decision,omitempty"`
 	DecisionID   string             `json:"decision_id,omitempty"` // the decision that the step rests on
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
-	Detail       string             `json:"detail,omitempty"`      // administered: what was done, one line, no secrets
+	Detail       string             `json:"detail,omitempty"`      // administered, explained: what was done or told, one line, no secrets
 	Restored     *Restored          `json:"restored,omitempty"`    // of a restore: the log that this one was
 }
 
@@ -116,8 +117,8 @@ func (r Record) Check() []bus.Defect {
 	if r.Kind == KindRefused && r.Code == "" {
 		add("code", "必填", "required", "the stable code of the refusal")
 	}
-	if r.Kind == KindAdministered && r.Detail == "" {
-		add("detail", "必填", "required", "what was done, one line")
+	if (r.Kind == KindAdministered || r.Kind == KindExplained) && r.Detail == "" {
+		add("detail", "必填", "required", "what was done or told, one line")
 	}
 	if (r.Kind == KindRestored) != (r.Restored != nil) {
 		add("restored", "仅恢复记录须带原日志信息", "a record of a restore names the former log, no other does", "")

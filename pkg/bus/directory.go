@@ -24,6 +24,25 @@ type Node struct {
 	EvidenceKey string       `json:"evidence_key"` // note verifier key of its evidence log
 	Joined      time.Time    `json:"joined"`
 	Revision    Revision     `json:"revision"`
+
+	Draining bool      `json:"draining,omitempty"` // it takes on nothing new and gives up what it can
+	Key      []byte    `json:"key,omitempty"`      // SHA-256 of its public key: no other certificate is believed
+	Root     string    `json:"root,omitempty"`     // fingerprint of the root that its certificate is under
+	Expires  time.Time `json:"expires,omitzero"`   // its certificate
+}
+
+// Votes reports whether n is meant to vote now.
+func (n Node) Votes() bool { return n.Voter && !n.Draining }
+
+// Root is a root certificate that the nodes of the bus are certified under
+// (集群根证书). There is one, and while it is replaced there are two.
+type Root struct {
+	Fingerprint string    `json:"fingerprint"`     // hex SHA-256 of Certificate
+	Certificate []byte    `json:"certificate"`     // DER
+	Holder      NodeID    `json:"holder"`          // has its key
+	Cross       []byte    `json:"cross,omitempty"` // DER: the same root, signed by the one before it
+	Added       time.Time `json:"added,omitzero"`
+	Revision    Revision  `json:"revision"`
 }
 
 // Check returns every defect of n that shows without looking anything up.
@@ -184,27 +203,65 @@ func (s System) OwnsSource(source string) bool {
 	return ok && below.MatchString(rest)
 }
 
-// Role is a separated administrator role (三员分立, 等级保护第三级).
+// Role is what an account may do.
 type Role string
 
-// The three roles. One account has one of them.
+// The roles. One account has one of them, and never another. The first three are
+// the separated administrators (三员分立, 等级保护第三级); the others belong to a
+// department.
 const (
 	RoleSystemAdministrator   Role = "system-administrator"   // 系统管理员
 	RoleSecurityAdministrator Role = "security-administrator" // 安全管理员
 	RoleAuditor               Role = "auditor"                // 审计管理员
+	RoleOperator              Role = "department-operator"    // 部门经办人: compiles and submits
+	RoleReviewer              Role = "department-reviewer"    // 部门审核人: reviews, where its department is an authority
 )
+
+// Roles lists all roles.
+func Roles() []Role {
+	return []Role{RoleSystemAdministrator, RoleSecurityAdministrator, RoleAuditor, RoleOperator, RoleReviewer}
+}
+
+// Administrator reports whether r is one of the three separated administrators.
+func (r Role) Administrator() bool {
+	return r == RoleSystemAdministrator || r == RoleSecurityAdministrator || r == RoleAuditor
+}
+
+// Departmental reports whether r is a role of a department.
+func (r Role) Departmental() bool { return r == RoleOperator || r == RoleReviewer }
 
 // Account is a person's sign-in with one role.
 type Account struct {
 	Name         string   `json:"name"`
 	Role         Role     `json:"role"`
+	Department   USCC     `json:"department,omitempty"`    // of a departmental role
 	PasswordHash string   `json:"password_hash,omitempty"` // argon2id, PHC string
 	MustChange   bool     `json:"must_change"`             // the password was handed out, not chosen
+	Disabled     bool     `json:"disabled,omitempty"`
 	Revision     Revision `json:"revision"`
 }
 
-// Principal is who acts: an account with a role, or a system of a department,
-// or a node acting for the cluster itself.
+// Check returns every defect of a that shows without looking anything up.
+func (a Account) Check() []Defect {
+	defects := CheckID("name", a.Name)
+	defects = append(defects, oneOf("role", a.Role, Roles())...)
+	switch {
+	case a.Role.Departmental():
+		defects = append(defects, checkUSCC("department", a.Department)...)
+	case a.Department != "":
+		defects = append(defects, Defect{"department", Text{"三员账户不属于任何部门", "a separated administrator belongs to no department"}, "none"})
+	}
+	return defects
+}
+
+// Principal gives the principal that acts when a is signed in.
+func (a Account) Principal() Principal {
+	return Principal{Account: a.Name, Role: a.Role, Department: a.Department}
+}
+
+// Principal is who acts: an account with a role (and a department, where the role
+// is one of a department), or a system of a department, or a node acting for the
+// cluster itself.
 type Principal struct {
 	Account    string   `json:"account,omitempty"`
 	Role       Role     `json:"role,omitempty"`

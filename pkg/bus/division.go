@@ -22,12 +22,16 @@ const (
 	LevelTown     Level = "town"
 )
 
-// Division is an administrative division (行政区划).
+// Division is an administrative division (行政区划). Its data authority
+// (政务数据主管部门) reviews the catalogue entries of its departments, and of those
+// below it that have none of their own (decree 809 art. 16).
 type Division struct {
-	Code   DivisionCode `json:"code"`
-	Name   string       `json:"name"`
-	Level  Level        `json:"level"`
-	Parent DivisionCode `json:"parent,omitempty"`
+	Code      DivisionCode `json:"code"`
+	Name      string       `json:"name"`
+	Level     Level        `json:"level"`
+	Parent    DivisionCode `json:"parent,omitempty"`
+	Authority USCC         `json:"authority,omitempty"`
+	Revision  Revision     `json:"revision,omitempty"`
 }
 
 //go:embed guangdong_divisions.csv

@@ -22,11 +22,29 @@ const (
 type Draft struct {
 	ID        ResourceID  `json:"id"`
 	Resource  Resource    `json:"resource"` // as it would be published
-	State     EntryState  `json:"state"`
 	Clearance Clearance   `json:"clearance,omitzero"`
+	State     EntryState  `json:"state"`
 	Submitted *Submission `json:"submitted,omitempty"`
 	Review    *Review     `json:"review,omitempty"` // the last one, where it was returned
 	Revision  Revision    `json:"revision"`
+
+	// What a node works out when it shows a draft; nothing of it is stored.
+	Authority USCC       `json:"authority,omitempty"` // the department that reviews it
+	Deadline  *Deadline  `json:"deadline,omitempty"`  // of the review
+	Conflicts []Conflict `json:"conflicts,omitempty"` // other sources of its items (一数一源)
+	Missing   []Defect   `json:"missing,omitempty"`   // what Gate finds, where one draft is shown
+}
+
+// DraftContent is the part of a draft that its department writes.
+type DraftContent struct {
+	Resource  Resource  `json:"resource"`
+	Clearance Clearance `json:"clearance,omitzero"`
+}
+
+// DraftRef names a draft as it was when somebody looked at it.
+type DraftRef struct {
+	ID       ResourceID `json:"id"`
+	Revision Revision   `json:"revision"`
 }
 
 // Clearance is what must have been done before an entry is published (decree 809
@@ -52,6 +70,23 @@ type Review struct {
 	Opinion  string    `json:"opinion,omitempty"` // required where it is returned
 }
 
+// Version is a published version of a resource's catalogue entry, with how it came
+// to be.
+type Version struct {
+	Resource  Resource   `json:"resource"`
+	Clearance Clearance  `json:"clearance,omitzero"`
+	Submitted Submission `json:"submitted,omitzero"`
+	Approved  Review     `json:"approved,omitzero"`
+
+	Withdrawn *Withdrawal `json:"withdrawn,omitempty"` // it was the last one
+}
+
+// Withdrawal is how a resource left the directory.
+type Withdrawal struct {
+	Asked    Submission `json:"asked"`
+	Approved Review     `json:"approved"`
+}
+
 // Outcome is what became of one entry of an import.
 type Outcome string
 
@@ -63,7 +98,8 @@ const (
 	OutcomeRefused   Outcome = "refused"
 )
 
-// ImportRow answers one draft of an import, in the order they were sent.
+// ImportRow answers one draft of an import, a submission or a review, in the order
+// they were sent. One that is refused stops none of the others.
 type ImportRow struct {
 	ID       ResourceID `json:"id,omitempty"` // its resource: found by code, or made from it
 	Outcome  Outcome    `json:"outcome"`
@@ -71,35 +107,4 @@ type ImportRow struct {
 	Revision Revision   `json:"revision,omitempty"`
 	Code     Code       `json:"code,omitempty"`    // why it was refused
 	Defects  []Defect   `json:"defects,omitempty"` // of a refused one; what is still missing of one that could not be submitted
-}
-
-// Library groups resources by their codes (基础库, 主题库): whatever carries a code
-// that begins with its prefix belongs to it.
-type Library struct {
-	ID       LibraryID   `json:"id"`
-	Kind     LibraryKind `json:"kind"`
-	Name     string      `json:"name"`
-	Prefix   string      `json:"prefix"`         // of directory codes: class and item, as "101"
-	Lead     USCC        `json:"lead,omitempty"` // the department in charge of it (牵头部门)
-	Revision Revision    `json:"revision"`
-}
-
-// LibraryKind is the kind of a library.
-type LibraryKind string
-
-// The kinds.
-const (
-	LibraryBase  LibraryKind = "base"  // 基础信息资源
-	LibraryTheme LibraryKind = "theme" // 主题信息资源
-)
-
-// BaseLibraries are the five of the coding rule (发改高技〔2017〕1272号).
-func BaseLibraries() []Library {
-	return []Library{
-		{ID: "population", Kind: LibraryBase, Name: "人口", Prefix: "101"},
-		{ID: "legal-entities", Kind: LibraryBase, Name: "法人", Prefix: "102"},
-		{ID: "natural-resources", Kind: LibraryBase, Name: "自然资源和空间地理", Prefix: "103"},
-		{ID: "social-credit", Kind: LibraryBase, Name: "社会信用", Prefix: "104"},
-		{ID: "electronic-licences", Kind: LibraryBase, Name: "电子证照", Prefix: "105"},
-	}
 }

@@ -59,12 +59,18 @@ const (
 	CodeWrongNode          Code = "wrong-node"
 	CodeUndecided          Code = "policy-undecided"
 	CodeStorageFull        Code = "storage-full"
+	CodeSecret             Code = "secrecy-marked"
+	CodeIncomplete         Code = "incomplete"
+	CodeWrongState         Code = "wrong-state"
+	CodeClaim              Code = "claim-undecided"
 	CodeAlreadyInitialized Code = "already-initialized"
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
 	CodeCutOff             Code = "cut-off"
-	CodeQuorum             Code = "quorum-not-lost"
+	CodeQuorumStands       Code = "quorum-not-lost"
+	CodeQuorum             Code = "quorum-at-risk"
+	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
 )
 
@@ -100,11 +106,17 @@ var codes = map[Code]codeInfo{
 	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
+	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
+	CodeIncomplete:         {KindInvalid, Text{"目录条目不完整，以下各项须一次补正", "the catalogue entry is not complete; this is all that it lacks"}},
+	CodeWrongState:         {KindConflict, Text{"目录条目的当前状态不允许此操作", "the catalogue entry is in another state"}},
+	CodeClaim:              {KindConflict, Text{"一数一源有争议，待数据主管部门裁定", "another resource is the source of this data; the data authority has to decide first"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
 	CodeCutOff:             {KindConflict, Text{"本节点已被排除：集群在失去多数后已另行恢复", "this node was cut off: the group was recovered without it"}},
-	CodeQuorum:             {KindConflict, Text{"仍有多数成员可达，不得强行恢复", "a majority can still be reached; there is nothing to recover from"}},
+	CodeQuorumStands:       {KindConflict, Text{"仍有多数成员可达，不得强行恢复", "a majority can still be reached; there is nothing to recover from"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
+	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
+	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
 }
 

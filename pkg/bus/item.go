@@ -46,10 +46,8 @@ var (
 	semantics = []Semantic{SemanticIDNumber, SemanticName, SemanticPhone, SemanticAddress, SemanticBankCard, SemanticUSCC}
 )
 
+// checkItems returns the defects of form of items; what they lack is for Gate.
 func checkItems(items []Item) []Defect {
-	if len(items) == 0 {
-		return []Defect{missing("items")}
-	}
 	var defects []Defect
 	seen := map[string]bool{} // in lower case: no event may carry keys that differ in case only
 	for i, item := range items {
@@ -62,22 +60,15 @@ func checkItems(items []Item) []Defect {
 			defects = append(defects, Defect{at + ".id", Text{"信息项重复", "this item is listed twice"}, "each item once, whatever its case"})
 		}
 		seen[key] = true
-		if strings.TrimSpace(item.Name) == "" {
-			defects = append(defects, missing(at+".name"))
-		}
-		defects = append(defects, oneOf(at+".type", item.Type, itemTypes)...)
-		if item.Grade < 1 || item.Grade > 4 {
+		defects = append(defects, known(at+".type", item.Type, itemTypes)...)
+		if item.Grade < 0 || item.Grade > 4 {
 			defects = append(defects, Defect{at + ".grade", Text{"数据分级超出范围", "grade out of range"}, "1–4"})
 		}
 		if item.Length < 0 {
 			defects = append(defects, Defect{at + ".length", Text{"长度不能为负", "length is negative"}, "0 or more"})
 		}
-		if item.Sharing != "" {
-			defects = append(defects, oneOf(at+".sharing", item.Sharing, sharings)...)
-		}
-		if item.Semantic != SemanticNone {
-			defects = append(defects, oneOf(at+".semantic", item.Semantic, semantics)...)
-		}
+		defects = append(defects, known(at+".sharing", item.Sharing, sharings)...)
+		defects = append(defects, known(at+".semantic", item.Semantic, semantics)...)
 	}
 	return defects
 }

@@ -14,8 +14,10 @@ type ResourceCode string
 
 var resourceCode = regexp.MustCompile(`^[1-3]\d{2}\d{3}[0-9A-Za-z]*/[0-9A-Za-z]+$`)
 
-// Valid reports whether c follows the coding rule.
-func (c ResourceCode) Valid() bool { return resourceCode.MatchString(string(c)) }
+const maxCode = 128 // characters; the rule sets no end
+
+// Valid reports whether c follows the coding rule, in 128 characters at most.
+func (c ResourceCode) Valid() bool { return len(c) <= maxCode && resourceCode.MatchString(string(c)) }
 
 // SharingType is the sharing attribute (共享类型) fixed at the source.
 type SharingType string
@@ -93,73 +95,87 @@ var (
 	sharings  = []SharingType{Unconditional, Conditional, NotShared}
 	purposes  = []Purpose{PurposeAdministrativeBasis, PurposeReference, PurposeVerification, PurposeCollaboration}
 	bases     = []string{"law", "administrative-regulation", "state-council-decision"}
+
+	// noBasis are texts that people cite and that are no ground for not sharing
+	// (decree 809 art. 14).
+	noBasis = map[string]Text{
+		"departmental-rule": {"部门规章不能作为不予共享的依据：须有法律、行政法规或者国务院决定的明确规定",
+			"a departmental rule is no ground for not sharing: a law, an administrative regulation or a State Council decision must say so expressly"},
+		"local-regulation": {"地方性法规不能作为不予共享的依据：须有法律、行政法规或者国务院决定的明确规定",
+			"a local regulation is no ground for not sharing: a law, an administrative regulation or a State Council decision must say so expressly"},
+	}
 )
 
-// Check returns every defect of r that shows without looking anything up.
+// Form refuses what may not even be a draft: whatever bears a secrecy mark, with
+// CodeSecret (decree 809 art. 3), and what is there but not well-formed.
+func (r Resource) Form() error {
+	if r.Secrecy != "" {
+		return E(CodeSecret, Defect{"secrecy", Text{
+			"国家秘密、工作秘密不得编入政务数据目录", "what is marked as a state or work secret never enters the directory",
+		}, "a resource without a mark"})
+	}
+	return Invalid(r.Check())
+}
+
+// Check returns every defect of what r has, and of what it cannot do without:
+// its id, provider and the ids of its items. What else is missing is for Gate.
 func (r Resource) Check() []Defect {
 	defects := CheckID("id", r.ID)
-	if len(r.Codes) == 0 {
-		defects = append(defects, missing("codes"))
-	}
 	for i, c := range r.Codes {
+		at := fmt.Sprintf("codes[%d]", i)
 		if !c.Valid() {
-			defects = append(defects, Defect{fmt.Sprintf("codes[%d]", i), Text{"目录代码不符合编码规则", "not a directory code"}, resourceCode.String()})
+			defects = append(defects, Defect{at, Text{"目录代码不符合编码规则", "not a directory code"}, resourceCode.String()})
+		}
+		if slices.Contains(r.Codes[:i], c) {
+			defects = append(defects, Defect{at, Text{"目录代码重复", "this code is listed twice"}, "each code once"})
 		}
 	}
-	if strings.TrimSpace(r.Name) == "" {
-		defects = append(defects, missing("name"))
-	}
 	defects = append(defects, checkUSCC("provider", r.Provider)...)
-	defects = append(defects, oneOf("format", r.Format, formats)...)
-	defects = append(defects, oneOf("open", r.Open, opens)...)
-	defects = append(defects, oneOf("update_cycle", r.UpdateCycle, cycles)...)
-	if r.Network != "" {
-		defects = append(defects, oneOf("network", r.Network, networks)...)
+	defects = append(defects, known("format", r.Format, formats)...)
+	defects = append(defects, checkItems(r.Items)...)
+	if r.Entity != "" {
+		defects = append(defects, CheckID("entity", r.Entity)...)
 	}
-	if r.Scenario != "" {
-		defects = append(defects, oneOf("scenario", r.Scenario, scenarios)...)
-	}
-	if len(r.Modes) == 0 {
-		defects = append(defects, missing("modes"))
-	}
+	defects = append(defects, r.Sharing.check()...)
 	for i, m := range r.Modes {
 		defects = append(defects, oneOf(fmt.Sprintf("modes[%d]", i), m, modes)...)
 	}
-	defects = append(defects, r.Sharing.check()...)
-	return append(defects, checkItems(r.Items)...)
-}
-
-func (s Sharing) check() []Defect {
-	defects := oneOf("sharing.type", s.Type, sharings)
-	switch s.Type {
-	case Conditional:
-		if strings.TrimSpace(s.Range) == "" {
-			defects = append(defects, missing("sharing.range"))
+	defects = append(defects, known("open", r.Open, opens)...)
+	defects = append(defects, known("update_cycle", r.UpdateCycle, cycles)...)
+	defects = append(defects, known("network", r.Network, networks)...)
+	defects = append(defects, known("scenario", r.Scenario, scenarios)...)
+	for i, c := range r.Related {
+		if !c.Valid() {
+			defects = append(defects, Defect{fmt.Sprintf("related[%d]", i), Text{"目录代码不符合编码规则", "not a directory code"}, resourceCode.String()})
 		}
-		if len(s.Purposes) == 0 {
-			defects = append(defects, missing("sharing.purposes"))
-		}
-	case NotShared:
-		if strings.TrimSpace(s.Reason) == "" {
-			defects = append(defects, missing("sharing.reason"))
-		}
-		if s.Basis == nil {
-			defects = append(defects, missing("sharing.basis"))
-			break
-		}
-		defects = append(defects, oneOf("sharing.basis.kind", s.Basis.Kind, bases)...)
-		if strings.TrimSpace(s.Basis.Citation) == "" {
-			defects = append(defects, missing("sharing.basis.citation"))
-		}
-	}
-	for i, p := range s.Purposes {
-		defects = append(defects, CheckPurpose(fmt.Sprintf("sharing.purposes[%d]", i), p)...)
 	}
 	return defects
 }
 
+func (s Sharing) check() []Defect {
+	defects := known("sharing.type", s.Type, sharings)
+	for i, p := range s.Purposes {
+		defects = append(defects, CheckPurpose(fmt.Sprintf("sharing.purposes[%d]", i), p)...)
+	}
+	if s.Basis == nil {
+		return defects
+	}
+	if why, ok := noBasis[s.Basis.Kind]; ok {
+		return append(defects, Defect{"sharing.basis.kind", why, join(bases)})
+	}
+	return append(defects, known("sharing.basis.kind", s.Basis.Kind, bases)...)
+}
+
 // CheckPurpose returns the defect of a purpose, if it has one.
 func CheckPurpose(field string, p Purpose) []Defect { return oneOf(field, p, purposes) }
+
+// known returns the defect of a value that is neither empty nor allowed.
+func known[T ~string](field string, value T, allowed []T) []Defect {
+	if value == "" {
+		return nil
+	}
+	return oneOf(field, value, allowed)
+}
 
 func oneOf[T ~string](field string, value T, allowed []T) []Defect {
 	if slices.Contains(allowed, value) {
@@ -180,3 +196,6 @@ func join[T ~string](values []T) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// Purposes lists the purposes.
+func Purposes() []Purpose { return slices.Clone(purposes) }

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -9,7 +10,7 @@ import (
 // completeResource is a sample in which nothing is missing.
 func completeResource() bus.Resource {
 	return bus.Resource{
-		ID: "sz-firms", Codes: []bus.ResourceCode{"102001/1", "3070120001/000123"}, Name: "企业登记信息（示例）", Provider: realUSCCs[0],
+		ID: "sz-firms", Codes: []bus.ResourceCode{"102001/1", "3070120001/000123"}, Name: "企业登记信息（示例）", Abstract: "示例摘要", Class: "示例分类", Provider: realUSCCs[0],
 		Format: "database", Modes: []string{"batch", "interface"}, Open: "no", UpdateCycle: "daily",
 		Network: "government", Scenario: "government-service",
 		Items: []bus.Item{
@@ -33,40 +34,37 @@ func TestEachDefectOfAResourceIsNamed(t *testing.T) {
 		want  string // fields with a defect
 	}{
 		{"identifier", func(r *bus.Resource) { r.ID = "SZ Firms" }, "id"},
-		{"no code", func(r *bus.Resource) { r.Codes = nil }, "codes"},
 		{"second code", func(r *bus.Resource) { r.Codes[1] = "402001/1" }, "codes[1]"},
-		{"blank name", func(r *bus.Resource) { r.Name = " \u3000\t" }, "name"},
 		{"no provider", func(r *bus.Resource) { r.Provider = "" }, "provider"},
 		{"mistyped provider", func(r *bus.Resource) { r.Provider = "114400000069401675" }, "provider"},
-		{"no format", func(r *bus.Resource) { r.Format = "" }, "format"},
 		{"unknown format", func(r *bus.Resource) { r.Format = "DATABASE" }, "format"},
-		{"no open attribute", func(r *bus.Resource) { r.Open = "" }, "open"},
 		{"unknown cycle", func(r *bus.Resource) { r.UpdateCycle = "hourly" }, "update_cycle"},
 		{"unknown network", func(r *bus.Resource) { r.Network = "dark" }, "network"},
 		{"unknown scenario", func(r *bus.Resource) { r.Scenario = "x" }, "scenario"},
 		{"network and scenario may be unstated", func(r *bus.Resource) { r.Network, r.Scenario = "", "" }, ""},
-		{"no mode", func(r *bus.Resource) { r.Modes = nil }, "modes"},
 		{"unknown mode", func(r *bus.Resource) { r.Modes = append(r.Modes, "fax") }, "modes[2]"},
-		{"no items", func(r *bus.Resource) { r.Items = nil }, "items"},
 		{"item identifier", func(r *bus.Resource) { r.Items[1].ID = "legal-id" }, "items[1].id"},
 		{"item twice", func(r *bus.Resource) { r.Items[1].ID = "name" }, "items[1].id"},
 		{"items that differ in case only", func(r *bus.Resource) { r.Items[1].ID = "NAME" }, "items[1].id"},
-		{"item without name", func(r *bus.Resource) { r.Items[0].Name = "" }, "items[0].name"},
 		{"item type", func(r *bus.Resource) { r.Items[0].Type = "c" }, "items[0].type"},
-		{"grade 0", func(r *bus.Resource) { r.Items[0].Grade = 0 }, "items[0].grade"},
 		{"grade 5", func(r *bus.Resource) { r.Items[0].Grade = 5 }, "items[0].grade"},
 		{"negative length", func(r *bus.Resource) { r.Items[0].Length = -1 }, "items[0].length"},
 		{"item sharing", func(r *bus.Resource) { r.Items[0].Sharing = "1" }, "items[0].sharing"},
 		{"item semantic", func(r *bus.Resource) { r.Items[0].Semantic = "email" }, "items[0].semantic"},
-		{"no sharing type", func(r *bus.Resource) { r.Sharing.Type = "" }, "sharing.type"},
 		{"sharing type by number", func(r *bus.Resource) { r.Sharing.Type = "2" }, "sharing.type"},
-		{"conditional without its condition", func(r *bus.Resource) { r.Sharing = bus.Sharing{Type: bus.Conditional} }, "sharing.range sharing.purposes"},
 		{"unknown purpose", func(r *bus.Resource) { r.Sharing.Purposes = []bus.Purpose{"reference", "marketing"} }, "sharing.purposes[1]"},
 		{"unconditional", func(r *bus.Resource) { r.Sharing = bus.Sharing{Type: bus.Unconditional} }, ""},
-		{"not shared, without ground", func(r *bus.Resource) { r.Sharing = bus.Sharing{Type: bus.NotShared} }, "sharing.reason sharing.basis"},
 		{"not shared by a local regulation", func(r *bus.Resource) {
 			r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &bus.Basis{Kind: "local-regulation"}}
-		}, "sharing.basis.kind sharing.basis.citation"},
+		}, "sharing.basis.kind"},
+		{"not shared by a departmental rule", func(r *bus.Resource) {
+			r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &bus.Basis{Kind: "departmental-rule", Citation: "示例规章第一条"}}
+		}, "sharing.basis.kind"},
+		{"an unknown basis", func(r *bus.Resource) { r.Sharing.Basis = &bus.Basis{Kind: "habit"} }, "sharing.basis.kind"},
+		{"code twice", func(r *bus.Resource) { r.Codes[1] = r.Codes[0] }, "codes[1]"},
+		{"a code without end", func(r *bus.Resource) { r.Codes[0] = "101001/" + bus.ResourceCode(strings.Repeat("1", 122)) }, "codes[0]"},
+		{"entity", func(r *bus.Resource) { r.Entity = "自然人" }, "entity"},
+		{"related code", func(r *bus.Resource) { r.Related = []bus.ResourceCode{"101001/1", "x"} }, "related[1]"},
 		{"not shared by law", func(r *bus.Resource) {
 			r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &bus.Basis{Kind: "law", Citation: "示例法第一条"}}
 		}, ""},
@@ -87,17 +85,31 @@ func TestEachDefectOfAResourceIsNamed(t *testing.T) {
 	}
 }
 
-// Decree 809 art. 13 and 21: whoever submits hears of everything at once.
-func TestEmptyResourceListsEverythingThatIsMissing(t *testing.T) {
-	const want = "id codes name provider format open update_cycle modes sharing.type items"
-	if got := fields(bus.Resource{}.Check()); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+// A draft may lack all but what it is known by and who it belongs to.
+func TestTheFormOfAnEmptyResource(t *testing.T) {
+	if got := fields(bus.Resource{}.Check()); got != "id provider" {
+		t.Errorf("defects in %q", got)
 	}
-	const items = "items[0].id items[0].name items[0].type items[0].grade items[1].id items[1].id items[1].name items[1].type items[1].grade"
 	r := completeResource()
 	r.Items = make([]bus.Item, 2)
-	if got := fields(r.Check()); got != items {
-		t.Errorf("got  %s\nwant %s", got, items)
+	if got := fields(r.Check()); got != "items[0].id items[1].id items[1].id" {
+		t.Errorf("defects in %q", got)
+	}
+}
+
+// Decree 809 art. 3: whatever else is wrong, a mark is refused as such.
+func TestASecrecyMarkIsRefusedAtOnce(t *testing.T) {
+	for _, mark := range []string{"秘密", "工作秘密", " "} {
+		err := bus.Resource{Secrecy: mark}.Form()
+		if bus.CodeOf(err) != bus.CodeSecret {
+			t.Errorf("%q: %v", mark, err)
+		}
+	}
+	if err := completeResource().Form(); err != nil {
+		t.Error(err)
+	}
+	if got := bus.CodeOf(bus.Resource{}.Form()); got != bus.CodeInvalid {
+		t.Errorf("not well-formed: %s", got)
 	}
 }
 

@@ -75,6 +75,14 @@ func (c *Client) WithToken(token string) *Client {
 	return &other
 }
 
+// WithRequestID returns a client of the same node and connections for one write:
+// its idempotency key is id.
+func (c *Client) WithRequestID(id string) *Client {
+	other := *c
+	other.cfg.RequestID = func() string { return id }
+	return &other
+}
+
 // Close drops idle connections. A Client can be used again after it.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

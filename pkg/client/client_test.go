@@ -143,7 +143,7 @@ func TestRoutes(t *testing.T) {
 		"GET /api/v1/subscriptions/sub":          func() error { _, err := c.Subscriptions().Read(ctx, "sub"); return err },
 		"POST /api/v1/tokens":                    func() error { _, err := c.CreateToken(ctx, client.TokenRequest{}); return err },
 		"POST /api/v1/join":                      func() error { _, err := c.Join(ctx, client.JoinRequest{}); return err },
-		"GET /api/v1/divisions":                  func() error { _, err := c.Divisions(ctx); return err },
+		"GET /api/v1/divisions":                  func() error { _, err := c.Divisions().List(ctx); return err },
 		"GET /api/v1/nodes":                      func() error { _, err := c.Nodes(ctx); return err },
 		"GET /api/v1/departments/%3Fx=1%23%2e..": func() error { _, err := c.Departments().Read(ctx, "?x=1#."+".."); return err },
 	}

@@ -26,14 +26,45 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return answer.Version, err
 }
 
-// Divisions returns the administrative divisions, parents before children.
-func (c *Client) Divisions(ctx context.Context) ([]bus.Division, error) {
-	return Readable[bus.DivisionCode, bus.Division]{c, "divisions"}.List(ctx)
-}
-
 // Nodes returns the members of the bus.
 func (c *Client) Nodes(ctx context.Context) ([]bus.Node, error) {
 	return Readable[bus.NodeID, bus.Node]{c, "nodes"}.List(ctx)
+}
+
+// ChangeNode takes a step of a node, or with DryRun says what the quorum would be.
+// CodeQuorum names what is in the way.
+func (c *Client) ChangeNode(ctx context.Context, id bus.NodeID, step bus.Step, in NodeChange) (NodeChanged, error) {
+	return post[NodeChanged](ctx, c, call{path: []string{"nodes", string(id), string(step)}}, in)
+}
+
+// TransferLeadership hands the directory's lead over to a voter, to any where to
+// is empty.
+func (c *Client) TransferLeadership(ctx context.Context, to bus.NodeID) error {
+	_, err := post[nothing](ctx, c, call{path: []string{"leadership"}}, Transfer{To: to})
+	return err
+}
+
+// AssignDivision makes a node that of one more division, which has none yet.
+func (c *Client) AssignDivision(ctx context.Context, id bus.NodeID, division bus.DivisionCode) error {
+	_, err := post[nothing](ctx, c, call{path: []string{"nodes", string(id), "divisions"}}, Assignment{Division: division})
+	return err
+}
+
+// Authority tells which roots the nodes trust, and who is certified under which.
+func (c *Client) Authority(ctx context.Context) (Authority, error) {
+	return do[Authority](ctx, c, call{method: http.MethodGet, path: []string{"ca"}})
+}
+
+// RotateCA begins to replace the root; its key is made on the node to, on the
+// present holder where that is empty.
+func (c *Client) RotateCA(ctx context.Context, to bus.NodeID) (Authority, error) {
+	return post[Authority](ctx, c, call{path: []string{"ca", "rotate"}, dialOnly: true}, Rotation{To: to})
+}
+
+// RetireCA ends the trust in the older root. Unless forced it is CodeInUse while a
+// node is certified under that.
+func (c *Client) RetireCA(ctx context.Context, force bool) (Authority, error) {
+	return post[Authority](ctx, c, call{path: []string{"ca", "retire"}}, Retirement{Force: force})
 }
 
 // CreateToken makes a join token (入网令牌) for one node, shown once.

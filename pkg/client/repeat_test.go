@@ -56,7 +56,7 @@ var (
 func TestWhatIsRepeated(t *testing.T) {
 	read := func(ctx context.Context, c *client.Client) error { _, err := c.Status(ctx, false); return err }
 	write := func(ctx context.Context, c *client.Client) error {
-		_, err := c.Resources().Put(ctx, bus.Resource{ID: "r"})
+		_, err := c.Departments().Put(ctx, bus.Department{ID: "r"})
 		return err
 	}
 	secret := func(ctx context.Context, c *client.Client) error { _, err := c.Systems().Rotate(ctx, "s"); return err }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
 // The bodies of /api/v1 beyond the nouns of package bus. The node's API answers
@@ -54,10 +55,11 @@ type SignIn struct {
 
 // Session is a signed-in account.
 type Session struct {
-	Token   string    `json:"token"` // bearer token for this node
-	Account string    `json:"account"`
-	Role    bus.Role  `json:"role"`
-	Expires time.Time `json:"expires"`
+	Token      string    `json:"token"` // bearer token for this node
+	Account    string    `json:"account"`
+	Role       bus.Role  `json:"role"`
+	Department bus.USCC  `json:"department,omitempty"`
+	Expires    time.Time `json:"expires"`
 }
 
 // TokenRequest asks for a join token.
@@ -101,6 +103,13 @@ type Credential struct {
 	Bearer string     `json:"bearer"`
 }
 
+// AccountAnswer is an account, with the one-time password that was made for it:
+// that is shown once.
+type AccountAnswer struct {
+	Account  bus.Account `json:"account"`
+	Password string      `json:"password,omitempty"`
+}
+
 // Member is a node as Status shows it.
 type Member struct {
 	ID           bus.NodeID       `json:"id"`
@@ -117,6 +126,71 @@ type Member struct {
 	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
 	Layers       []LayerState     `json:"layers,omitempty"`
+
+	PeerAddress string             `json:"peer_address"`
+	Voter       bool               `json:"voter"`              // meant to vote; see Suffrage for whether it does
+	Draining    bool               `json:"draining,omitempty"` // gives up its tasks and takes on no new ones
+	CA          bool               `json:"ca,omitempty"`       // holds the cluster's signing key
+	Serves      []bus.DivisionCode `json:"serves,omitempty"`   // divisions it is the node of
+	Joined      time.Time          `json:"joined"`
+	Expires     time.Time          `json:"expires,omitzero"`    // its certificate
+	LastHeard   time.Time          `json:"last_heard,omitzero"` // by the leader; zero where no leader tells
+	Silent      bool               `json:"silent,omitempty"`    // for longer than a minute
+}
+
+// NodeChange asks for a step of a node.
+type NodeChange struct {
+	Force  bool `json:"force,omitempty" doc:"pass over what can be committed all the same"`
+	DryRun bool `json:"dry_run,omitempty" doc:"only say what the quorum would be"`
+}
+
+// NodeChanged answers it.
+type NodeChanged struct {
+	Outlook bus.Outlook `json:"outlook"`
+	Done    bool        `json:"done"` // the directory group is as meant; where not, it will be as soon as that is safe
+}
+
+// Transfer asks for another leader, for any other where To is empty.
+type Transfer struct {
+	To bus.NodeID `json:"to,omitempty"`
+}
+
+// Assignment makes a node that of a division.
+type Assignment struct {
+	Division bus.DivisionCode `json:"division"`
+}
+
+// Authority is what nodes are certified under.
+type Authority struct {
+	Roots []Root      `json:"roots"` // oldest first; two while one is replaced
+	Nodes []Certified `json:"nodes"`
+}
+
+// Root is a root certificate that the nodes trust.
+type Root struct {
+	Fingerprint string     `json:"fingerprint"` // hex SHA-256
+	Holder      bus.NodeID `json:"holder"`      // has its key
+	Signs       bool       `json:"signs"`       // new certificates
+	Crossed     bool       `json:"crossed"`     // also signed by the root before it
+	Expires     time.Time  `json:"expires"`
+	Certificate string     `json:"certificate"` // PEM
+}
+
+// Certified is the certificate that a node has told of.
+type Certified struct {
+	Node    bus.NodeID `json:"node"`
+	Root    string     `json:"root"` // fingerprint; empty where it has not told yet
+	Expires time.Time  `json:"expires,omitzero"`
+}
+
+// Rotation asks for a new root.
+type Rotation struct {
+	To bus.NodeID `json:"to,omitempty" doc:"node that is to hold the new root's key; the present holder where left out"`
+}
+
+// Retirement asks to end the trust in the older root.
+type Retirement struct {
+	Force bool `json:"force,omitempty" doc:"though nodes have no certificate under the new root; they are shut out"`
 }
 
 // Relaying is what a node has relayed between others since it started.
@@ -139,6 +213,7 @@ type Status struct {
 	Cluster      string       `json:"cluster"`
 	Node         bus.NodeID   `json:"node"`
 	Leader       bus.NodeID   `json:"leader"`
+	Term         uint64       `json:"term"` // of the directory group
 	AppliedIndex bus.Revision `json:"applied_index"`
 	AgeSeconds   float64      `json:"age_seconds"`
 	Members      []Member     `json:"members"`
@@ -200,6 +275,80 @@ type MoveTally struct {
 	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
 	Waiting       int64 `json:"waiting"`       // events in them
 	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
+}
+
+// DraftPage is a page of drafts; Next names the last one where there are more.
+type DraftPage struct {
+	Items []bus.Draft    `json:"items"`
+	Next  bus.ResourceID `json:"next,omitempty"`
+}
+
+// DraftSubmission puts drafts up for review.
+type DraftSubmission struct {
+	Drafts []bus.DraftRef `json:"drafts"`
+}
+
+// DraftReview answers submissions.
+type DraftReview struct {
+	Drafts  []bus.DraftRef `json:"drafts"`
+	Approve bool           `json:"approve"`
+	Opinion string         `json:"opinion,omitempty" doc:"needed where they are returned"`
+}
+
+// DraftImport takes in many drafts, each for itself. One without an id is that of
+// whoever has its first code, else gets one made from it (bus.ResourceIDOf).
+type DraftImport struct {
+	Drafts []bus.DraftContent `json:"drafts"`
+	Submit bool               `json:"submit,omitempty" doc:"put the complete ones up for review"`
+	DryRun bool               `json:"dry_run,omitempty" doc:"say what would become of each, and write nothing"`
+}
+
+// WithdrawalRequest asks for a resource to leave the directory.
+type WithdrawalRequest struct {
+	Reason string `json:"reason"`
+}
+
+// TriggerRecord records what makes a change of a catalogue entry due.
+type TriggerRecord struct {
+	Kind        bus.TriggerKind `json:"kind"`
+	At          time.Time       `json:"at"`
+	Description string          `json:"description"`
+}
+
+// ExtensionRequest asks for more time for a change.
+type ExtensionRequest struct {
+	Days   int    `json:"days"`
+	Reason string `json:"reason"`
+}
+
+// Consent answers a request for more time.
+type Consent struct {
+	Approve bool   `json:"approve"`
+	Opinion string `json:"opinion,omitempty"`
+}
+
+// ClaimVerdict decides between the source of an item and a resource that disputes
+// it.
+type ClaimVerdict struct {
+	Resource bus.ResourceID `json:"resource"` // the one that disputes it
+	Transfer bool           `json:"transfer"` // it is the source from now on
+	Reason   string         `json:"reason"`
+}
+
+// Days are announced days of the calendar.
+type Days struct {
+	Days []calendar.Day `json:"days"`
+}
+
+// DueAnswer is when a term of working days ends.
+type DueAnswer struct {
+	Last string `json:"last"` // the last day, "2006-01-02"
+	bus.Deadline
+}
+
+// Rows answers many drafts, in their order.
+type Rows struct {
+	Rows []bus.ImportRow `json:"rows"`
 }
 
 // Trace is the way of one event across the nodes.

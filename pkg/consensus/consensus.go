@@ -59,6 +59,7 @@ type Group struct {
 	id        bus.NodeID
 	running   atomic.Pointer[raft.Raft] // raft, for its own store to ask whether it leads
 	stop      chan struct{}             // closed when the group closes
+	contacts  *contacts
 }
 
 // ErrLogLost means that the log on disk ends before what the state machine has
@@ -97,11 +98,13 @@ func Open(c Config) (*Group, error) {
 		config.LeaderLeaseTimeout, config.CommitTimeout = c.Heartbeat/2, c.Heartbeat/20
 	}
 	config.Logger = logger
+	config.ShutdownOnRemove = false // whether the node goes on is decided above
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, g.transport); err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), g.transport.Close(), log.Close())
 	}
 	g.running.Store(g.raft)
+	g.contacts = watchContacts(g.raft)
 	c.Fence.watch(g.votes)
 	return g, nil
 }
@@ -241,45 +244,10 @@ func (g *Group) LastContact() time.Duration {
 	return time.Since(last)
 }
 
-// Member is a server of the group.
-type Member struct {
-	ID    bus.NodeID
-	Voter bool
-}
-
-// Members lists the servers of the latest configuration.
-func (g *Group) Members() ([]Member, error) {
-	future := g.raft.GetConfiguration()
-	if err := future.Error(); err != nil {
-		return nil, fmt.Errorf("read membership: %w", err)
-	}
-	return membersOf(future.Configuration()), nil
-}
-
 // votes reports whether this node is a voter by the newest configuration it has.
 func (g *Group) votes() bool {
 	members, err := g.Members()
 	return err != nil || Standing{Members: members}.Votes(g.id)
-}
-
-// AddNonvoter admits a node that receives the log and does not vote; on the
-// leader only. A member stays what it is.
-func (g *Group) AddNonvoter(ctx context.Context, id bus.NodeID) error {
-	members, err := g.Members()
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if m.ID == id {
-			return nil
-		}
-	}
-	return g.wait(ctx, g.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
-}
-
-// Promote makes a member a voter; on the leader only.
-func (g *Group) Promote(ctx context.Context, id bus.NodeID) error {
-	return g.wait(ctx, g.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), 0, patience(ctx)))
 }
 
 // CommitIndex is the highest log index this node knows to be committed.
@@ -291,7 +259,9 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 // Close stops raft and closes its files.
 func (g *Group) Close() error {
 	close(g.stop)
-	return errors.Join(g.raft.Shutdown().Error(), g.transport.Close(), g.log.Close())
+	err := g.raft.Shutdown().Error()
+	g.contacts.close()
+	return errors.Join(err, g.transport.Close(), g.log.Close())
 }
 
 // Range is what this node keeps of the log, 0 and 0 for nothing, and the index of

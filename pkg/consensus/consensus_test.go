@@ -406,3 +406,48 @@ func TestANewMemberIsSeededBySnapshot(t *testing.T) {
 		t.Error("after a restart it was restored again")
 	}
 }
+
+// A voter gives up its vote and leaves; the lead goes to another before.
+func TestMembersLeaveTheGroup(t *testing.T) {
+	t.Parallel()
+	gz := found(t)
+	members := map[bus.NodeID]*member{"gz": gz}
+	for _, id := range []bus.NodeID{"sz", "fs"} {
+		m := newMember(t, id, gz.wires)
+		m.start()
+		members[id] = m
+		ok(t, gz.group.AddNonvoter(t.Context(), id))
+		m.reach(gz.apply(tick(t, 1)))
+		ok(t, gz.group.Promote(t.Context(), id))
+	}
+	ok(t, gz.group.TransferLeadership(t.Context(), "fs"))
+	fs := members["fs"]
+	fs.lead()
+	if err := gz.group.Demote(t.Context(), "sz"); bus.CodeOf(err) != bus.CodeNoLeader {
+		t.Errorf("a follower demotes: %v", err)
+	}
+	ok(t, fs.group.Demote(t.Context(), "gz"))
+	until(t, "gz still votes", func() bool { v, n := fs.voters(); return v == 2 && n == 1 })
+	gz.reach(fs.apply(tick(t, 2))) // it still receives the log
+	if len(fs.group.Silences()) > 0 || gz.group.Silences() != nil {
+		t.Errorf("silent are %v", fs.group.Silences())
+	}
+	gz.stop()
+	until(t, "nobody misses gz", func() bool { return fs.group.Silences()["gz"] > 0 })
+	gz.start()
+	until(t, "gz is missed for ever", func() bool { return len(fs.group.Silences()) == 0 })
+	ok(t, fs.group.Remove(t.Context(), "gz"))
+	until(t, "gz is still a member", func() bool { v, n := fs.voters(); return v == 2 && n == 0 })
+	term := fs.group.Term()
+	fs.apply(tick(t, 3))
+	if fs.group.Term() != term {
+		t.Errorf("the term went from %d to %d", term, fs.group.Term())
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

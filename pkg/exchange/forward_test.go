@@ -431,7 +431,7 @@ func TestChangedAttributeGetsAFreshDecision(t *testing.T) { // S38
 	}))
 	changed := resource()
 	changed.Items[0].Grade = 4
-	w.write(publisher, command.ResourcePut, w.revisionOf(t), changed)
+	w.catalogue(publisher, changed)
 	w.line.hook(nil, nil)
 	w.settled(sub, 3)
 	if len(w.line.batches()) > 0 {
@@ -487,7 +487,7 @@ func TestChangeOfTheDirectoryWakesAHeldBatch(t *testing.T) {
 	})
 	changed := resource()
 	changed.Items[0].Grade = 2
-	w.write(publisher, command.ResourcePut, w.revisionOf(t), changed)
+	w.catalogue(publisher, changed)
 	w.received(1)
 }
 
@@ -503,15 +503,4 @@ func TestEndedSubscriptionIsForwardedNoMore(t *testing.T) {
 	if at := w.provider().cursor(sub); at != 3 {
 		t.Errorf("the cursor went on to %d", at)
 	}
-}
-
-// revisionOf returns the present revision of the sample resource.
-func (w *world) revisionOf(t *testing.T) (revision bus.Revision) {
-	t.Helper()
-	must(t, w.directory.View(func(tx *directoryTx) error {
-		r, _ := tx.Resource(firms)
-		revision = r.Revision
-		return nil
-	}))
-	return revision
 }

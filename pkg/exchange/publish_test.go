@@ -11,7 +11,6 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -126,7 +125,7 @@ func TestRefusedPublicationLeavesOneLeafAndNothingElse(t *testing.T) {
 			w, _ := fake(t)
 			elsewhere := resource()
 			elsewhere.ID, elsewhere.Codes, elsewhere.Provider = "th-list", []bus.ResourceCode{"305001/2"}, services
-			w.write(puller, command.ResourcePut, 0, elsewhere)
+			w.catalogue(puller, elsewhere)
 			w.publish(1, 2)
 			leaf := refusal(t, w, tt.code, func() error {
 				_, err := w.provider().Publish(t.Context(), tt.by, "r-1", tt.resource, []cloudevent.Event{sample(3), tt.event})
@@ -214,7 +213,7 @@ func TestSameIDOfAnotherSourceOrResourceIsAnotherEvent(t *testing.T) {
 	w, _ := fake(t)
 	second := resource()
 	second.ID, second.Codes = "sz-more", []bus.ResourceCode{"305001/2"}
-	w.write(publisher, command.ResourcePut, 0, second)
+	w.catalogue(publisher, second)
 	below := sample(1)
 	below.SetSource(sample(1).Source() + "/branch")
 	for i, tt := range []struct {

@@ -48,6 +48,7 @@ var (
 	stranger  = bus.Principal{System: "mz-files", Department: archive}
 
 	sysadmin = bus.Principal{Account: "sysadmin", Role: bus.RoleSystemAdministrator}
+	reviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: archive}
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
@@ -103,7 +104,7 @@ func (w *world) found() {
 	w.tb.Helper()
 	w.write(bus.Principal{Node: shenzhen}, command.ClusterInit, 0, command.Init{
 		Cluster: "test", CA: "none", Divisions: bus.Guangdong(), Node: nodeEntry(shenzhen, "440300", 1),
-		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}},
+		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
 	})
 	w.join(guangzhou, "440100", 2)
 	for _, d := range []bus.Department{
@@ -113,10 +114,12 @@ func (w *world) found() {
 	} {
 		w.write(sysadmin, command.DepartmentPut, 0, d)
 	}
+	province := bus.Division{Code: "440000", Name: "广东省", Level: bus.LevelProvince, Authority: archive}
+	w.write(sysadmin, command.DivisionPut, 1, province)
 	for _, p := range []bus.Principal{publisher, puller, colleague, stranger} {
 		w.write(sysadmin, command.SystemPut, 0, bus.System{ID: p.System, Department: p.Department, Name: "示例系统", SecretHash: make([]byte, 32)})
 	}
-	w.write(publisher, command.ResourcePut, 0, resource())
+	w.catalogue(publisher, resource())
 	w.write(publisher, command.GrantPut, 0, bus.Grant{
 		ID: grant, Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
 		Items: []bus.ItemID{"name", "legal_id", "phone"}, NotBefore: w.clock.at.AddDate(0, -1, 0), NotAfter: w.clock.at.AddDate(1, 0, 0),
@@ -141,7 +144,7 @@ func (w *world) join(id bus.NodeID, division bus.DivisionCode, n int) {
 
 func resource() bus.Resource {
 	return bus.Resource{
-		ID: firms, Codes: []bus.ResourceCode{"305001/1"}, Name: "示例企业登记", Provider: market, Format: "database", Modes: []string{"interface"},
+		ID: firms, Codes: []bus.ResourceCode{"305001/1"}, Name: "示例企业登记", Abstract: "示例摘要", Class: "示例分类", Provider: market, Format: "database", Modes: []string{"interface"},
 		Open: "no", UpdateCycle: "realtime",
 		Sharing: bus.Sharing{Type: bus.Conditional, Range: "示例范围", Purposes: []bus.Purpose{bus.PurposeReference}},
 		Items: []bus.Item{
@@ -150,6 +153,15 @@ func resource() bus.Resource {
 			{ID: "phone", Name: "电话", Type: "C", Grade: 2, Semantic: bus.SemanticPhone},
 		},
 	}
+}
+
+// catalogue publishes a version of a resource, and returns its revision.
+func (w *world) catalogue(by bus.Principal, r bus.Resource) bus.Revision {
+	w.tb.Helper()
+	content := bus.DraftContent{Resource: r, Clearance: bus.Clearance{SecrecyReview: "示例", Assessment: "示例", Consent: "示例"}}
+	draft := bus.DraftRef{ID: r.ID, Revision: w.write(by, command.DraftPut, 0, content)}
+	draft.Revision = w.write(by, command.DraftSubmit, 0, command.Submission{Drafts: []bus.DraftRef{draft}})
+	return w.write(reviewer, command.DraftReview, 0, command.Review{Drafts: []bus.DraftRef{draft}, Approve: true})
 }
 
 // write applies one entry to the directory and returns the index it took.

@@ -4,8 +4,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"net"
 	"net/url"
 	"regexp"
@@ -31,8 +33,9 @@ var hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?
 // It is the trust domain of every certificate of the cluster.
 func NewClusterID() string { return "gx-" + strings.ToLower(rand.Text()[:12]) }
 
-// CA is the certificate authority of one cluster: a self-signed ECDSA P-256
-// root that signs node certificates directly.
+// CA is a certificate authority of one cluster: a self-signed ECDSA P-256 root
+// that signs node certificates directly and, when its time has come, its
+// successor.
 type CA struct {
 	cluster     string
 	certificate *x509.Certificate
@@ -41,27 +44,69 @@ type CA struct {
 
 // NewCA makes the authority of a new cluster, valid for ten years from now.
 func NewCA(cluster string, now time.Time) (*CA, error) {
-	if defects := bus.CheckID("cluster", cluster); defects != nil {
-		return nil, bus.Invalid(defects)
-	}
 	key, err := NewKey()
 	if err != nil {
 		return nil, err
 	}
+	return NewRoot(cluster, key, now)
+}
+
+// NewRoot makes an authority with a key that is there already, valid for ten
+// years from now. Its name has some of the key in it, so that the two roots of a
+// cluster whose root is being replaced can be told apart.
+func NewRoot(cluster string, key *ecdsa.PrivateKey, now time.Time) (*CA, error) {
+	if defects := bus.CheckID("cluster", cluster); defects != nil {
+		return nil, bus.Invalid(defects)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "gxbus CA " + cluster, Organization: []string{cluster}},
+		Subject:               pkix.Name{CommonName: fmt.Sprintf("gxbus CA %s %x", cluster, KeyHash(public)[:4]), Organization: []string{cluster}},
 		NotBefore:             now.Add(-clockSkew),
 		NotAfter:              now.Add(caLifetime),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
-		MaxPathLenZero:        true,
+		MaxPathLen:            1, // for Cross
 	}
 	certificate, err := sign(template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
 	}
 	return &CA{cluster: cluster, certificate: certificate, key: key}, nil
+}
+
+// KeyHash is what a public key in DER (SubjectPublicKeyInfo) is known by: its
+// SHA-256.
+func KeyHash(public []byte) []byte {
+	sum := sha256.Sum256(public)
+	return sum[:]
+}
+
+// Cross signs the root that is to take this one's place, so that whoever believes
+// in this one believes in certificates under that one too. It ends with the
+// earlier of the two.
+func (ca *CA) Cross(root *x509.Certificate) (*x509.Certificate, error) {
+	public, ok := root.PublicKey.(*ecdsa.PublicKey)
+	if !ok || !root.IsCA || !slices.Equal(root.Subject.Organization, []string{ca.cluster}) || root.CheckSignatureFrom(root) != nil {
+		return nil, bus.E(bus.CodeInvalid, defect("root", "不是本集群的根证书", "not a root of this cluster", "a self-signed root of "+ca.cluster))
+	}
+	template := &x509.Certificate{
+		Subject:               root.Subject,
+		SubjectKeyId:          root.SubjectKeyId,
+		NotBefore:             root.NotBefore,
+		NotAfter:              root.NotAfter,
+		KeyUsage:              root.KeyUsage,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	if template.NotAfter.After(ca.certificate.NotAfter) {
+		template.NotAfter = ca.certificate.NotAfter
+	}
+	return sign(template, ca.certificate, public, ca.key)
 }
 
 // Cluster returns the cluster whose nodes the authority vouches for.
@@ -86,12 +131,18 @@ func LoadCA(certificateFile, keyFile string) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
+	return OpenCA(certificate, keyFile)
+}
+
+// OpenCA joins a root certificate with its key in a file. It refuses a key file
+// that others may read and a key that does not belong to the certificate.
+func OpenCA(certificate *x509.Certificate, keyFile string) (*CA, error) {
 	key, err := LoadKey(keyFile)
 	if err != nil {
 		return nil, err
 	}
 	if !certificate.IsCA || len(certificate.Subject.Organization) != 1 {
-		return nil, badFile(certificateFile, "不是集群根证书", "not a cluster's root certificate", nil)
+		return nil, badFile(keyFile, "不是集群根证书", "not for a cluster's root certificate", nil)
 	}
 	if !key.PublicKey.Equal(certificate.PublicKey) {
 		return nil, badFile(keyFile, "私钥与证书不匹配", "the key does not belong to the certificate", nil)
@@ -148,6 +199,17 @@ func addHosts(template *x509.Certificate, hosts []string) []bus.Defect {
 		}
 	}
 	return defects
+}
+
+// RequestKey returns the hash of the public key that a request (PKCS #10, DER)
+// proves possession of; see [KeyHash].
+func RequestKey(request []byte) ([]byte, error) {
+	public, err := requestKey(request)
+	if err != nil {
+		return nil, bus.E(bus.CodeInvalid, defect("csr", "证书请求无效", "not a valid certificate request", "PKCS #10 in DER, ECDSA P-256, signed by its own key")).Because(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	return KeyHash(der), err
 }
 
 // requestKey returns the public key that a request proves possession of.

@@ -277,3 +277,47 @@ func refused(t testing.TB, err error, code bus.Code, field string) {
 		t.Errorf("defects = %+v, want field %q in both languages", e.Defects, field)
 	}
 }
+
+// While a root is replaced, whoever believes in the old one believes in
+// certificates under the new one, by way of the new root signed by the old.
+func TestACrossSignedRootIsBelievedByWhoKnowsTheOldOne(t *testing.T) {
+	old, fresh := newCA(t), newCA(t)
+	cross, err := old.Cross(fresh.Certificate())
+	ok(t, err)
+	leaf, err := fresh.Issue(newRequest(t, newKey(t)), "440106", []string{"node.example"}, now, time.Hour)
+	ok(t, err)
+	between := x509.NewCertPool()
+	between.AddCert(cross)
+	verify := func(between *x509.CertPool) error {
+		_, err := leaf.Verify(x509.VerifyOptions{Roots: pool(old), Intermediates: between, CurrentTime: now, DNSName: "node.example"})
+		return err
+	}
+	ok(t, verify(between))
+	if verify(nil) == nil {
+		t.Error("believed without the cross-signed root")
+	}
+	for name, root := range map[string]*x509.Certificate{"a node's certificate": leaf, "one signed by another": cross} {
+		if _, err := old.Cross(root); bus.CodeOf(err) != bus.CodeInvalid {
+			t.Errorf("%s as a root: %v", name, err)
+		}
+	}
+	foreign, err := identity.NewCA("gx-other", now)
+	ok(t, err)
+	if _, err := old.Cross(foreign.Certificate()); bus.CodeOf(err) != bus.CodeInvalid {
+		t.Errorf("a root of another cluster: %v", err)
+	}
+}
+
+func TestARequestIsKnownByTheKeyItProves(t *testing.T) {
+	key := newKey(t)
+	hash, err := identity.RequestKey(newRequest(t, key))
+	ok(t, err)
+	certificate, err := newCA(t).Issue(newRequest(t, key), "440106", nil, now, time.Hour)
+	ok(t, err)
+	if string(hash) != string(identity.KeyHash(certificate.RawSubjectPublicKeyInfo)) {
+		t.Error("the request and the certificate have different keys")
+	}
+	if _, err := identity.RequestKey([]byte("no request")); bus.CodeOf(err) != bus.CodeInvalid {
+		t.Errorf("no request: %v", err)
+	}
+}

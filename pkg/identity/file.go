@@ -63,6 +63,31 @@ func LoadCertificate(path string) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
+// LoadCertificates reads a file that holds one certificate or several as PEM and
+// nothing else.
+func LoadCertificates(path string) ([]*x509.Certificate, error) {
+	data, err := read(path, func(string, os.FileInfo) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	var certificates []*x509.Certificate
+	for len(strings.TrimSpace(string(data))) > 0 {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil || block.Type != pemCertificate {
+			return nil, badFile(path, "文件应只含 PEM 证书", "must hold certificates in PEM only", nil)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, badFile(path, "不是 X.509 证书", "not an X.509 certificate", err)
+		}
+		certificates = append(certificates, certificate)
+	}
+	if len(certificates) == 0 {
+		return nil, badFile(path, "文件中没有证书", "holds no certificate", nil)
+	}
+	return certificates, nil
+}
+
 // EncodeCertificate gives a certificate as PEM.
 func EncodeCertificate(certificate *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: certificate.Raw})
@@ -93,6 +118,15 @@ func WriteFile(path string, data []byte) (err error) {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// Replace gives a file the name of another, which is then no more, so that after a
+// crash it has either name.
+func Replace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
 }
 
 func syncDir(dir string) error {

@@ -1,12 +1,14 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -46,11 +48,22 @@ func NewRequest(key *ecdsa.PrivateKey) ([]byte, error) {
 
 // NodeCertificate joins a node's certificate, its root and its key for use in
 // TLS. The root is sent along so that a joining node, which knows only the
-// root's fingerprint, can verify the chain; see [PinnedClientConfig].
-func NodeCertificate(certificate, root *x509.Certificate, key *ecdsa.PrivateKey) tls.Certificate {
-	return tls.Certificate{
-		Certificate: [][]byte{certificate.Raw, root.Raw},
-		PrivateKey:  key,
-		Leaf:        certificate,
+// root's fingerprint, can verify the chain; see [PinnedClientConfig]. More may be
+// sent: a root that is being replaced. What is signed by another root comes
+// before what is signed by itself, or some libraries end their search too early.
+func NodeCertificate(certificate, root *x509.Certificate, key *ecdsa.PrivateKey, more ...*x509.Certificate) tls.Certificate {
+	chain := slices.Concat([]*x509.Certificate{root}, more)
+	slices.SortStableFunc(chain, func(a, b *x509.Certificate) int { return selfSigned(a) - selfSigned(b) })
+	joined := tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}
+	for _, c := range chain {
+		joined.Certificate = append(joined.Certificate, c.Raw)
 	}
+	return joined
+}
+
+func selfSigned(c *x509.Certificate) int {
+	if bytes.Equal(c.RawSubject, c.RawIssuer) {
+		return 1
+	}
+	return 0
 }

@@ -36,17 +36,19 @@ func verifyPinned(chain []*x509.Certificate, root Fingerprint, host string, now 
 	if len(chain) == 0 {
 		return refused
 	}
-	roots := x509.NewCertPool()
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, certificate := range chain[1:] {
+		between.AddCert(certificate)
 		if FingerprintOf(certificate) == root {
 			roots.AddCert(certificate)
 		}
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots:       roots,
-		DNSName:     host,
-		CurrentTime: now,
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Roots:         roots,
+		Intermediates: between, // the root that is taking the pinned one's place, signed by it
+		DNSName:       host,
+		CurrentTime:   now,
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	if err != nil {
 		return refused.Because(err)

@@ -30,18 +30,18 @@ func roundTrips(b *testing.B, conn net.Conn) {
 }
 
 func BenchmarkThroughput(b *testing.B) {
-	b.Run("peer", func(b *testing.B) { throughput(b, benchStream(b)) })
-	b.Run("tcp", func(b *testing.B) { throughput(b, tcpEcho(b)) })
+	b.Run("peer", func(b *testing.B) { throughput(b, benchStream(b), b.N) })
+	b.Run("tcp", func(b *testing.B) { throughput(b, tcpEcho(b), b.N) })
 }
 
-// throughput sends 64 KiB blocks to an echo and counts what comes back.
-func throughput(b *testing.B, conn net.Conn) {
+// throughput sends n blocks of 64 KiB to an echo and counts what comes back.
+func throughput(b *testing.B, conn net.Conn, n int) {
 	block := make([]byte, 64<<10)
 	b.SetBytes(int64(len(block)))
 	done := make(chan error, 1)
 	go func() {
 		buffer := make([]byte, len(block))
-		for range b.N {
+		for range n {
 			if _, err := io.ReadFull(conn, buffer); err != nil {
 				done <- err
 				return
@@ -49,7 +49,7 @@ func throughput(b *testing.B, conn net.Conn) {
 		}
 		done <- nil
 	}()
-	for range b.N {
+	for range n {
 		if _, err := conn.Write(block); err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -20,7 +21,13 @@ const (
 	// certificate is judged; without this byte a refusal would look like a
 	// connection that broke.
 	welcome = 1
+	// removed is sent in its place to a node that is no member any more.
+	removed = 2
 )
+
+// errRemoved means that the peer says this node was removed from the bus. It is
+// one node's word: whoever hears it tells people, and does not stop by itself.
+var errRemoved = errors.New("this node was removed from the bus; it cannot come back: stop it, and let a new node join under a new id")
 
 // receive shakes hands with whoever connected and makes a session of it.
 func (p *Plane) receive(raw net.Conn) {
@@ -35,7 +42,7 @@ func (p *Plane) receive(raw net.Conn) {
 	}
 }
 
-func (p *Plane) admitInbound(raw net.Conn) (bus.NodeID, *tls.Conn, error) {
+func (p *Plane) admitInbound(raw net.Conn) (id bus.NodeID, _ *tls.Conn, _ error) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.config.HandshakeTimeout)
 	defer cancel()
 	conn := tls.Server(raw, p.inboundTLS())
@@ -43,13 +50,16 @@ func (p *Plane) admitInbound(raw net.Conn) (bus.NodeID, *tls.Conn, error) {
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return err
 		}
-		_, err := conn.Write([]byte{welcome})
-		return err
+		answer, refused := byte(welcome), error(nil)
+		if id, refused = p.identify(conn.ConnectionState()); refused != nil {
+			if bus.CodeOf(refused) != bus.CodeNodeRemoved {
+				return refused
+			}
+			answer = removed
+		}
+		_, err := conn.Write([]byte{answer})
+		return errors.Join(refused, err)
 	})
-	if err != nil {
-		return "", nil, err
-	}
-	id, err := identity.NodeFromCertificate(conn.ConnectionState().PeerCertificates[0], p.config.Cluster)
 	return id, conn, err
 }
 
@@ -64,12 +74,31 @@ func (p *Plane) admitOutbound(ctx context.Context, raw net.Conn, id bus.NodeID) 
 		if _, err := io.ReadFull(conn, answer[:]); err != nil {
 			return fmt.Errorf("the peer did not admit this node: %w", err)
 		}
-		if answer[0] != welcome {
+		switch answer[0] {
+		case welcome:
+			return nil
+		case removed:
+			p.tellRemoved(id)
+			return errRemoved
+		default:
 			return fmt.Errorf("the peer answered %#x", answer[0])
 		}
-		return nil
 	})
 	return conn, err
+}
+
+// tellRemoved logs what a peer says of this node, once a minute.
+func (p *Plane) tellRemoved(by bus.NodeID) {
+	now := p.config.Now()
+	p.mu.Lock()
+	due := now.Sub(p.told) >= time.Minute
+	if due {
+		p.told = now
+	}
+	p.mu.Unlock()
+	if due {
+		p.config.Logger.Error("peer: "+errRemoved.Error(), "node", p.config.Self, "says", by)
+	}
 }
 
 // within runs f and closes raw if ctx ends before f does.
@@ -83,27 +112,25 @@ func within(ctx context.Context, raw net.Conn, f func() error) error {
 }
 
 // inboundTLS and outboundTLS have no session tickets: a resumed handshake would
-// skip the certificates, and with them what has changed since.
+// skip the certificates, and with them what has changed since. Whether the caller
+// is a member is asked once its chain is proved, when it can be told.
 func (p *Plane) inboundTLS() *tls.Config {
+	proof := p.proof.Load()
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		Certificates:           []tls.Certificate{p.config.Certificate},
+		Certificates:           []tls.Certificate{proof.certificate},
 		ClientAuth:             tls.RequireAndVerifyClientCert,
-		ClientCAs:              p.config.Roots,
+		ClientCAs:              proof.roots,
 		NextProtos:             []string{alpn},
 		SessionTicketsDisabled: true,
 		Time:                   p.config.Now,
-		VerifyConnection: func(state tls.ConnectionState) error {
-			_, err := p.identify(state)
-			return err
-		},
 	}
 }
 
 func (p *Plane) outboundTLS(want bus.NodeID) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		Certificates:           []tls.Certificate{p.config.Certificate},
+		Certificates:           []tls.Certificate{p.proof.Load().certificate},
 		NextProtos:             []string{alpn},
 		SessionTicketsDisabled: true,
 		Time:                   p.config.Now,
@@ -123,16 +150,22 @@ func (p *Plane) outboundTLS(want bus.NodeID) *tls.Config {
 	}
 }
 
-// verifyServer checks the chain of a server's certificate. The roots sign node
-// certificates directly, so that there are no intermediates to consider.
+// verifyServer checks the chain of a server's certificate, as the library does
+// that of a client's. What stands between it and a root is, while the root is
+// replaced, the new one signed by the old.
 func (p *Plane) verifyServer(chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return errors.New("no certificate")
 	}
+	between := x509.NewCertPool()
+	for _, certificate := range chain[1:] {
+		between.AddCert(certificate)
+	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots:       p.config.Roots,
-		CurrentTime: p.config.Now(),
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Roots:         p.proof.Load().roots,
+		Intermediates: between,
+		CurrentTime:   p.config.Now(),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	return err
 }

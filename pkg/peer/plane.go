@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -47,7 +48,7 @@ type Admission interface {
 type Config struct {
 	Self        bus.NodeID
 	Cluster     string          // trust domain of the certificates
-	Certificate tls.Certificate // names Self
+	Certificate tls.Certificate // names Self; see [Plane.Renew]
 	Roots       *x509.CertPool  // the cluster's CA, nothing else
 	Listen      string          // host:port; empty: the node takes no connections and only dials
 	Resolver    Resolver
@@ -101,20 +102,31 @@ func (c Config) Validate() error {
 	need(c.Resolver != nil, "resolver")
 	need(c.Admission != nil, "admission")
 	need(c.Certificate.Leaf != nil && c.Certificate.PrivateKey != nil, "certificate")
-	if id, err := identity.NodeFromCertificate(c.Certificate.Leaf, c.Cluster); err != nil || id != c.Self {
-		defects = append(defects, bus.Defect{
-			Field:   "certificate",
-			Problem: bus.Text{ZH: "证书与本节点不符", EN: "the certificate is not this node's"},
-			Allowed: identity.NodeURI(c.Cluster, c.Self).String(),
-		})
+	return bus.Invalid(append(defects, c.checkCertificate(c.Certificate)...))
+}
+
+func (c Config) checkCertificate(certificate tls.Certificate) []bus.Defect {
+	if id, err := identity.NodeFromCertificate(certificate.Leaf, c.Cluster); err == nil && id == c.Self {
+		return nil
 	}
-	return bus.Invalid(defects)
+	return []bus.Defect{{
+		Field:   "certificate",
+		Problem: bus.Text{ZH: "证书与本节点不符", EN: "the certificate is not this node's"},
+		Allowed: identity.NodeURI(c.Cluster, c.Self).String(),
+	}}
+}
+
+// credentials are what a node proves itself with and whom it believes.
+type credentials struct {
+	certificate tls.Certificate
+	roots       *x509.CertPool
 }
 
 // Plane is a node's end of all its connections with other nodes.
 type Plane struct {
 	config    Config
-	listener  net.Listener // nil where the node only dials
+	proof     atomic.Pointer[credentials] // as of the next handshake
+	listener  net.Listener                // nil where the node only dials
 	transport *http.Transport
 	pending   *pending
 	relays    relays
@@ -127,6 +139,7 @@ type Plane struct {
 	flights   map[want]*flight
 	listeners map[Protocol]*listener
 	shunned   map[bus.NodeID]time.Time // quarantined until
+	told      time.Time                // when it was last said that this node was removed
 	avoided   map[bus.NodeID]avoidance // not dialled directly for now
 	running   sync.WaitGroup
 }
@@ -150,6 +163,7 @@ func Open(config Config) (*Plane, error) {
 		shunned:   map[bus.NodeID]time.Time{},
 		avoided:   map[bus.NodeID]avoidance{},
 	}
+	p.proof.Store(&credentials{config.Certificate, config.Roots})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.transport = p.newTransport()
 	if config.Listen == "" {
@@ -166,6 +180,17 @@ func Open(config Config) (*Plane, error) {
 	}
 	p.running.Go(p.acceptAll)
 	return p, nil
+}
+
+// Renew replaces the node's certificate and the roots that it believes in, from
+// the next handshake on; sessions that are open go on. CodeInvalid for a
+// certificate that is not this node's, and then nothing is changed.
+func (p *Plane) Renew(certificate tls.Certificate, roots *x509.CertPool) error {
+	if err := bus.Invalid(p.config.checkCertificate(certificate)); err != nil {
+		return err
+	}
+	p.proof.Store(&credentials{certificate, roots})
+	return nil
 }
 
 // Address returns the host:port the plane listens on, with the port the system

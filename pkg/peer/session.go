@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -37,6 +38,32 @@ type session struct {
 	certificate *x509.Certificate // the peer's
 	mux         *yamux.Session
 	served      bool // admitted for good; guarded by Plane.mu
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{} // open here
+}
+
+// carrier is the connection below a session. The multiplexer lets whoever waits
+// for a stream of a session that ends spin, until the connection is closed: that
+// is its processor time, and with many streams all of the machine's. So they are
+// woken first.
+type carrier struct {
+	*tls.Conn
+	session *session
+}
+
+// Close closes the connection.
+func (c carrier) Close() error {
+	c.session.wake()
+	return c.Conn.Close()
+}
+
+func (s *session) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		_ = conn.stream.SetDeadline(longAgo)
+	}
 }
 
 func (s *session) close() { _ = s.mux.Close() } // says nothing that the serving goroutine does not learn
@@ -60,14 +87,15 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 	if dialled {
 		open = yamux.Client
 	}
-	mux, err := open(conn, p.muxConfig())
-	if err != nil {
-		return nil, err
-	}
-	s := &session{self: p.config.Self, peer: id, certificate: conn.ConnectionState().PeerCertificates[0], mux: mux}
+	s := &session{self: p.config.Self, peer: id, certificate: conn.ConnectionState().PeerCertificates[0], conns: map[*Conn]struct{}{}}
 	if relayed, ok := conn.NetConn().(*Conn); ok {
 		s.via = relayed.PeerID()
 	}
+	mux, err := open(carrier{conn, s}, p.muxConfig())
+	if err != nil {
+		return nil, err
+	}
+	s.mux = mux
 	surplus, ok := p.register(s)
 	if !ok {
 		s.close()

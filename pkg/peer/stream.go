@@ -87,7 +87,11 @@ var (
 )
 
 func newConn(s *session, stream *yamux.Stream) *Conn {
-	return &Conn{session: s, stream: stream}
+	c := &Conn{session: s, stream: stream}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	return c
 }
 
 // PeerID returns the node on the other side, as its certificate names it.
@@ -103,8 +107,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 	case err == nil:
 	case c.isClosed():
 		err = net.ErrClosed
-	case errors.Is(err, io.EOF) && c.session.mux.IsClosed():
-		err = io.ErrUnexpectedEOF
+	case (errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrTimeout)) && c.session.mux.IsClosed():
+		err = io.ErrUnexpectedEOF // the session is lost; a timeout is how it wakes us
 	default:
 		err = deadline(err)
 	}
@@ -114,6 +118,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 // Write writes all of b or returns an error.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.stream.Write(b)
+	if errors.Is(err, yamux.ErrTimeout) && c.session.mux.IsClosed() {
+		err = io.ErrUnexpectedEOF // as in Read
+	}
 	return n, deadline(err)
 }
 
@@ -132,6 +139,9 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.session.mu.Lock()
+	delete(c.session.conns, c)
+	c.session.mu.Unlock()
 	_ = c.stream.SetReadDeadline(longAgo)
 	return c.stream.Close()
 }

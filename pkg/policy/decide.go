@@ -20,6 +20,9 @@ import (
 func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
 	d := bus.Decision{ID: e.newID(), Action: string(in.Action), At: in.Time.UTC(), Index: in.Directory.Index,
 		Layers: map[bus.LayerID]bus.Revision{}}
+	if in.Action == ActionDiscover {
+		in = in.discovery()
+	}
 	layers := e.layers.Load().applying(in)
 	verdicts := e.ask(ctx, layers, in)
 	for _, v := range verdicts {
@@ -36,7 +39,7 @@ func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
 func (set layerSet) applying(in Input) []*layer {
 	applying := []*layer{set[bus.BaseLayer]}
 	add := func(id bus.LayerID) {
-		if l, ok := set[id]; ok && !slices.Contains(applying, l) {
+		if l, ok := set[id]; ok && !slices.Contains(applying, l) && !(in.Action == ActionDiscover && l.silent()) {
 			applying = append(applying, l)
 		}
 	}

@@ -41,6 +41,7 @@ type Engine struct {
 	seen    map[bus.LayerID]bus.Revision // newest revision ever loaded, also of unloaded layers
 	refused map[bus.LayerID]Status       // what the last Load did not take
 	layers  atomic.Pointer[layerSet]
+	sights  sights
 }
 
 // layerSet is the layers that decisions are made with. It does not change.
@@ -193,7 +194,7 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		if err := ready.compile(context.Background(), src); err != nil {
 			return err.Error()
 		}
-		made.query = ready.query
+		made.query, made.discovery = ready.query, ready.discovery
 		return ""
 	})
 	if !done {

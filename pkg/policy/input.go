@@ -14,13 +14,14 @@ const InputVersion = 1
 // Action is what is being decided.
 type Action string
 
-// The actions of this version. The words query, discover, apply and download
-// are reserved; the base policy refuses them.
+// The actions of this version. The words query, apply and download are reserved;
+// the base policy refuses them.
 const (
 	ActionPublish   Action = "publish"   // a provider hands an event to its node
 	ActionSubscribe Action = "subscribe" // a consumer registers a subscription
 	ActionForward   Action = "forward"   // the provider's node sends events on
 	ActionDeliver   Action = "deliver"   // the consumer's node hands events out
+	ActionDiscover  Action = "discover"  // somebody finds a resource in the directory; nothing about a use is in the input
 )
 
 // Stage is which side's node evaluates.
@@ -57,6 +58,7 @@ type Party struct {
 	Division   bus.DivisionCode   `json:"division,omitempty"`  // the department's
 	Divisions  []bus.DivisionCode `json:"divisions,omitempty"` // Division and its ancestors, nearest first
 	System     bus.SystemID       `json:"system,omitempty"`    // the calling system, where one calls
+	Role       bus.Role           `json:"role,omitempty"`      // of an administrator, who is of no department
 }
 
 // Resource is the part of a resource that policies may look at.

@@ -27,12 +27,13 @@ const question = `{
 
 // layer is a policy layer, ready to be asked or broken.
 type layer struct {
-	id       bus.LayerID
-	revision bus.Revision
-	digest   [sha256.Size]byte // of the source
-	problem  string            // why it is broken; empty if it is not
-	query    rego.PreparedEvalQuery
-	stuck    atomic.Int32 // evaluations that were given up and still run
+	id        bus.LayerID
+	revision  bus.Revision
+	digest    [sha256.Size]byte // of the source
+	problem   string            // why it is broken; empty if it is not
+	query     rego.PreparedEvalQuery
+	discovery discovery
+	stuck     atomic.Int32 // evaluations that were given up and still run
 }
 
 // compile makes l.query from src, without its tests.
@@ -52,6 +53,7 @@ func (l *layer) compile(ctx context.Context, src *source) error {
 	for _, f := range src.language.functions {
 		options = append(options, f.Func)
 	}
+	l.discovery = src.discovery(ctx, compiler)
 	l.query, err = rego.New(options...).PrepareForEval(ctx)
 	return err
 }

@@ -44,6 +44,9 @@ func samples(id bus.LayerID) []sample {
 			in.Action, in.Stage = action, StageConsumer
 			all = append(all, sample{bus.Text{ZH: "操作 " + string(action), EN: string(action)}, in})
 		}
+		discover := sampleInput(provider, consumer, bus.NotShared, 12).discovery()
+		discover.Action, discover.Stage = ActionDiscover, StageConsumer
+		all = append(all, sample{bus.Text{ZH: "发现", EN: "discover"}, discover})
 		publish := without(sampleInput(provider, Party{}, bus.Conditional, 12))
 		publish.Action, publish.Purpose = ActionPublish, ""
 		all = append(all, sample{bus.Text{ZH: "发布", EN: "publish"}, publish})

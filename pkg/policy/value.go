@@ -55,6 +55,7 @@ func partyValue(p Party) ast.Value {
 	o.some("division", string(p.Division))
 	list(&o, "divisions", p.Divisions)
 	o.some("system", string(p.System))
+	o.some("role", string(p.Role))
 	return o.value()
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
 // Type names what an entry asks for.
@@ -27,14 +28,32 @@ const (
 	TokenCreate        Type = "token.create"
 	NodeJoin           Type = "node.join"
 	NodePut            Type = "node.put"
+	NodePlace          Type = "node.place"
+	NodeRemove         Type = "node.remove"
+	DivisionAssign     Type = "division.assign"
+	RootAdd            Type = "root.add"
+	RootCross          Type = "root.cross"
+	RootRetire         Type = "root.retire"
+	DivisionPut        Type = "division.put"
 	DepartmentPut      Type = "department.put"
 	DepartmentDelete   Type = "department.delete"
 	DepartmentMove     Type = "department.move"
 	DepartmentAbort    Type = "department.move-abort"
 	DepartmentMoved    Type = "department.moved"
 	SystemPut          Type = "system.put"
-	ResourcePut        Type = "resource.put"
-	ResourceDelete     Type = "resource.delete"
+	ResourceWithdraw   Type = "resource.withdraw"
+	DraftPut           Type = "draft.put"
+	DraftDelete        Type = "draft.delete"
+	DraftSubmit        Type = "draft.submit"
+	DraftReview        Type = "draft.review"
+	DraftImport        Type = "draft.import"
+	ClaimDecide        Type = "claim.decide"
+	TriggerRecord      Type = "trigger.record"
+	TriggerExtend      Type = "trigger.extend"
+	TriggerConsent     Type = "trigger.consent"
+	CalendarPut        Type = "calendar.put"
+	LibraryPut         Type = "library.put"
+	LibraryDelete      Type = "library.delete"
 	GrantPut           Type = "grant.put"
 	GrantRevoke        Type = "grant.revoke"
 	GrantConfirm       Type = "grant.confirm"
@@ -71,6 +90,8 @@ type (
 		Divisions []bus.Division `json:"divisions"`
 		Node      bus.Node       `json:"node"`
 		Accounts  []bus.Account  `json:"accounts"`
+		Calendar  []calendar.Day `json:"calendar,omitempty"`
+		Libraries []bus.Library  `json:"libraries,omitempty"`
 	}
 	// Join is the body of NodeJoin: a token redeemed by the holder of a key.
 	Join struct {
@@ -79,9 +100,85 @@ type (
 		KeyHash    []byte      `json:"key_hash"`    // SHA-256 of the node's public key
 		Node       bus.Node    `json:"node"`
 	}
-	// Key is the body of the Delete types.
+	// Place is the body of NodePlace: what a node is meant to be.
+	Place struct {
+		Node     bus.NodeID `json:"node"`
+		Voter    bool       `json:"voter"`
+		Draining bool       `json:"draining"`
+	}
+	// Assign is the body of DivisionAssign: a division without a node gets one.
+	Assign struct {
+		Division bus.DivisionCode `json:"division"`
+		Node     bus.NodeID       `json:"node"`
+	}
+	// Cross is the body of RootCross: the newest root, signed by the one before it.
+	Cross struct {
+		Fingerprint string `json:"fingerprint"` // of the newest root
+		Certificate []byte `json:"certificate"` // DER
+	}
+	// RetireRoot is the body of RootRetire.
+	RetireRoot struct {
+		Fingerprint string `json:"fingerprint"` // of the older root
+		Force       bool   `json:"force"`       // though nodes still have certificates under it
+	}
+	// Key is the body of NodeRemove and of the Delete types.
 	Key struct {
 		ID string `json:"id"`
+	}
+	// Withdrawal is the body of ResourceWithdraw.
+	Withdrawal struct {
+		Resource bus.ResourceID `json:"resource"`
+		Reason   string         `json:"reason"`
+	}
+	// Submission is the body of DraftSubmit. One draft is refused as such; of
+	// several each is answered for itself.
+	Submission struct {
+		Drafts []bus.DraftRef `json:"drafts"`
+	}
+	// Review is the body of DraftReview, answered as a Submission is.
+	Review struct {
+		Drafts  []bus.DraftRef `json:"drafts"`
+		Approve bool           `json:"approve"`
+		Opinion string         `json:"opinion,omitempty"`
+	}
+	// Import is the body of DraftImport: each draft is answered for itself.
+	Import struct {
+		Drafts []bus.DraftContent `json:"drafts"`
+		Submit bool               `json:"submit,omitempty"` // the complete ones
+	}
+	// Decision is the body of ClaimDecide: between the source of an item of an
+	// entity and a resource that disputes it.
+	Decision struct {
+		Entity   bus.EntityID   `json:"entity"`
+		Item     bus.ItemID     `json:"item"`
+		Resource bus.ResourceID `json:"resource"`
+		Transfer bool           `json:"transfer"` // to that resource
+		Reason   string         `json:"reason"`
+	}
+	// Trigger is the body of TriggerRecord.
+	Trigger struct {
+		Resource    bus.ResourceID  `json:"resource"`
+		Kind        bus.TriggerKind `json:"kind"`
+		At          time.Time       `json:"at"`
+		Description string          `json:"description"`
+	}
+	// Extension is the body of TriggerExtend.
+	Extension struct {
+		Resource bus.ResourceID `json:"resource"`
+		Number   int            `json:"number"`
+		Days     int            `json:"days"`
+		Reason   string         `json:"reason"`
+	}
+	// Consent is the body of TriggerConsent.
+	Consent struct {
+		Resource bus.ResourceID `json:"resource"`
+		Number   int            `json:"number"`
+		Approve  bool           `json:"approve"`
+		Opinion  string         `json:"opinion,omitempty"`
+	}
+	// Days is the body of CalendarPut.
+	Days struct {
+		Days []calendar.Day `json:"days"`
 	}
 	// Revoke is the body of GrantRevoke.
 	Revoke struct {

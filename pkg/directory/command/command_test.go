@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
 
@@ -112,14 +113,14 @@ func TestDecodeRefusesWhatItWouldDrop(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{
-		"an unknown field":         `{"id":"a","colour":"red"}`,
-		"an unknown field, nested": `{"id":"a","sharing":{"type":"none","until":"tomorrow"}}`,
+		"an unknown field":         `{"resource":{"id":"a"},"colour":"red"}`,
+		"an unknown field, nested": `{"resource":{"id":"a","sharing":{"type":"none","until":"tomorrow"}}}`,
 		"two values":               `{} {}`,
 		"nothing":                  ``,
-		"another shape":            `{"id":7}`,
+		"another shape":            `{"resource":{"id":7}}`,
 	} {
-		e := command.Entry{Type: command.ResourcePut, Body: json.RawMessage(body)}
-		if err := e.DecodeBody(new(bus.Resource)); !errors.Is(err, command.ErrUnknown) {
+		e := command.Entry{Type: command.DraftPut, Body: json.RawMessage(body)}
+		if err := e.DecodeBody(new(bus.DraftContent)); !errors.Is(err, command.ErrUnknown) {
 			t.Errorf("body with %s: %v", name, err)
 		}
 	}
@@ -226,17 +227,42 @@ var (
 	}
 	account = bus.Account{Name: "sysadmin", Role: bus.RoleSystemAdministrator, PasswordHash: "$argon2id$", MustChange: true, Revision: 3}
 
+	content = bus.DraftContent{
+		Resource: bus.Resource{
+			ID: "registrations", Codes: []bus.ResourceCode{"307001/1"}, Name: "样例登记", Abstract: "样例 <&>", Provider: "114400000069401674",
+			Office: "样例处", Contact: "样例电话", Format: "database", Subtype: "样例库", Entity: "legal-entity", Items: []bus.Item{{
+				ID: "uscc", Name: "统一社会信用代码", English: "code", Type: "C", Length: 18, Grade: 1, Sharing: bus.Conditional, Open: true,
+				Semantic: bus.SemanticUSCC, Personal: true, Source: true,
+			}},
+			Sharing: bus.Sharing{
+				Type: bus.Conditional, Range: "样例", Purposes: []bus.Purpose{bus.PurposeReference}, Reason: "样例",
+				Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"},
+			},
+			Modes: []string{"batch"}, Open: "conditional", OpenTerms: "样例", Class: "样例", Secrecy: "样例", UpdateCycle: "daily",
+			Network: "government", Scenario: "other", System: "样例系统", Matters: []string{"m1"}, Related: []bus.ResourceCode{"307002/1"},
+			Version: 2, Published: noon, Revision: 3,
+		},
+		Clearance: bus.Clearance{SecrecyReview: "样例 1", Assessment: "样例 2", Consent: "样例 3"},
+	}
+
 	// bodies has one body of every type, with every field set.
 	bodies = map[command.Type]any{
 		command.ClusterInit: command.Init{
 			Cluster: "gd", CA: "-----BEGIN CERTIFICATE-----\n", Node: node, Accounts: []bus.Account{account},
 			Divisions: []bus.Division{{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000"}},
+			Calendar:  []calendar.Day{{Date: "2026-10-01", Name: "国庆节", Kind: calendar.KindOff}}, Libraries: bus.BaseLibraries()[:1],
 		},
 		command.TokenCreate: bus.Token{
 			ID: "t1", Node: "th", Division: "440106", Voter: true, SecretHash: hash, Expires: noon, UsedBy: hash, Revision: 3,
 		},
 		command.NodeJoin:         command.Join{Token: "t1", SecretHash: hash, KeyHash: hash, Node: node},
 		command.NodePut:          node,
+		command.NodePlace:        command.Place{Node: "gz", Voter: true, Draining: true},
+		command.NodeRemove:       command.Key{ID: "gz"},
+		command.DivisionAssign:   command.Assign{Division: "440106", Node: "gz"},
+		command.RootAdd:          bus.Root{Fingerprint: "ab", Certificate: hash, Holder: "gz", Cross: hash, Added: noon, Revision: 3},
+		command.RootCross:        command.Cross{Fingerprint: "ab", Certificate: hash},
+		command.RootRetire:       command.RetireRoot{Fingerprint: "ab", Force: true},
 		command.DepartmentPut:    bus.Department{ID: "114400000069401674", Name: "样例部门", Division: "440100", Node: "gz", Revision: 3},
 		command.DepartmentDelete: command.Key{ID: "114400000069401674"},
 		command.DepartmentMove:   command.Move{Department: "114400000069401674", To: "gz", Abandon: true},
@@ -245,18 +271,20 @@ var (
 		command.SystemPut: bus.System{
 			ID: "sample-registry", Department: "114400000069401674", Name: "样例系统", SecretHash: hash, Disabled: true, Revision: 3,
 		},
-		command.ResourcePut: bus.Resource{
-			ID: "registrations", Codes: []bus.ResourceCode{"307001/1"}, Name: "样例登记", Abstract: "样例 <&>", Provider: "114400000069401674",
-			Format: "database", Items: []bus.Item{{
-				ID: "uscc", Name: "统一社会信用代码", Type: "C", Length: 18, Grade: 1, Sharing: bus.Conditional, Open: true, Semantic: bus.SemanticUSCC,
-			}},
-			Sharing: bus.Sharing{
-				Type: bus.Conditional, Range: "样例", Purposes: []bus.Purpose{bus.PurposeReference}, Reason: "样例",
-				Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"},
-			},
-			Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily", Network: "government", Scenario: "other", Matters: []string{"m1"}, Revision: 3,
-		},
-		command.ResourceDelete: command.Key{ID: "registrations"},
+		command.DivisionPut:      bus.Division{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000", Authority: "114400000069401674", Revision: 3},
+		command.DraftPut:         content,
+		command.DraftDelete:      command.Key{ID: "registrations"},
+		command.DraftSubmit:      command.Submission{Drafts: []bus.DraftRef{{ID: "registrations", Revision: 7}}},
+		command.DraftReview:      command.Review{Drafts: []bus.DraftRef{{ID: "registrations", Revision: 7}}, Approve: true, Opinion: "样例"},
+		command.DraftImport:      command.Import{Drafts: []bus.DraftContent{content}, Submit: true},
+		command.ResourceWithdraw: command.Withdrawal{Resource: "registrations", Reason: "样例"},
+		command.ClaimDecide:      command.Decision{Entity: "legal-entity", Item: "uscc", Resource: "licences", Transfer: true, Reason: "样例"},
+		command.TriggerRecord:    command.Trigger{Resource: "registrations", Kind: bus.TriggerLaw, At: noon, Description: "样例"},
+		command.TriggerExtend:    command.Extension{Resource: "registrations", Number: 1, Days: 5, Reason: "样例"},
+		command.TriggerConsent:   command.Consent{Resource: "registrations", Number: 1, Approve: true, Opinion: "样例"},
+		command.CalendarPut:      command.Days{Days: []calendar.Day{{Date: "2027-10-01", Name: "国庆节", Kind: calendar.KindOff}}},
+		command.LibraryPut:       bus.Library{ID: "health", Kind: bus.LibraryTheme, Name: "样例", Prefix: "203", Lead: "114400000069401674", Revision: 3, Resources: 4},
+		command.LibraryDelete:    command.Key{ID: "health"},
 		command.GrantPut: bus.Grant{
 			ID: "g1", Resource: "registrations", Consumer: "11440000006939561H", Purposes: []bus.Purpose{bus.PurposeReference},
 			Items: []bus.ItemID{"uscc"}, Matters: []string{"m1"}, NotBefore: noon, NotAfter: noon.Add(time.Hour), Revoked: "r", Revision: 3,

@@ -32,8 +32,8 @@ func (b *batch) apply(index bus.Revision, data []byte) (Result, error) {
 	if before, ok := b.answered(index, entry); ok {
 		return before, nil
 	}
-	changes, err := plan(b.tx, index, entry)
-	result := Result{Index: index, Revision: index}
+	changes, rows, err := plan(b.tx, index, entry)
+	result := Result{Index: index, Revision: index, Rows: rows}
 	if refusal, ok := errors.AsType[*bus.Error](err); ok {
 		result = Result{Index: index, Refusal: &Refusal{refusal.Code, refusal.Defects}}
 	} else if err != nil {

@@ -40,24 +40,24 @@ func TestChangesFollowTheLog(t *testing.T) {
 	w.must(byGZ, command.NodePut, w.revision["gz"], with(node("gz", "440100"), func(n *bus.Node) { n.PeerAddress = "gz.example:7301" }))
 	w.must(byGZ, command.Tick, 0, command.Empty{})
 	w.must(bySysadmin, command.TokenCreate, 0, token("t-x", "x")) // holds a secret's hash: nobody's to follow
-	if result := w.ask(ask{by: byMarket, typ: command.ResourcePut, body: resource("registrations")}); result.Err() == nil {
+	if result := w.ask(ask{by: byMarket, typ: command.DraftPut, body: content(resource("registrations", "no code"))}); result.Err() == nil {
 		t.Fatal("not refused")
 	}
-	w.must(byMarket, command.ResourcePut, 0, resource("r3", "307003/1"))
+	w.must(byMarket, command.DraftPut, 0, content(resource("r3", "307003/1")))
 	w.must(byHousing, command.SubscriptionDelete, w.revision["s1"], command.Key{ID: "s1"})
-	w.must(byMarket, command.ResourcePut, w.revision["licences"], resource("licences", "307002/1"))
+	w.must(byMarket, command.DraftPut, 0, content(resource("r4", "307004/1")))
 
 	want := []string{
 		fmt.Sprintf("%d put nodes gz", start+1),
-		fmt.Sprintf("%d put resources r3", start+5),
+		fmt.Sprintf("%d put drafts r3", start+5),
 		fmt.Sprintf("%d deleted subscriptions s1", start+6),
-		fmt.Sprintf("%d put resources licences", start+7),
+		fmt.Sprintf("%d put drafts r4", start+7),
 	}
 	got, through := w.changes(start, 100)
 	if !slices.Equal(got, want) || through != start+7 {
 		t.Errorf("through %d: %q\nwant %q", through, got, want)
 	}
-	if got, _ := w.changes(start, 100, state.Resources, state.Subscriptions); !slices.Equal(got, want[1:]) {
+	if got, _ := w.changes(start, 100, state.Drafts, state.Subscriptions); !slices.Equal(got, want[1:]) {
 		t.Errorf("of two tables: %q", got)
 	}
 	if got, through := w.changes(start, 2); !slices.Equal(got, want[:2]) || through != start+5 {
@@ -124,7 +124,7 @@ func TestTheChangeLogForgetsAndSaysSo(t *testing.T) {
 	first := bus.Revision(w.index)
 	kept := uint64(first) + state.KeptEntries
 	w.index = kept - 1
-	w.must(byMarket, command.ResourcePut, 0, resource("r3", "307003/1")) // at kept: all before first is too old
+	w.must(byMarket, command.DraftPut, 0, content(resource("r3", "307003/1"))) // at kept: all before first is too old
 	r := newReplica(t)
 	r.restoreFrom(w.snapshot())
 	for name, r := range map[string]*replica{"as written": w.replica, "restored": r} {
@@ -137,7 +137,7 @@ func TestTheChangeLogForgetsAndSaysSo(t *testing.T) {
 				t.Errorf("%s: from before the log begins: %v", name, err)
 			}
 		})
-		want := []string{fmt.Sprintf("%d put layers division/440100", first), fmt.Sprintf("%d put resources r3", kept)}
+		want := []string{fmt.Sprintf("%d put layers division/440100", first), fmt.Sprintf("%d put drafts r3", kept)}
 		if got, _ := r.changes(first-1, 100); !slices.Equal(got, want) {
 			t.Errorf("%s: %q", name, got)
 		}

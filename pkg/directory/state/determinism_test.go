@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"pgregory.net/rapid"
@@ -106,11 +107,43 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		command.SystemPut: func() any {
 			return with(system(bus.SystemID(pick("sample-market", "sample-housing", "x")), dept), func(s *bus.System) { s.Disabled = rapid.Bool().Draw(rt, "disabled") })
 		},
-		command.ResourcePut: func() any {
-			return resource(bus.ResourceID(pick("registrations", "licences", "r1")), bus.ResourceCode(pick("307001/1", "307002/1", "307003/1")), "307004/1")
+		command.DivisionPut: func() any {
+			return bus.Division{Code: "440106", Name: "天河区", Level: bus.LevelCounty, Parent: "440100", Authority: bus.USCC(pick("", string(housing), "x"))}
 		},
-		command.ResourceDelete: func() any { return command.Key{ID: pick("registrations", "licences", "r1")} },
-		command.GrantPut:       func() any { return grant(bus.GrantID(pick("g1", "g2", "g3"))) },
+		command.DraftPut:    func() any { return randomContent(rt) },
+		command.DraftDelete: func() any { return command.Key{ID: pick("registrations", "licences", "r1")} },
+		command.DraftSubmit: func() any { return command.Submission{Drafts: randomRefs(rt, index)} },
+		command.DraftReview: func() any {
+			return command.Review{Drafts: randomRefs(rt, index), Approve: rapid.Bool().Draw(rt, "approve"), Opinion: pick("", "样例")}
+		},
+		command.DraftImport: func() any {
+			var drafts []bus.DraftContent
+			for range rapid.IntRange(0, 5).Draw(rt, "rows") {
+				drafts = append(drafts, randomContent(rt))
+			}
+			return command.Import{Drafts: drafts, Submit: rapid.Bool().Draw(rt, "submit")}
+		},
+		command.ResourceWithdraw: func() any {
+			return command.Withdrawal{Resource: bus.ResourceID(pick("registrations", "licences", "r1")), Reason: pick("", "样例")}
+		},
+		command.ClaimDecide: func() any {
+			return command.Decision{Entity: "firm", Item: "uscc", Resource: bus.ResourceID(pick("registrations", "licences", "r1")), Transfer: rapid.Bool().Draw(rt, "transfer"), Reason: "样例"}
+		},
+		command.TriggerRecord: func() any {
+			return command.Trigger{Resource: bus.ResourceID(pick("registrations", "licences")), Kind: bus.TriggerLaw, At: noon, Description: "样例"}
+		},
+		command.TriggerExtend: func() any {
+			return command.Extension{Resource: "registrations", Number: rapid.IntRange(0, 2).Draw(rt, "number"), Days: 5, Reason: "样例"}
+		},
+		command.TriggerConsent: func() any {
+			return command.Consent{Resource: "registrations", Number: rapid.IntRange(0, 2).Draw(rt, "number"), Approve: true}
+		},
+		command.CalendarPut: func() any {
+			return command.Days{Days: []calendar.Day{{Date: pick("2026-03-05", "2026-03-07", "x"), Kind: calendar.Kind(pick("off", "work", "x"))}}}
+		},
+		command.LibraryPut:    func() any { return theme(bus.LibraryID(pick("a", "b")), pick("203", "2031", "101")) },
+		command.LibraryDelete: func() any { return command.Key{ID: pick("a", "b")} },
+		command.GrantPut:      func() any { return grant(bus.GrantID(pick("g1", "g2", "g3"))) },
 		command.GrantRevoke: func() any {
 			return command.Revoke{Grant: bus.GrantID(pick("g1", "g2", "g3")), Reason: pick("", "样例")}
 		},
@@ -135,6 +168,7 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		typ: rapid.SampledFrom(slices.Sorted(maps.Keys(bodies))).Draw(rt, "type"),
 		by: rapid.SampledFrom([]bus.Principal{
 			bySysadmin, bySysadmin, bySecurity, bySecurity, byMarket, byMarket, byHousing, byHousing, byGZ, byTH, byAuditor, {},
+			byOperator, byReviewer, byReviewer,
 		}).Draw(rt, "by"),
 		request: pick("", "", "q1", "q2", "q3"),
 	}
@@ -143,4 +177,29 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 	}
 	a.body = bodies[a.typ]()
 	return a
+}
+
+func randomContent(rt *rapid.T) bus.DraftContent {
+	code := rapid.SampledFrom([]bus.ResourceCode{"307001/1", "307002/1", "307003/1", "307004/1", "bad"})
+	r := resource(rapid.SampledFrom([]bus.ResourceID{"registrations", "licences", "r1", ""}).Draw(rt, "resource"), code.Draw(rt, "code"))
+	if rapid.Bool().Draw(rt, "two codes") {
+		r.Codes = append(r.Codes, code.Draw(rt, "second code"))
+	}
+	r.Abstract = rapid.SampledFrom([]string{"", "样例摘要", "样例摘要二"}).Draw(rt, "abstract")
+	r.Provider = rapid.SampledFrom([]bus.USCC{market, market, housing}).Draw(rt, "provider")
+	r.Secrecy = rapid.SampledFrom([]string{"", "", "", "秘密"}).Draw(rt, "mark")
+	r.Items[0].Source = rapid.Bool().Draw(rt, "source")
+	r.Entity = rapid.SampledFrom([]bus.EntityID{"", "firm"}).Draw(rt, "entity")
+	c := content(r)
+	c.Clearance.Consent = rapid.SampledFrom([]string{"样例负责人", ""}).Draw(rt, "consent")
+	return c
+}
+
+func randomRefs(rt *rapid.T, index uint64) []bus.DraftRef {
+	var refs []bus.DraftRef
+	for range rapid.IntRange(0, 3).Draw(rt, "drafts") {
+		id := rapid.SampledFrom([]bus.ResourceID{"registrations", "licences", "r1", "307003-1"}).Draw(rt, "draft")
+		refs = append(refs, bus.DraftRef{ID: id, Revision: bus.Revision(rapid.Uint64Range(1, index).Draw(rt, "revision"))})
+	}
+	return refs
 }

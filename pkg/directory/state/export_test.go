@@ -30,3 +30,6 @@ func (s *Store) Corrupt(table Table, key, value string) error {
 		return tx.Bucket([]byte(table)).Put([]byte(key), []byte(value))
 	})
 }
+
+// NoSync lets a test that survives no crash do without the disk.
+func (s *Store) NoSync() { s.db.NoSync = true }

@@ -46,7 +46,7 @@ func (f *faultFinder) add(format string, args ...any) {
 // keys holds each key against the id within.
 func (f *faultFinder) keys() {
 	for table, id := range map[Table]string{
-		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Grants: "id",
+		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Drafts: "id", Grants: "id",
 		Subscriptions: "id", Layers: "id", Accounts: "name", Checkpoints: "node",
 	} {
 		_ = f.tx.tx.Bucket([]byte(table)).ForEach(func(key, data []byte) error { // only our own errors, and there are none
@@ -60,19 +60,34 @@ func (f *faultFinder) keys() {
 	}
 }
 
+// codes holds the index of codes against the entries in force, the drafts, and what
+// is withdrawn, whose codes nobody else gets.
 func (f *faultFinder) codes() {
-	listed := 0
-	for r := range f.tx.Resources() {
-		for _, code := range r.Codes {
-			listed++
-			if owner := f.tx.bytes(Codes, string(code)); string(owner) != string(r.ID) {
-				f.add("code %s of resource %s is indexed for %q", code, r.ID, owner)
+	listed := map[bus.ResourceCode]bool{}
+	list := func(id bus.ResourceID, codes []bus.ResourceCode) {
+		for _, code := range codes {
+			listed[code] = true
+			if owner := f.tx.bytes(Codes, string(code)); string(owner) != string(id) {
+				f.add("code %s of resource %s is indexed for %q", code, id, owner)
 			}
 		}
 	}
-	if n := f.tx.tx.Bucket([]byte(Codes)).Stats().KeyN; n != listed {
-		f.add("%d codes are indexed, resources list %d", n, listed)
+	for r := range f.tx.Resources() {
+		list(r.ID, r.Codes)
 	}
+	for d := range all[bus.Draft](f.tx, Drafts) {
+		list(d.ID, d.Resource.Codes)
+	}
+	_ = f.tx.tx.Bucket([]byte(Codes)).ForEach(func(code, owner []byte) error { // only our own errors, and there are none
+		if !listed[bus.ResourceCode(code)] && !f.withdrawn(bus.ResourceID(owner)) {
+			f.add("code %s is indexed for %q, which has no such code", code, owner)
+		}
+		return nil
+	})
+}
+
+func (f *faultFinder) withdrawn(id bus.ResourceID) bool {
+	return f.tx.bytes(retired, string(Resources)+"/"+string(id)) != nil
 }
 
 func (f *faultFinder) homes() {
@@ -106,7 +121,7 @@ func (f *faultFinder) references() {
 		}
 	}
 	for s := range f.tx.Subscriptions() {
-		if _, ok := f.tx.Resource(s.Resource); !ok {
+		if _, ok := f.tx.Resource(s.Resource); !ok && !f.withdrawn(s.Resource) {
 			f.add("subscription %s is to resource %s, which is not there", s.ID, s.Resource)
 		}
 		if _, ok := f.tx.System(s.System); !ok {

@@ -24,9 +24,10 @@ type planner struct {
 	run   planning
 }
 
-// planning answers an entry with changes, or with a *bus.Error that refuses it.
-// Any other error is a fault of this node, which then stops.
-type planning func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error)
+// planning answers an entry with changes, and rows where it is a bulk one, or with
+// a *bus.Error that refuses it. Any other error is a fault of this node, which
+// then stops.
+type planning func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, []bus.ImportRow, error)
 
 // plannerOf finds the planner of an entry. Who may ask for what stands here,
 // once: every node enforces it, whatever the node did where the entry came in.
@@ -43,6 +44,20 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planNodeJoin), nil
 	case command.NodePut:
 		return of(byNode, planNodePut), nil
+	case command.NodePlace:
+		return of(bySystemAdministrator, planNodePlace), nil
+	case command.NodeRemove:
+		return of(bySystemAdministrator, planNodeRemove), nil
+	case command.DivisionAssign:
+		return of(bySystemAdministrator, planDivisionAssign), nil
+	case command.RootAdd:
+		return of(bySystemAdministrator, planRootAdd), nil
+	case command.RootCross:
+		return of(byNode, planRootCross), nil
+	case command.RootRetire:
+		return of(bySystemAdministrator, planRootRetire), nil
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.DepartmentPut:
 		return of(bySystemAdministrator, planDepartmentPut), nil
 	case command.DepartmentDelete:
@@ -55,10 +70,6 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planDepartmentMoved), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
-	case command.ResourcePut:
-		return of(bySystemAdministratorOrSystem, planResourcePut), nil
-	case command.ResourceDelete:
-		return of(bySystemAdministratorOrSystem, planResourceDelete), nil
 	case command.GrantPut:
 		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
 	case command.GrantRevoke:
@@ -80,19 +91,63 @@ func plannerOf(entry command.Entry) (planner, error) {
 	case command.Tick:
 		return of(byNode, planTick), nil
 	default:
-		return planner{}, fmt.Errorf("%w: %s", command.ErrUnknown, entry.Type)
+		return cataloguePlannerOf(entry.Type)
+	}
+}
+
+// cataloguePlannerOf is the part of plannerOf that is about the catalogue.
+func cataloguePlannerOf(t command.Type) (planner, error) {
+	switch t {
+	case command.DivisionPut:
+		return of(bySystemAdministrator, planDivisionPut), nil
+	case command.ResourceWithdraw:
+		return of(byCompiler, planResourceWithdraw), nil
+	case command.DraftPut:
+		return of(byCompiler, planDraftPut), nil
+	case command.DraftDelete:
+		return of(byCompiler, planDraftDelete), nil
+	case command.DraftSubmit:
+		return ofRows(byCompiler, planDraftSubmit), nil
+	case command.DraftReview:
+		return ofRows(byReviewer, planDraftReview), nil
+	case command.DraftImport:
+		return ofRows(byCompiler, planDraftImport), nil
+	case command.ClaimDecide:
+		return of(byReviewer, planClaimDecide), nil
+	case command.TriggerRecord:
+		return of(byCompiler, planTriggerRecord), nil
+	case command.TriggerExtend:
+		return of(byCompiler, planTriggerExtend), nil
+	case command.TriggerConsent:
+		return of(byReviewer, planTriggerConsent), nil
+	case command.CalendarPut:
+		return of(bySystemAdministrator, planCalendarPut), nil
+	case command.LibraryPut:
+		return of(bySystemAdministrator, planLibraryPut), nil
+	case command.LibraryDelete:
+		return of(bySystemAdministrator, planLibraryDelete), nil
+	default:
+		return planner{}, fmt.Errorf("%w: %s", command.ErrUnknown, t)
 	}
 }
 
 // of makes a planner from one of a typed body.
 func of[B any](may permission, plan func(*Tx, request[B]) ([]Change, error)) planner {
+	return ofRows(may, func(tx *Tx, r request[B]) ([]Change, []bus.ImportRow, error) {
+		changes, err := plan(tx, r)
+		return changes, nil, err
+	})
+}
+
+// ofRows makes a planner from one of a typed body that holds many.
+func ofRows[B any](may permission, plan func(*Tx, request[B]) ([]Change, []bus.ImportRow, error)) planner {
 	return planner{
 		may:   may,
 		check: func(entry command.Entry) error { return entry.DecodeBody(new(B)) },
-		run: func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
+		run: func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, []bus.ImportRow, error) {
 			r := request[B]{Entry: entry, index: index}
 			if err := entry.DecodeBody(&r.body); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			return plan(tx, r)
 		},
@@ -112,27 +167,33 @@ func Known(entry command.Entry) error {
 
 // plan answers an entry as its planner does. What cannot be written is refused
 // here: as an error it would stop every node.
-func plan(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, error) {
+func plan(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, []bus.ImportRow, error) {
 	p, err := plannerOf(entry)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !p.may(entry.Principal) || !genuine(tx, entry.Principal) {
-		return nil, bus.E(bus.CodeForbidden)
+		return nil, nil, bus.E(bus.CodeForbidden)
 	}
-	changes, err := p.run(tx, index, entry)
+	changes, rows, err := p.run(tx, index, entry)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, c := range changes {
 		if c.Key == "" || len(c.Key) > maxKey {
-			return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			return nil, nil, bus.E(bus.CodeInvalid, bus.Defect{
 				Problem: bus.Text{ZH: "标识为空或过长：" + string(c.Table), EN: "an empty or too long identifier: " + string(c.Table)},
 				Allowed: fmt.Sprintf("1–%d bytes", maxKey),
 			})
 		}
 	}
-	return changes, nil
+	return changes, rows, nil
+}
+
+// Preview answers a bulk entry as if it were applied now, and writes nothing.
+func Preview(tx *Tx, entry command.Entry) ([]bus.ImportRow, error) {
+	_, rows, err := plan(tx, tx.Index()+1, entry)
+	return rows, err
 }
 
 type permission func(bus.Principal) bool
@@ -144,9 +205,12 @@ func bySystem(p bus.Principal) bool                { return p.System != "" }
 
 func byNode(p bus.Principal) bool { return p.Node != "" && p.Account == "" && p.System == "" }
 
-func bySystemAdministratorOrSystem(p bus.Principal) bool {
-	return bySystemAdministrator(p) || bySystem(p)
+// byCompiler and byReviewer let in who may do so for some department; for which
+// one, the planners look.
+func byCompiler(p bus.Principal) bool {
+	return bySystemAdministrator(p) || bySystem(p) || p.Role == bus.RoleOperator
 }
+func byReviewer(p bus.Principal) bool { return p.Role == bus.RoleReviewer }
 
 func bySecurityAdministratorOrSystem(p bus.Principal) bool {
 	return bySecurityAdministrator(p) || bySystem(p)
@@ -158,7 +222,7 @@ func genuine(tx *Tx, p bus.Principal) bool {
 	switch {
 	case p.Account != "":
 		a, ok := tx.Account(p.Account)
-		return ok && a.Role == p.Role && p.System == "" && p.Node == ""
+		return ok && a.Principal() == p && !a.Disabled
 	case p.System != "":
 		s, ok := tx.System(p.System)
 		return ok && s.Department == p.Department && !s.Disabled && p.Role == "" && p.Node == ""

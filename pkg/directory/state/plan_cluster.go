@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
@@ -25,7 +26,19 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 		return err
 	}
 	for _, d := range r.body.Divisions {
+		d.Revision = r.index
 		if err := add(Divisions, string(d.Code), d); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range r.body.Libraries {
+		l.Revision = r.index
+		if err := add(Libraries, string(l.ID), l); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range r.body.Calendar {
+		if err := add(Calendar, d.Date, d); err != nil {
 			return nil, err
 		}
 	}
@@ -94,15 +107,15 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 	if _, ok := tx.Division(token.Division); !ok {
 		defects = append(defects, unknown("division", string(token.Division)))
 	}
-	for _, d := range spent(tx, Nodes, string(token.Node)) {
-		d.Field = "node"
-		defects = append(defects, d)
-	}
 	if !token.Expires.After(r.At) {
 		defects = append(defects, bus.Defect{Field: "expires", Problem: bus.Text{ZH: "有效期已过", EN: "in the past"}, Allowed: "later than now"})
 	}
 	if len(token.SecretHash) != sha256.Size {
 		defects = append(defects, wrongHash("secret_hash"))
+	}
+	for _, d := range spent(tx, Nodes, string(token.Node)) {
+		d.Field = "node"
+		defects = append(defects, d)
 	}
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
@@ -135,6 +148,12 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	if token.UsedBy != nil && !bytes.Equal(token.UsedBy, r.body.KeyHash) {
 		return nil, refused
 	}
+	if tx.Removed(token.Node) || tx.bytes(retired, retiredKey(r.body.KeyHash)) != nil {
+		return nil, bus.E(bus.CodeNodeRemoved, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "节点或其密钥已被移出总线", EN: "this node, or its key, was removed from the bus"},
+			Allowed: "a new token for a new id, and a new data directory",
+		})
+	}
 	node := r.body.Node
 	if node.ID != token.Node || node.Division != token.Division {
 		return nil, bus.E(bus.CodeTokenRefused, bus.Defect{
@@ -146,13 +165,21 @@ func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
 	if err := bus.Invalid(append(node.Check(), alone(tx, node)...)); err != nil {
 		return nil, err
 	}
-	if have, ok := tx.Node(node.ID); ok && token.UsedBy == nil {
+	have, repeated := tx.Node(node.ID)
+	if repeated && token.UsedBy == nil {
 		return nil, expect(0, have.Revision, "node", string(node.ID))
 	}
 	if err := bus.Invalid(taken(tx, node)); err != nil {
 		return nil, err
 	}
-	node.CA, node.Joined, node.Revision = false, r.At, r.index
+	have.Joined = r.At
+	if !repeated {
+		have = bus.Node{Voter: token.Voter, Joined: r.At}
+	}
+	// What a node is meant to be is not its own to say, and a join that is repeated
+	// takes nothing back. Of its certificate it tells later.
+	node.Voter, node.Draining, node.CA, node.Joined = have.Voter, have.Draining, have.CA, have.Joined
+	node.Key, node.Root, node.Expires, node.Revision = r.body.KeyHash, have.Root, have.Expires, r.index
 	token.UsedBy, token.Revision = r.body.KeyHash, r.index
 	changes, err := set(Nodes, string(node.ID), node)
 	if err != nil {
@@ -185,7 +212,8 @@ func taken(tx *Tx, node bus.Node) []bus.Defect {
 	return defects
 }
 
-// planNodePut lets a node change its own addresses.
+// planNodePut lets a node change its own addresses, and tell which certificate it
+// has.
 func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 	have, ok := tx.Node(r.body.ID)
 	if !ok {
@@ -198,38 +226,42 @@ func planNodePut(tx *Tx, r request[bus.Node]) ([]Change, error) {
 		return nil, err
 	}
 	have.PeerAddress, have.APIAddress, have.Revision = r.body.PeerAddress, r.body.APIAddress, r.index
+	have.Root, have.Expires = r.body.Root, r.body.Expires
 	if err := bus.Invalid(slices.Concat(have.Check(), alone(tx, have), taken(tx, have))); err != nil {
 		return nil, err
 	}
 	return set(Nodes, string(have.ID), have)
 }
 
-// planAccountPut changes an account: its own password by its holder, anything
-// of others by a security administrator (who so cannot be the one that signs in).
+// planAccountPut changes an account: its own password by its holder, anything of
+// others but who they are by a security administrator (who so cannot be the one
+// that signs in).
 func planAccountPut(tx *Tx, r request[bus.Account]) ([]Change, error) {
 	account := r.body
+	have, _ := tx.Account(account.Name)
 	own := r.Principal.Account == account.Name
 	if !own && !bySecurityAdministrator(r.Principal) {
 		return nil, bus.E(bus.CodeForbidden)
 	}
-	have, _ := tx.Account(account.Name)
 	if err := expect(r.Expect, have.Revision, "account", account.Name); err != nil {
 		return nil, err
 	}
-	if have.Revision != 0 && have.Role != account.Role {
+	if have.Revision != 0 && (have.Role != account.Role || have.Department != account.Department) {
 		return nil, bus.E(bus.CodeForbidden, bus.Defect{
-			Field: "role", Problem: bus.Text{ZH: "三员角色不可变更", EN: "the role of an account never changes"}, Allowed: string(have.Role),
+			Field: "role", Problem: bus.Text{ZH: "账户的角色与部门不可变更", EN: "the role and department of an account never change"},
+			Allowed: strings.TrimSpace(string(have.Role) + " " + string(have.Department)),
 		})
 	}
-	switch account.Role {
-	case bus.RoleSystemAdministrator, bus.RoleSecurityAdministrator, bus.RoleAuditor:
-	default:
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "role", Problem: bus.Text{ZH: "角色不存在", EN: "no such role"},
-			Allowed: "system-administrator, security-administrator, auditor",
+	if own && account.Disabled {
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "disabled", Problem: bus.Text{ZH: "不能停用本人账户", EN: "nobody disables themselves"}, Allowed: "another security administrator",
 		})
 	}
-	if err := bus.Invalid(bus.CheckID("name", account.Name)); err != nil {
+	defects := account.Check()
+	if _, ok := tx.Department(account.Department); account.Department != "" && !ok {
+		defects = append(defects, unknown("department", string(account.Department)))
+	}
+	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
 	account.Revision = r.index

@@ -34,6 +34,7 @@ func planDepartmentMove(tx *Tx, r request[command.Move]) ([]Change, error) {
 	if _, ok := tx.Node(r.body.To); !ok {
 		defects = append(defects, unknown("to", string(r.body.To)))
 	}
+	defects = append(defects, takesOn(tx, "to", r.body.To)...)
 	if r.body.To == from {
 		defects = append(defects, bus.Defect{
 			Field: "to", Problem: bus.Text{ZH: "该部门已由此节点服务", EN: "this node serves the department already"}, Allowed: "another node",

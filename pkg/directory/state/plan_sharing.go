@@ -10,6 +10,34 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
 
+// planDivisionPut sets a division's name and data authority; what GB/T 2260 says of
+// it stays.
+func planDivisionPut(tx *Tx, r request[bus.Division]) ([]Change, error) {
+	d := r.body
+	have, ok := tx.Division(d.Code)
+	if !ok {
+		return nil, bus.NotFound("division", string(d.Code))
+	}
+	if err := expect(r.Expect, have.Revision, "division", string(d.Code)); err != nil {
+		return nil, err
+	}
+	var defects []bus.Defect
+	if strings.TrimSpace(d.Name) == "" {
+		defects = append(defects, bus.Defect{Field: "name", Problem: bus.Text{ZH: "必填", EN: "required"}})
+	}
+	if d.Level != have.Level || d.Parent != have.Parent {
+		defects = append(defects, bus.Defect{Field: "parent", Problem: bus.Text{ZH: "层级与上级区划不可变更", EN: "a division's level and parent never change"}})
+	}
+	if _, ok := tx.Department(d.Authority); d.Authority != "" && !ok {
+		defects = append(defects, unknown("authority", string(d.Authority)))
+	}
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	d.Revision = r.index
+	return set(Divisions, string(d.Code), d)
+}
+
 func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	d := r.body
 	defects := d.Check()
@@ -19,10 +47,11 @@ func planDepartmentPut(tx *Tx, r request[bus.Department]) ([]Change, error) {
 	if _, ok := tx.Node(d.Node); d.Node != "" && !ok {
 		defects = append(defects, unknown("node", string(d.Node)))
 	}
+	have, _ := tx.Department(d.ID)
+	defects = append(defects, draining(tx, have, d)...)
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
-	have, _ := tx.Department(d.ID)
 	if err := expect(r.Expect, have.Revision, "department", string(d.ID)); err != nil {
 		return nil, err
 	}
@@ -55,9 +84,29 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "resource "+string(res.ID))
 		}
 	}
+	for d := range tx.DraftsAfter("") {
+		if d.Resource.Provider == id {
+			return nil, inUse("department", "draft "+string(d.ID))
+		}
+	}
 	for g := range tx.Grants() {
 		if g.Consumer == id {
 			return nil, inUse("department", "grant "+string(g.ID))
+		}
+	}
+	for d := range tx.Divisions() {
+		if d.Authority == id {
+			return nil, inUse("department", "division "+string(d.Code))
+		}
+	}
+	for l := range tx.Libraries() {
+		if l.Lead == id {
+			return nil, inUse("department", "library "+string(l.ID))
+		}
+	}
+	for a := range tx.Accounts() {
+		if a.Department == id {
+			return nil, inUse("department", "account "+a.Name)
 		}
 	}
 	return leave(have)
@@ -86,74 +135,6 @@ func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {
 	}
 	s.Revision = r.index
 	return set(Systems, string(s.ID), s)
-}
-
-func planResourcePut(tx *Tx, r request[bus.Resource]) ([]Change, error) {
-	res := r.body
-	if r.Principal.System != "" && r.Principal.Department != res.Provider {
-		return nil, bus.E(bus.CodeForbidden, bus.Defect{
-			Field: "provider", Problem: bus.Text{ZH: "只能编制本部门的资源", EN: "a system catalogues its own department's resources only"}, Allowed: string(r.Principal.Department),
-		})
-	}
-	defects := res.Check()
-	if _, ok := tx.Department(res.Provider); res.Provider != "" && !ok {
-		defects = append(defects, unknown("provider", string(res.Provider)))
-	}
-	defects = append(defects, spent(tx, Resources, string(res.ID))...)
-	have, _ := tx.Resource(res.ID)
-	for i, code := range res.Codes {
-		if owner := tx.bytes(Codes, string(code)); owner != nil && string(owner) != string(res.ID) {
-			defects = append(defects, bus.Defect{
-				Field:   fmt.Sprintf("codes[%d]", i),
-				Problem: bus.Text{ZH: "目录代码已用于 " + string(owner), EN: "this code belongs to " + string(owner)},
-			})
-		}
-	}
-	if have.Revision != 0 && have.Provider != res.Provider {
-		defects = append(defects, bus.Defect{
-			Field: "provider", Problem: bus.Text{ZH: "提供方不可变更", EN: "a resource's provider never changes"}, Allowed: string(have.Provider),
-		})
-	}
-	if err := bus.Invalid(defects); err != nil {
-		return nil, err
-	}
-	if err := expect(r.Expect, have.Revision, "resource", string(res.ID)); err != nil {
-		return nil, err
-	}
-	res.Revision = r.index
-	changes, err := set(Resources, string(res.ID), res)
-	for _, code := range have.Codes {
-		if !slices.Contains(res.Codes, code) {
-			changes = append(changes, Change{Codes, string(code), nil})
-		}
-	}
-	for _, code := range res.Codes {
-		changes = append(changes, Change{Codes, string(code), []byte(res.ID)})
-	}
-	return changes, err
-}
-
-func planResourceDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
-	have, _ := tx.Resource(bus.ResourceID(r.body.ID))
-	if have.Revision == 0 {
-		return nil, bus.NotFound("resource", r.body.ID)
-	}
-	if r.Principal.System != "" && r.Principal.Department != have.Provider {
-		return nil, bus.E(bus.CodeForbidden)
-	}
-	if err := expect(r.Expect, have.Revision, "resource", r.body.ID); err != nil {
-		return nil, err
-	}
-	for s := range tx.Subscriptions() {
-		if s.Resource == have.ID {
-			return nil, inUse("resource", "subscription "+string(s.ID))
-		}
-	}
-	changes := retire(Resources, r.body.ID)
-	for _, code := range have.Codes {
-		changes = append(changes, Change{Codes, string(code), nil})
-	}
-	return changes, nil
 }
 
 // planGrantPut records a consent. It may carry no condition that the resource's

@@ -85,7 +85,7 @@ func (s *Store) leap(plan func(tx *Tx) (to bus.Revision, changes []Change, err e
 		s.swap.RLock()
 		defer s.swap.RUnlock()
 		return s.db.Update(func(btx *bbolt.Tx) error {
-			b := newBatch(&Tx{btx}, nil)
+			b := newBatch(&Tx{tx: btx}, nil)
 			var changes []Change
 			var err error
 			if to, changes, err = plan(b.tx); err != nil {
@@ -159,7 +159,7 @@ func putAll[V any](values iter.Seq[V], table Table, fn func(*V) (key string, cha
 
 func refoundCluster(_ *Tx, r Refounding, done *Refounded) ([]Change, error) {
 	epoch, err := set(cluster, keyEpoch, done.Epoch)
-	return append(epoch, Change{cluster, "id", []byte(r.Cluster)}, Change{cluster, "ca", []byte(r.CA)}), err
+	return append(epoch, Change{cluster, "id", []byte(r.Cluster)}, Change{cluster, "ca", []byte(r.CA)}, Change{cluster, keyRoots, nil}), err
 }
 
 func refoundGrants(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {

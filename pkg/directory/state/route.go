@@ -1,6 +1,10 @@
 package state
 
-import "github.com/gxbus/gxbus/pkg/bus"
+import (
+	"slices"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
 
 // Parent returns the node above: it relays for the node, which keeps a
 // connection with it. That is the node that serves its own division, where that
@@ -15,11 +19,12 @@ func (t *Tx) Parent(id bus.NodeID) (parent bus.NodeID, ok bool) {
 	return t.above(node)
 }
 
-// above is Parent for a node that need not be in the table yet.
-func (t *Tx) above(node bus.Node) (parent bus.NodeID, ok bool) {
+// above is Parent for a node that need not be in the table yet, and as if some
+// others were not.
+func (t *Tx) above(node bus.Node, without ...bus.NodeID) (parent bus.NodeID, ok bool) {
 	for _, code := range t.Chain(node.Division) {
 		first, _ := t.Node(bus.NodeID(t.bytes(homes, string(code))))
-		if first.Division == code && first.ID != node.ID && !first.Relayed() {
+		if first.Division == code && first.ID != node.ID && !first.Relayed() && !slices.Contains(without, first.ID) {
 			return first.ID, true
 		}
 	}
@@ -47,9 +52,9 @@ func (t *Tx) Next(from, to bus.NodeID) (next bus.NodeID, ok bool) {
 }
 
 // alone lists the defect of a node that takes no connections and has nobody to
-// relay for it.
-func alone(tx *Tx, node bus.Node) []bus.Defect {
-	if _, ok := tx.above(node); ok || !node.Relayed() {
+// relay for it, were some others not there.
+func alone(tx *Tx, node bus.Node, without ...bus.NodeID) []bus.Defect {
+	if _, ok := tx.above(node, without...); ok || !node.Relayed() {
 		return nil
 	}
 	return []bus.Defect{{

@@ -42,7 +42,7 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 }
 
 // Index returns the applied index of the snapshot.
-func (s *Snapshot) Index() bus.Revision { return (&Tx{s.tx}).Index() }
+func (s *Snapshot) Index() bus.Revision { return (&Tx{tx: s.tx}).Index() }
 
 // Close releases the state.
 func (s *Snapshot) Close() error { return s.tx.Rollback() }
@@ -150,7 +150,7 @@ func (s *Store) Restore(r io.Reader) error {
 	}
 	s.db = db
 	return db.View(func(tx *bbolt.Tx) error {
-		restored := &Tx{tx}
+		restored := &Tx{tx: tx}
 		s.requests = restored.requests()
 		s.advance(restored.Index())
 		return nil

@@ -48,9 +48,9 @@ type Store struct {
 
 	readOnly bool
 
-	marking sync.Mutex    // held while mark is changed
-	mark    mark          // under marking
-	opened  bus.Revision  // mark.Applied when it was opened
+	marking sync.Mutex   // held while mark is changed
+	mark    mark         // under marking
+	opened  bus.Revision // mark.Applied when it was opened
 	shut    sync.Once
 	closing chan struct{} // ends keepMark
 	marked  chan struct{} // closed when it has ended
@@ -127,7 +127,12 @@ func (s *Store) close() error {
 	if s.readOnly {
 		return s.db.Close()
 	}
-	close(s.closing)
+	select {
+	case <-s.closing:
+		return nil // it is closed
+	default:
+		close(s.closing)
+	}
 	<-s.marked
 	applied, _ := s.Applied()
 	err := s.failure()
@@ -157,7 +162,7 @@ func (s *Store) Usage() (storage.Usage, error) {
 func (s *Store) View(fn func(*Tx) error) error {
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx}) })
+	return s.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
 }
 
 // Applied returns the applied index, and a channel that is closed once it has
@@ -213,6 +218,8 @@ type Result struct {
 	Index    bus.Revision `json:"index"`    // where the write is in the log
 	Revision bus.Revision `json:"revision"` // new revision of what it wrote
 	Refusal  *Refusal     `json:"refusal,omitempty"`
+
+	Rows []bus.ImportRow `json:"rows,omitempty"` // of a bulk entry, in its order
 }
 
 // Refusal is an entry's refusal in a form that the log keeps for repeats.
@@ -245,7 +252,7 @@ func (s *Store) Apply(logs []Log) ([]Result, error) {
 	last := before
 	var b *batch
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		b = newBatch(&Tx{tx}, s.requests)
+		b = newBatch(&Tx{tx: tx}, s.requests)
 		for i, log := range logs {
 			if bus.Revision(log.Index) <= before {
 				continue

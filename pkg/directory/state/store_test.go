@@ -26,7 +26,7 @@ func TestARepeatedRequestIsAnsweredAsBefore(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		w.now = w.now.Add(1) // proposed anew
-		if again := w.ask(good); again != put {
+		if again := w.ask(good); !reflect.DeepEqual(again, put) {
 			t.Errorf("%s: %+v, want %+v", when, again, put)
 		}
 		if again := w.ask(bad); !reflect.DeepEqual(again, refused) {
@@ -70,7 +70,7 @@ func TestARequestIDUsedForAnotherWriteIsRefused(t *testing.T) {
 		{"another body", other, bus.CodeInUse, "request"},
 		{"another expected revision", expects, bus.CodeInUse, "request"},
 	})
-	if again := w.ask(first); again != put {
+	if again := w.ask(first); !reflect.DeepEqual(again, put) {
 		t.Errorf("the first is answered %+v, want %+v", again, put)
 	}
 }
@@ -86,7 +86,7 @@ func TestRequestsAreForgottenInTheEnd(t *testing.T) {
 	}
 	w.index = uint64(first.Index) + state.KeptEntries - 1
 	next("r2") // as far as its memory goes
-	if again := w.ask(ask); again != first {
+	if again := w.ask(ask); !reflect.DeepEqual(again, first) {
 		t.Errorf("%d entries later: %+v, want %+v", state.KeptEntries, again, first)
 	}
 	next("r3")
@@ -117,7 +117,7 @@ func TestAppliedEntriesAreSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results[0] != (state.Result{}) || results[1] != (state.Result{}) || bus.CodeOf(results[2].Err()) != bus.CodeExists {
+	if !reflect.DeepEqual(results[:2], make([]state.Result, 2)) || bus.CodeOf(results[2].Err()) != bus.CodeExists {
 		t.Errorf("%+v", results)
 	}
 	if after := w.contents(); !reflect.DeepEqual(before, after) {

@@ -22,7 +22,13 @@ const (
 	Departments   Table = "departments"
 	Systems       Table = "systems"
 	Resources     Table = "resources"
-	Codes         Table = "resource-codes" // directory code → resource
+	Codes         Table = "resource-codes" // directory code → resource, of drafts and of what is withdrawn too
+	Drafts        Table = "drafts"
+	Versions      Table = "versions" // resource/number → a published version
+	Triggers      Table = "triggers" // resource/number
+	Claims        Table = "claims"   // entity/item
+	Libraries     Table = "libraries"
+	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers"
@@ -39,10 +45,10 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Accounts, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -51,10 +57,32 @@ var (
 func Watched() []Table { return slices.Clone(watched) }
 
 // Tx reads the directory as of one applied index.
-type Tx struct{ tx *bbolt.Tx }
+type Tx struct {
+	tx *bbolt.Tx
+
+	// planned is what the rows of a bulk entry before this one will have written;
+	// only lookups by key see it.
+	planned map[Table]map[string][]byte
+}
 
 func (t *Tx) bytes(table Table, key string) []byte {
+	if value, ok := t.planned[table][key]; ok {
+		return value
+	}
 	return t.tx.Bucket([]byte(table)).Get([]byte(key))
+}
+
+// over returns a reader to which what is planned can be added.
+func (t *Tx) over() *Tx { return &Tx{tx: t.tx, planned: map[Table]map[string][]byte{}} }
+
+// add makes lookups see changes that are planned.
+func (t *Tx) add(changes []Change) {
+	for _, c := range changes {
+		if t.planned[c.Table] == nil {
+			t.planned[c.Table] = map[string][]byte{}
+		}
+		t.planned[c.Table][c.Key] = c.Value
+	}
 }
 
 // read decodes one value; ok is false where there is none.
@@ -70,10 +98,13 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 }
 
 // all decodes every value of a table in key order.
-func all[V any](t *Tx, table Table) iter.Seq[V] {
+func all[V any](t *Tx, table Table) iter.Seq[V] { return from[V](t, table, "") }
+
+// from decodes the values of a table from a key on, in key order.
+func from[V any](t *Tx, table Table, first string) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		cursor := t.tx.Bucket([]byte(table)).Cursor()
-		for key, data := cursor.First(); key != nil; key, data = cursor.Next() {
+		for key, data := cursor.Seek([]byte(first)); key != nil; key, data = cursor.Next() {
 			var v V
 			if err := json.Unmarshal(data, &v); err != nil {
 				panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // as in read
@@ -83,6 +114,16 @@ func all[V any](t *Tx, table Table) iter.Seq[V] {
 			}
 		}
 	}
+}
+
+// Count returns how many entries a table has; it walks the keys.
+func (t *Tx) Count(table Table) int {
+	n := 0
+	cursor := t.tx.Bucket([]byte(table)).Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		n++
+	}
+	return n
 }
 
 // Division returns the division with this code.
@@ -122,6 +163,49 @@ func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
 
 // Resources yields all resources by id.
 func (t *Tx) Resources() iter.Seq[bus.Resource] { return all[bus.Resource](t, Resources) }
+
+// ResourcesAfter yields the resources after id, in the order of their ids.
+func (t *Tx) ResourcesAfter(id bus.ResourceID) iter.Seq[bus.Resource] {
+	return from[bus.Resource](t, Resources, string(id)+"\x00")
+}
+
+// Draft returns the draft of a resource.
+func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
+	return read[bus.Draft](t, Drafts, string(id))
+}
+
+// DraftsAfter yields the drafts of resources after id, in the order of their ids.
+func (t *Tx) DraftsAfter(id bus.ResourceID) iter.Seq[bus.Draft] {
+	return from[bus.Draft](t, Drafts, string(id)+"\x00")
+}
+
+// Version returns a published version of a resource, numbered from 1.
+func (t *Tx) Version(id bus.ResourceID, number int) (bus.Version, bool) {
+	return read[bus.Version](t, Versions, versionKey(id, number))
+}
+
+// Versions yields the published versions of a resource, the first one first; those
+// of one that was withdrawn too.
+func (t *Tx) Versions(id bus.ResourceID) iter.Seq[bus.Version] {
+	return func(yield func(bus.Version) bool) {
+		for v := range from[bus.Version](t, Versions, string(id)+"/") {
+			if v.Resource.ID != id || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Provider returns the department that provides, or provided, a resource.
+func (t *Tx) Provider(id bus.ResourceID) bus.USCC {
+	if r, ok := t.Resource(id); ok {
+		return r.Provider
+	}
+	first, _ := t.Version(id, 1)
+	return first.Resource.Provider
+}
+
+func versionKey(id bus.ResourceID, number int) string { return fmt.Sprintf("%s/%06d", id, number) }
 
 // Grant returns the grant with this id.
 func (t *Tx) Grant(id bus.GrantID) (bus.Grant, bool) { return read[bus.Grant](t, Grants, string(id)) }

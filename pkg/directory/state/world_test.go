@@ -26,6 +26,8 @@ var (
 	bySysadmin = bus.Principal{Account: "sysadmin", Role: bus.RoleSystemAdministrator}
 	bySecurity = bus.Principal{Account: "security", Role: bus.RoleSecurityAdministrator}
 	byAuditor  = bus.Principal{Account: "auditor", Role: bus.RoleAuditor}
+	byOperator = bus.Principal{Account: "operator", Role: bus.RoleOperator, Department: market}
+	byReviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: tax}
 	byMarket   = bus.Principal{System: "sample-market", Department: market}
 	byHousing  = bus.Principal{System: "sample-housing", Department: housing}
 	byTax      = bus.Principal{System: "sample-tax", Department: tax}
@@ -177,8 +179,17 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{newReplica(t), map[string]bus.Revision{}}
-	for _, a := range founding() {
-		result := w.ask(a)
+	asks := founding()
+	log := make([]state.Log, len(asks))
+	for i, a := range asks {
+		log[i] = w.log(a)
+	}
+	results, err := w.store.Apply(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range asks {
+		result := results[i]
 		if err := result.Err(); err != nil {
 			t.Fatalf("%s: %v", a.typ, err)
 		}
@@ -188,6 +199,15 @@ func newWorld(t testing.TB) *world {
 	}
 	w.revision["gz"], w.revision["sysadmin"] = 1, 1
 	return w
+}
+
+// copy is a world in the same state.
+func (w *world) copy() *world {
+	w.t.Helper()
+	c := &world{newReplica(w.t), w.revision}
+	c.restoreFrom(w.snapshot())
+	c.index, c.now = w.index, w.now
+	return c
 }
 
 // idOf is what the revisions of a world are known by.
@@ -201,8 +221,8 @@ func idOf(body any) string {
 		return string(b.ID)
 	case bus.System:
 		return string(b.ID)
-	case bus.Resource:
-		return string(b.ID)
+	case command.Review: // the resource's revision is that of its publication
+		return string(b.Drafts[0].ID)
 	case bus.Grant:
 		return string(b.ID)
 	case bus.Subscription:
@@ -218,13 +238,15 @@ func founding() []ask {
 	asks := []ask{{by: byGZ, typ: command.ClusterInit, body: command.Init{
 		Cluster: "gd", CA: "pem", Node: node("gz", "440100"),
 		Divisions: []bus.Division{
-			{Code: "440000", Name: "广东省", Level: bus.LevelProvince},
+			{Code: "440000", Name: "广东省", Level: bus.LevelProvince, Authority: tax},
 			{Code: "440100", Name: "广州市", Level: bus.LevelCity, Parent: "440000"},
 			{Code: "440106", Name: "天河区", Level: bus.LevelCounty, Parent: "440100"},
 		},
+		Libraries: bus.BaseLibraries(),
 		Accounts: []bus.Account{
 			{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "security", Role: bus.RoleSecurityAdministrator},
 			{Name: "auditor", Role: bus.RoleAuditor},
+			{Name: "operator", Role: bus.RoleOperator, Department: market}, {Name: "reviewer", Role: bus.RoleReviewer, Department: tax},
 		},
 	}}}
 	add := func(by bus.Principal, typ command.Type, body any) {
@@ -239,8 +261,11 @@ func founding() []ask {
 	for _, s := range []bus.System{system("sample-market", market), system("sample-housing", housing), system("sample-tax", tax)} {
 		add(bySysadmin, command.SystemPut, s)
 	}
-	add(byMarket, command.ResourcePut, resource("registrations", "307001/1"))
-	add(byMarket, command.ResourcePut, resource("licences", "307002/1"))
+	for _, r := range []bus.Resource{resource("registrations", "307001/1"), resource("licences", "307002/1")} {
+		add(byMarket, command.DraftPut, content(r))
+		add(byMarket, command.DraftSubmit, submission(r.ID, len(asks))) // an entry's revision is its place in the log
+		add(byReviewer, command.DraftReview, approval(r.ID, len(asks)))
+	}
 	add(byMarket, command.GrantPut, grant("g1"))
 	add(byHousing, command.SubscriptionPut, subscription("s1"))
 	add(bySecurity, command.LayerPut, layer("division/440100"))
@@ -272,12 +297,49 @@ func system(id bus.SystemID, d bus.USCC) bus.System {
 
 func resource(id bus.ResourceID, codes ...bus.ResourceCode) bus.Resource {
 	return bus.Resource{
-		ID: id, Codes: codes, Name: "样例资源", Provider: market, Format: "database", Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily",
+		ID: id, Codes: codes, Name: "样例资源", Abstract: "样例摘要", Class: "样例分类", Provider: market, Format: "database", Modes: []string{"batch"}, Open: "no", UpdateCycle: "daily",
 		Items: []bus.Item{{ID: "uscc", Name: "代码", Type: "C", Grade: 1}, {ID: "name", Name: "名称", Type: "C", Grade: 2}},
 		Sharing: bus.Sharing{
 			Type: bus.Conditional, Range: "样例", Purposes: []bus.Purpose{bus.PurposeReference, bus.PurposeVerification},
 		},
 	}
+}
+
+func content(r bus.Resource) bus.DraftContent {
+	return bus.DraftContent{Resource: r, Clearance: bus.Clearance{SecrecyReview: "样例保密审查 1 号", Consent: "样例负责人"}}
+}
+
+func draft(id bus.ResourceID, revision int) []bus.DraftRef {
+	return []bus.DraftRef{{ID: id, Revision: bus.Revision(revision)}}
+}
+
+func submission(id bus.ResourceID, revision int) command.Submission {
+	return command.Submission{Drafts: draft(id, revision)}
+}
+
+func approval(id bus.ResourceID, revision int) command.Review {
+	return command.Review{Drafts: draft(id, revision), Approve: true}
+}
+
+// publish puts the next version of a resource in force, and returns its revision.
+func (w *world) publish(by bus.Principal, r bus.Resource) bus.Revision {
+	w.t.Helper()
+	return w.must(byReviewer, command.DraftReview, 0, approval(r.ID, int(w.submit(by, r))))
+}
+
+// submit puts a draft up for review, and returns its revision.
+func (w *world) submit(by bus.Principal, r bus.Resource) bus.Revision {
+	w.t.Helper()
+	revision := w.must(by, command.DraftPut, w.draftRevision(r.ID), content(r))
+	return w.must(by, command.DraftSubmit, 0, submission(r.ID, int(revision)))
+}
+
+func (w *world) draftRevision(id bus.ResourceID) (revision bus.Revision) {
+	w.view(func(tx *state.Tx) {
+		d, _ := tx.Draft(id)
+		revision = d.Revision
+	})
+	return revision
 }
 
 func grant(id bus.GrantID) bus.Grant {

@@ -1,0 +1,73 @@
+package bus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Gate returns everything that keeps d from being published, all at once: its
+// defects of form, what the entry lacks (decree 809 art. 13), a limit on sharing
+// without the ground that the law wants beside it (art. 14, 15), and what should
+// have been done before (art. 13). Fields are paths in the resource, as
+// "items[2].grade", or in the clearance, as "clearance.consent".
+func (d Draft) Gate() []Defect {
+	r := d.Resource
+	defects := r.Check()
+	if r.Secrecy != "" { // no draft has one; should one get here, it goes no further
+		defects = append(defects, Defect{Field: "secrecy", Problem: Text{"涉密资源不得发布", "a resource with a secrecy mark is not published"}})
+	}
+	want := func(field string, filled bool, allowed string) {
+		if !filled {
+			lacking := missing(field)
+			lacking.Allowed = allowed
+			defects = append(defects, lacking)
+		}
+	}
+	want("codes", len(r.Codes) > 0, resourceCode.String())
+	want("name", filled(r.Name), "")
+	want("abstract", filled(r.Abstract), "")
+	want("format", r.Format != "", join(formats))
+	want("items", len(r.Items) > 0, "")
+	for i, item := range r.Items {
+		at := fmt.Sprintf("items[%d]", i)
+		want(at+".name", filled(item.Name), "")
+		want(at+".type", item.Type != "", join(itemTypes))
+		want(at+".grade", item.Grade != 0, "1–4")
+	}
+	if slices.ContainsFunc(r.Items, func(i Item) bool { return i.Source }) {
+		want("entity", r.Entity != "", slugAllowed) // art. 19: a source of what about whom
+	}
+	r.Sharing.gate(want)
+	want("modes", len(r.Modes) > 0, join(modes))
+	want("open", r.Open != "", join(opens))
+	if r.Open == "conditional" {
+		want("open_terms", filled(r.OpenTerms), "")
+	}
+	want("classification", filled(r.Class), "")
+	want("update_cycle", r.UpdateCycle != "", join(cycles))
+	want("clearance.secrecy_review", filled(d.Clearance.SecrecyReview), "")
+	if slices.ContainsFunc(r.Items, Item.IsPersonal) {
+		want("clearance.assessment", filled(d.Clearance.Assessment), "")
+	}
+	want("clearance.consent", filled(d.Clearance.Consent), "")
+	return defects
+}
+
+func (s Sharing) gate(want func(field string, filled bool, allowed string)) {
+	want("sharing.type", s.Type != "", join(sharings))
+	switch s.Type {
+	case Conditional:
+		want("sharing.range", filled(s.Range), "")
+		want("sharing.purposes", len(s.Purposes) > 0, join(purposes))
+	case NotShared:
+		want("sharing.reason", filled(s.Reason), "")
+		want("sharing.basis", s.Basis != nil, "")
+		if s.Basis != nil {
+			want("sharing.basis.kind", s.Basis.Kind != "", join(bases))
+			want("sharing.basis.citation", filled(s.Basis.Citation), "")
+		}
+	}
+}
+
+func filled(s string) bool { return strings.TrimSpace(s) != "" }

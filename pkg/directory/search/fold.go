@@ -1,0 +1,123 @@
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// fold gives the form of a text that is indexed and searched: letters and digits
+// in lower case, width and accents taken off, and one space for whatever else
+// stands between them.
+func fold(s string) string {
+	f := folder{out: make([]byte, 0, len(s))}
+	for _, r := range s {
+		f.add(r)
+	}
+	return strings.TrimSuffix(string(f.out), " ")
+}
+
+// foldWithOrigins gives the folded text and, for each of its bytes, where in s the
+// character begins that it comes from.
+func foldWithOrigins(s string) (folded string, origins []int) {
+	f := folder{out: make([]byte, 0, len(s))}
+	for at, r := range s {
+		f.add(r)
+		for len(origins) < len(f.out) {
+			origins = append(origins, at)
+		}
+	}
+	folded = strings.TrimSuffix(string(f.out), " ")
+	return folded, origins[:len(folded)]
+}
+
+// folder folds one character at a time, so that a text and a piece of it fold
+// alike.
+type folder struct{ out []byte }
+
+func (f *folder) add(r rune) {
+	switch {
+	case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+		f.out = append(f.out, byte(r))
+	case r >= 'A' && r <= 'Z':
+		f.out = append(f.out, byte(r)+'a'-'A')
+	case r < utf8.RuneSelf || r == utf8.RuneError:
+		f.space()
+	case r >= 0x4e00 && r <= 0x9fff: // the usual Chinese character
+		f.out = utf8.AppendRune(f.out, r)
+	default:
+		for _, part := range norm.NFKD.String(string(r)) {
+			switch {
+			case unicode.Is(unicode.Mn, part): // an accent
+			case unicode.IsLetter(part) || unicode.IsDigit(part):
+				f.out = utf8.AppendRune(f.out, unicode.ToLower(part))
+			default:
+				f.space()
+			}
+		}
+	}
+}
+
+func (f *folder) space() {
+	if n := len(f.out); n > 0 && f.out[n-1] != ' ' {
+		f.out = append(f.out, ' ')
+	}
+}
+
+// ideographic reports whether each character of a script is found by itself; of
+// the others whole words are, from their beginning.
+func ideographic(r rune) bool {
+	return r >= 0x2e80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo)
+}
+
+// wordsOf splits what somebody looks for: at its spaces, and at its marks where a
+// Chinese character stands beside one. "3010010001/000001" stays one word, which
+// is two in a row in the folded text.
+func wordsOf(q string) []string {
+	var words []string
+	seen := map[string]bool{}
+	for _, field := range strings.Fields(q) {
+		word := ""
+		for _, part := range strings.Fields(fold(field)) {
+			last, _ := utf8.DecodeLastRuneInString(word)
+			first, _ := utf8.DecodeRuneInString(part)
+			if word != "" && !ideographic(last) && !ideographic(first) {
+				word += " " + part
+				continue
+			}
+			words, word = append(words, word), part
+		}
+		words = append(words, word)
+	}
+	kept := words[:0]
+	for _, w := range words {
+		if w != "" && !seen[w] {
+			seen[w] = true
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+// find returns where word stands in a folded text, -1 where it does not: anywhere,
+// but that a word of letters and digits stands at the beginning of one.
+func find(text, word string) int {
+	first, _ := utf8.DecodeRuneInString(word)
+	anywhere := ideographic(first)
+	for from := 0; ; {
+		at := strings.Index(text[from:], word)
+		if at < 0 {
+			return -1
+		}
+		at += from
+		before, _ := utf8.DecodeLastRuneInString(text[:at])
+		if anywhere || at == 0 || before == ' ' || before == '\n' || ideographic(before) {
+			return at
+		}
+		from = at + 1
+	}
+}
+
+func contains(text, word string) bool { return find(text, word) >= 0 }

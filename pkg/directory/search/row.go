@@ -1,0 +1,187 @@
+package search
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// Dimension is something that entries are filtered and counted by.
+type Dimension string
+
+// The dimensions.
+const (
+	ByDivision Dimension = "division" // the provider's, and every one above it
+	ByLevel    Dimension = "level"    // of the provider's division
+	ByProvider Dimension = "provider"
+	BySharing  Dimension = "sharing"
+	ByFormat   Dimension = "format"
+	ByCycle    Dimension = "update_cycle"
+	ByLibrary  Dimension = "library"
+	ByState    Dimension = "state"
+)
+
+// Dimensions lists the dimensions.
+func Dimensions() []Dimension {
+	return []Dimension{ByDivision, ByLevel, ByProvider, BySharing, ByFormat, ByCycle, ByLibrary, ByState}
+}
+
+// What words are looked for in. The number of a field is its weight's exponent:
+// one in a better field outweighs all in the lesser.
+const (
+	inAbout = iota // provider, its office and the abstract
+	inItems        // names and ids
+	inName
+	inCodes // id and directory codes
+	fields
+)
+
+const (
+	maxText = 64 << 10 // bytes of one field that are searched
+	maxSort = 256      // bytes of a name that entries are sorted by
+)
+
+// row is what is kept in memory of an entry. It does not change.
+type row struct {
+	key       string // its name in the index on disk
+	id        bus.ResourceID
+	draft     bool
+	revision  bus.Revision
+	text      [fields]string // folded
+	code      string         // the first one
+	published int64          // Unix ms; 0 for a draft
+	labels    []label
+	provider  label
+}
+
+// label stands for one value of one dimension.
+type label uint32
+
+type meaning struct {
+	of    Dimension
+	value string
+}
+
+// labels numbers values. It only grows.
+type labels struct {
+	known map[meaning]label
+	all   []meaning
+}
+
+func newLabels() *labels { return &labels{known: map[meaning]label{}} }
+
+func (l *labels) of(d Dimension, value string) label {
+	m := meaning{d, value}
+	if known, ok := l.known[m]; ok {
+		return known
+	}
+	next := label(len(l.all))
+	l.known[m], l.all = next, append(l.all, m)
+	return next
+}
+
+// reader makes rows of what the directory holds at one index.
+type reader struct {
+	tx        *state.Tx
+	labels    *labels
+	libraries []bus.Library
+	providers map[bus.USCC]*provider
+}
+
+type provider struct {
+	name   string
+	labels []label // of its divisions, its level and itself
+	self   label
+}
+
+func newReader(tx *state.Tx, l *labels) *reader {
+	return &reader{tx, l, slices.Collect(tx.Libraries()), map[bus.USCC]*provider{}}
+}
+
+func (r *reader) provider(id bus.USCC) *provider {
+	if p, ok := r.providers[id]; ok {
+		return p
+	}
+	department, _ := r.tx.Department(id)
+	p := &provider{name: department.Name, self: r.labels.of(ByProvider, string(id))}
+	p.labels = append(p.labels, p.self)
+	for _, code := range r.tx.Chain(department.Division) {
+		p.labels = append(p.labels, r.labels.of(ByDivision, string(code)))
+	}
+	if d, ok := r.tx.Division(department.Division); ok {
+		p.labels = append(p.labels, r.labels.of(ByLevel, string(d.Level)))
+	}
+	r.providers[id] = p
+	return p
+}
+
+const draftSuffix = "/draft" // no id has a slash
+
+func publishedKey(id bus.ResourceID) string { return string(id) }
+func draftKey(id bus.ResourceID) string     { return string(id) + draftSuffix }
+
+func (r *reader) published(res bus.Resource) *row {
+	made := r.row(res, bus.StatePublished)
+	made.key, made.revision = publishedKey(res.ID), res.Revision
+	if !res.Published.IsZero() {
+		made.published = res.Published.UnixMilli()
+	}
+	return made
+}
+
+func (r *reader) draft(d bus.Draft) *row {
+	d.Resource.ID = d.ID
+	made := r.row(d.Resource, d.State)
+	made.key, made.revision, made.draft = draftKey(d.ID), d.Revision, true
+	return made
+}
+
+func (r *reader) row(res bus.Resource, in bus.EntryState) *row {
+	p := r.provider(res.Provider)
+	made := &row{id: res.ID, provider: p.self}
+	var items, codes strings.Builder
+	for _, it := range res.Items {
+		items.WriteString(it.Name + "\n" + string(it.ID) + "\n" + it.English + "\n")
+	}
+	codes.WriteString(string(res.ID))
+	for _, c := range res.Codes {
+		codes.WriteString("\n" + string(c))
+	}
+	made.text = [fields]string{
+		inName: searched(res.Name), inItems: searched(items.String()), inCodes: searched(codes.String()),
+		inAbout: searched(p.name + "\n" + res.Office + "\n" + res.Abstract),
+	}
+	if len(res.Codes) > 0 {
+		made.code = string(res.Codes[0])
+	}
+	made.labels = append(make([]label, 0, len(p.labels)+6), p.labels...)
+	for d, value := range map[Dimension]string{
+		BySharing: string(res.Sharing.Type), ByFormat: res.Format, ByCycle: res.UpdateCycle, ByState: string(in),
+	} {
+		if value != "" {
+			made.labels = append(made.labels, r.labels.of(d, value))
+		}
+	}
+	for _, l := range r.libraries {
+		if l.Holds(res.Codes) {
+			made.labels = append(made.labels, r.labels.of(ByLibrary, string(l.ID)))
+		}
+	}
+	return made
+}
+
+// searched is the folded beginning of a text.
+func searched(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return fold(text)
+}
+
+// sortName is what an entry is sorted by where it is by name.
+func (r *row) sortName() string {
+	name := r.text[inName]
+	return name[:min(len(name), maxSort)]
+}

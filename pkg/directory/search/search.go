@@ -1,0 +1,388 @@
+package search
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Viewer says what the one who asks may see. Its answers must not change during a
+// search.
+type Viewer interface {
+	// Published says whether the published entries of a department may be seen;
+	// where each has to be asked for, sure is false.
+	Published(provider bus.USCC) (seen, sure bool)
+	// Resource says so of one entry.
+	Resource(id bus.ResourceID) bool
+	// Drafts says whether the drafts of a department may be seen.
+	Drafts(provider bus.USCC) bool
+}
+
+// Answer is a page of what was found.
+type Answer struct {
+	Hits     []Hit
+	Total    int // of all pages
+	Facets   map[Dimension]Facet
+	Next     string // cursor of the next page; "" where there is none
+	Progress Progress
+}
+
+// Hit is one entry that was found: the version in force, or the draft.
+type Hit struct {
+	ID    bus.ResourceID
+	Draft bool
+}
+
+// Facet tells how many of the found entries have which value of a dimension: of
+// those that were found but for what the query asks of this dimension itself, so
+// that it tells what another choice would find.
+type Facet struct {
+	Counts []Count // the commonest first, MaxFacet at most
+	More   int     // values that are not told
+}
+
+// Count is how many entries have a value.
+type Count struct {
+	Value string
+	Count int
+}
+
+// Progress tells of an index how far it has come.
+type Progress struct {
+	Index    bus.Revision // of the directory, that the answer is of
+	Complete bool         // false while the index is being made anew
+	Indexed  int          // entries in the index
+	Total    int          // entries in the directory, as of when it was begun to be made
+}
+
+// Search answers a query. Only an error of ctx or of the index comes back beside
+// CodeInvalid with every defect of the query.
+func (x *Index) Search(ctx context.Context, q Query, v Viewer) (Answer, error) {
+	p, err := q.parse()
+	if err != nil {
+		return Answer{}, err
+	}
+	view, progress := x.acquire()
+	defer view.release()
+	s := &search{parsed: p, view: view, progress: progress, viewer: v}
+	if err := x.guard(func() error { return s.match(ctx) }); err != nil {
+		return Answer{}, err
+	}
+	s.conditions()
+	s.collect()
+	return s.answer(), nil
+}
+
+// search is one search on its way.
+type search struct {
+	parsed
+	view     *view
+	progress Progress
+	viewer   Viewer
+
+	scores []uint16 // by slot, 0 where a word is missing; nil where there are no words
+
+	needed  uint8   // a bit for each dimension that is asked for
+	asked   []uint8 // label → bit of its dimension, where it is one of the values
+	bits    []uint8 // label → bit of its dimension
+	counted uint8   // bits of the dimensions that are counted
+	counts  []int32 // by label
+	states  []uint8 // what is known of providers, by label
+
+	total int
+	page  pageHeap
+	more  bool
+}
+
+// match finds the rows that have every word, and how well.
+func (s *search) match(ctx context.Context) error {
+	if len(s.words) == 0 {
+		return nil
+	}
+	s.scores = make([]uint16, len(s.view.pages)*pageSize)
+	for slot := range s.scores {
+		s.scores[slot] = 1
+	}
+	where := make([]uint8, len(s.scores)) // bit f: the word is in field f
+	for _, word := range s.words {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		clear(where)
+		for f := range fields {
+			if err := s.mark(f, word, where); err != nil {
+				return err
+			}
+		}
+		for slot, w := range where {
+			if w == 0 {
+				s.scores[slot] = 0
+			} else if s.scores[slot] > 0 {
+				s.scores[slot] += uint16(w) // the better the field, the higher its bit
+			}
+		}
+	}
+	return nil
+}
+
+// mark notes in which rows a field has the word.
+func (s *search) mark(field int, word string, where []uint8) error {
+	bit := uint8(1) << field
+	if field == inCodes {
+		if coded(word) {
+			for n, p := range s.view.pages {
+				p.coded(word, func(at int) { where[n*pageSize+at] |= bit })
+			}
+		}
+		return nil
+	}
+	check := func(slot uint32) {
+		if s.scores[slot] == 0 {
+			return
+		}
+		if r := s.view.pages[slot/pageSize].rows[slot%pageSize]; r != nil && contains(r.text[field], word) {
+			where[slot] |= bit
+		}
+	}
+	var maybe []uint32
+	sure, all, err := s.view.words.lookup(field, word, func(slot uint32) { maybe = append(maybe, slot) })
+	switch {
+	case err != nil:
+		return err
+	case all:
+		for slot := range where {
+			check(uint32(slot))
+		}
+	case sure:
+		for _, slot := range maybe {
+			where[slot] |= bit
+		}
+	default:
+		for _, slot := range maybe {
+			check(slot)
+		}
+	}
+	return nil
+}
+
+// conditions prepares the filters and the counts.
+func (s *search) conditions() {
+	n := len(s.view.labels)
+	s.bits, s.asked, s.states = make([]uint8, n), make([]uint8, n), make([]uint8, n)
+	bit := map[Dimension]uint8{}
+	for i, d := range Dimensions() {
+		bit[d] = 1 << i
+	}
+	for d := range s.Where {
+		s.needed |= bit[d]
+	}
+	for l, m := range s.view.labels {
+		s.bits[l] = bit[m.of]
+		if values, ok := s.Where[m.of]; ok && slices.Contains(values, m.value) {
+			s.asked[l] = bit[m.of]
+		}
+	}
+	if len(s.Facets) > 0 {
+		s.counts = make([]int32, n)
+		for _, d := range s.Facets {
+			s.counted |= bit[d]
+		}
+	}
+}
+
+// collect walks the rows: filters, asks what may be seen, counts, and keeps the
+// best that come after the cursor.
+func (s *search) collect() {
+	for n, p := range s.view.pages {
+		for at := range p.facts {
+			if p.facts[at].count > 0 && (s.scores == nil || s.scores[n*pageSize+at] > 0) {
+				s.consider(p, at, n*pageSize+at)
+			}
+		}
+	}
+}
+
+func (s *search) consider(p *page, at, slot int) {
+	var met uint8
+	p.each(at, func(l label) { met |= s.asked[l] })
+	missing := s.needed &^ met
+	if missing != 0 && (missing&s.counted == 0 || bits.OnesCount8(missing) > 1) || !s.sees(p, at) {
+		return
+	}
+	if s.counted != 0 { // one that misses what is asked of a dimension counts for that dimension alone
+		p.each(at, func(l label) {
+			if missing == 0 || s.bits[l] == missing {
+				s.counts[l]++
+			}
+		})
+	}
+	if missing == 0 {
+		s.total++
+		s.keep(p, at, slot)
+	}
+}
+
+// What is known of a provider.
+const (
+	unasked      = 0
+	shown        = 1
+	hidden       = 2
+	eachAsked    = 3
+	draftsShown  = 1 << 2
+	draftsHidden = 1 << 3
+)
+
+func (s *search) sees(p *page, at int) bool {
+	f := &p.facts[at]
+	state := &s.states[f.provider]
+	id := bus.USCC(s.view.labels[f.provider].value)
+	if f.draft {
+		if *state&(draftsShown|draftsHidden) == 0 {
+			*state |= draftsHidden
+			if s.viewer.Drafts(id) {
+				*state ^= draftsHidden | draftsShown
+			}
+		}
+		return *state&draftsShown != 0
+	}
+	if *state&eachAsked == unasked {
+		switch seen, sure := s.viewer.Published(id); {
+		case !sure:
+			*state |= eachAsked
+		case seen:
+			*state |= shown
+		default:
+			*state |= hidden
+		}
+	}
+	published := *state & eachAsked
+	return published == shown || published == eachAsked && s.viewer.Resource(p.rows[at].id)
+}
+
+// keep keeps a row that is among the best after the cursor.
+func (s *search) keep(p *page, at, slot int) {
+	number, full := s.number(p, at, slot), len(s.page) == s.Limit
+	if full && s.page[0].number > number { // the last of the page is before it; most rows end here
+		s.more = true
+		return
+	}
+	r := p.rows[at]
+	place := s.placeOf(r, number)
+	switch {
+	case s.paged && place.compare(s.after) <= 0:
+	case !full:
+		heap.Push(&s.page, placed{place, r})
+	default:
+		s.more = true
+		if place.compare(s.page[0].place) < 0 {
+			s.page[0] = placed{place, r}
+			heap.Fix(&s.page, 0)
+		}
+	}
+}
+
+// number is what orders most rows: it needs their facts only.
+func (s *search) number(p *page, at, slot int) uint64 {
+	f := &p.facts[at]
+	switch {
+	case s.Sort == SortRelevance && s.scores != nil:
+		return s.relevance(p, at, slot)
+	case s.Sort == SortName:
+		return ^f.name
+	case s.Sort == SortPublished:
+		return f.published
+	case s.Sort == SortCode:
+		return ^f.code
+	default:
+		return ^f.key
+	}
+}
+
+func (s *search) placeOf(r *row, number uint64) place {
+	at := place{number: number, key: r.key}
+	switch s.Sort {
+	case SortName:
+		at.text = r.sortName()
+	case SortCode:
+		at.text = r.code
+	}
+	return at
+}
+
+// relevance ranks by where the words stand, then a name that is nothing but the
+// word before others, then the shorter name.
+func (s *search) relevance(p *page, at, slot int) uint64 {
+	length := p.facts[at].length
+	rank := uint64(s.scores[slot]) << 1
+	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.rows[at].text[inName] == s.words[0] {
+		rank++
+	}
+	return rank<<16 | uint64(math.MaxUint16-length)
+}
+
+// placed is a row in its place; pageHeap has the last one on top.
+type placed struct {
+	place
+	row *row
+}
+
+type pageHeap []placed
+
+func (h pageHeap) Len() int           { return len(h) }
+func (h pageHeap) Less(i, j int) bool { return h[i].compare(h[j].place) > 0 }
+func (h pageHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push is for package heap.
+func (h *pageHeap) Push(v any) { *h = append(*h, v.(placed)) }
+
+// Pop is for package heap.
+func (h *pageHeap) Pop() any {
+	last := len(*h) - 1
+	v := (*h)[last]
+	*h = (*h)[:last]
+	return v
+}
+
+func (s *search) answer() Answer {
+	a := Answer{Hits: make([]Hit, len(s.page)), Total: s.total, Progress: s.progress}
+	slices.SortFunc(s.page, func(a, b placed) int { return a.compare(b.place) })
+	for i, p := range s.page {
+		a.Hits[i] = Hit{p.row.id, p.row.draft}
+	}
+	if s.more {
+		a.Next = encodeCursor(s.page[len(s.page)-1].place, s.digest())
+	}
+	if len(s.Facets) > 0 {
+		a.Facets = s.facets()
+	}
+	return a
+}
+
+func (s *search) facets() map[Dimension]Facet {
+	all := map[Dimension]Facet{}
+	for _, d := range s.Facets {
+		all[d] = Facet{Counts: []Count{}}
+	}
+	for l, n := range s.counts {
+		m := s.view.labels[l]
+		if f, ok := all[m.of]; ok && n > 0 {
+			f.Counts = append(f.Counts, Count{m.value, int(n)})
+			all[m.of] = f
+		}
+	}
+	for d, f := range all {
+		slices.SortFunc(f.Counts, func(a, b Count) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+		})
+		if f.More = max(0, len(f.Counts)-MaxFacet); f.More > 0 {
+			f.Counts = f.Counts[:MaxFacet]
+		}
+		all[d] = f
+	}
+	return all
+}
