@@ -44,7 +44,7 @@ ON_A_DISK := TestPowerCut|TestFullDisk|TestCut
 
 .PHONY: tell-skipped
 tell-skipped:
-	@if go test -count=1 -v -run '$(ON_A_DISK)' ./pkg/exchange ./pkg/directory/state ./pkg/internal/powercut | grep -A1 -e '--- SKIP'; then \
+	@if go test -count=1 -v -run '$(ON_A_DISK)' ./pkg/exchange ./pkg/directory/... ./pkg/consensus ./pkg/storage ./node/server ./pkg/internal/powercut | grep -A1 -e '--- SKIP'; then \
 		echo; echo "SKIPPED: the tests above cut the power of a disk of their own or fill it; run them as root on Linux"; \
 	fi
 
