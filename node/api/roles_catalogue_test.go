@@ -26,6 +26,7 @@ var departmental = map[string][2]int{
 	"POST /api/v1/subscriptions/{id}/ack":                     {404, 404},
 	"GET /api/v1/departments/{id}/move":                       {403, 403},
 	"GET /api/v1/audit/export":                                {403, 403},
+	"GET /api/v1/doctor":                                      {403, 403},
 	"GET /api/v1/resources/{id}/access":                       {403, 403},
 	"GET /api/v1/audit/trace/{event}":                         {403, 403},
 	"PUT /api/v1/drafts/{id}":                                 {200, 403},
