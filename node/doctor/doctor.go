@@ -27,7 +27,7 @@ const (
 	diskLow         = 10 // percent free
 )
 
-// OK is for what is as it should be.
+// OK makes a check that came out well.
 func OK(name, zh, en string) client.Check {
 	return client.Check{Name: name, State: client.CheckOK, Detail: bus.Text{ZH: zh, EN: en}}
 }
