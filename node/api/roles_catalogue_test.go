@@ -27,7 +27,6 @@ var departmental = map[string][2]int{
 	"GET /api/v1/doctor":                                      {403, 403},
 	"GET /api/v1/departments/{id}/move":                       {403, 403},
 	"GET /api/v1/audit/export":                                {403, 403},
-	"GET /api/v1/doctor":                                      {403, 403},
 	"GET /api/v1/resources/{id}/access":                       {403, 403},
 	"GET /api/v1/audit/trace/{event}":                         {403, 403},
 	"PUT /api/v1/drafts/{id}":                                 {200, 403},
