@@ -140,6 +140,9 @@ func TestADamagedIndexIsMadeAnew(t *testing.T) {
 			if n := w.find(search.Query{}).Total; n != 700 {
 				t.Errorf("%d entries", n)
 			}
+			if n := w.log.count("is being made"); n != 2 {
+				t.Errorf("the index was made %d times", n)
+			}
 		})
 	}
 }
