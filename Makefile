@@ -31,12 +31,12 @@ demo: build ## run five nodes of three levels on this machine and tell their sto
 
 .PHONY: test
 test: ## run all tests; needs only Go and make
-	go test ./...
+	go test -timeout 20m ./...
 	@$(MAKE) --no-print-directory tell-skipped
 
 .PHONY: race
 race: ## run all tests under the race detector; needs gcc
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
 	@$(MAKE) --no-print-directory tell-skipped
 
 # The tests that need an ext4 disk of their own, and so root and loop devices.
@@ -44,7 +44,7 @@ ON_A_DISK := TestPowerCut|TestFullDisk|TestCut
 
 .PHONY: tell-skipped
 tell-skipped:
-	@if go test -count=1 -v -run '$(ON_A_DISK)' ./pkg/exchange ./pkg/directory/state ./pkg/internal/powercut | grep -A1 -e '--- SKIP'; then \
+	@if go test -count=1 -v -run '$(ON_A_DISK)' ./pkg/exchange ./pkg/directory/... ./pkg/consensus ./pkg/storage ./node/server ./pkg/internal/powercut | grep -A1 -e '--- SKIP'; then \
 		echo; echo "SKIPPED: the tests above cut the power of a disk of their own or fill it; run them as root on Linux"; \
 	fi
 
@@ -88,6 +88,10 @@ test-policies: ## run the tests of the base policy
 .PHONY: bench
 bench: build tools ## run the benchmarks of docs/performance.md into build/bench.json
 	$(TOOLS)/benchjson -names docs/performance.md -benchtime $(BENCHTIME) -o build/bench.json
+
+.PHONY: bench-growth
+bench-growth: ## the catalogue's figures at 10,000, 100,000 and 300,000 entries (half an hour)
+	GXBUS_CATALOGUE=10000,100000,300000 go test ./node -run '^$$' -bench Catalogue -benchtime 1x -timeout 90m
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME=10s

@@ -27,8 +27,8 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 // through an interface that the consumer declares.
 var layers = [][]string{
 	{"pkg/bus"},
-	{"pkg/strictjson"},
-	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/catalogue"},
+	{"pkg/strictjson", "pkg/storage"},
+	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/catalogue", "pkg/backup"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus"},
 	{"pkg/exchange"},
@@ -63,7 +63,7 @@ var bans = []struct {
 	{"pkg/directory/command", nil, []string{"github.com/hashicorp/raft", "pkg/consensus"}, "a command knows no raft"},
 	{"pkg/client", nil, []string{"pkg/consensus", "pkg/directory", "pkg/exchange", "pkg/peer", "pkg/policy"}, "the SDK speaks to a node, it is none"},
 	{
-		"node/cli", []string{"serve", "init", "join", "demo", "verify"},
+		"node/cli", []string{"serve", "init", "join", "demo", "verify", "backup", "restore", "recover", "doctor", "compact"},
 		[]string{"node/server", "node/api", "node/console", "pkg/consensus", "pkg/directory", "pkg/exchange", "pkg/peer", "go.etcd.io/bbolt"},
 		"the CLI reaches a node through pkg/client",
 	},

@@ -164,7 +164,13 @@ func oneTime(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: onetime FILE ACCOUNT OUT")
 	}
 	var passwords []server.OneTime
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &passwords))
+	var restored server.Restored
+	answer := []byte(ts.ReadFile(args[0]))
+	if json.Unmarshal(answer, &restored) == nil {
+		passwords = restored.Passwords
+	} else {
+		ts.Check(json.Unmarshal(answer, &passwords))
+	}
 	for _, p := range passwords {
 		if p.Account == args[1] {
 			ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(p.Password+"\n"), 0o600))

@@ -31,6 +31,7 @@ type Cluster interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Fingerprint() identity.Fingerprint // of the cluster's root certificate
 	Trace(ctx context.Context, event string) (client.Trace, error)
+	Repair
 	CatchUp(ctx context.Context) // brings the local replica to where the leader is, if it can be asked
 }
 
@@ -98,6 +99,7 @@ func New(c Config) (*API, error) {
 	a.addEvents(h)
 	a.addMoves(h)
 	a.addAudit(h)
+	a.addRepair(h)
 	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))

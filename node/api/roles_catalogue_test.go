@@ -24,6 +24,7 @@ var departmental = map[string][2]int{
 	"GET /api/v1/subscriptions/{id}":                          {404, 404},
 	"GET /api/v1/subscriptions/{id}/events":                   {404, 404},
 	"POST /api/v1/subscriptions/{id}/ack":                     {404, 404},
+	"GET /api/v1/doctor":                                      {403, 403},
 	"GET /api/v1/departments/{id}/move":                       {403, 403},
 	"GET /api/v1/audit/export":                                {403, 403},
 	"GET /api/v1/resources/{id}/access":                       {403, 403},

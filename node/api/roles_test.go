@@ -12,6 +12,7 @@ import (
 
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/pkg/backup"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
@@ -107,6 +108,15 @@ func matrix() map[string]route {
 			g := sample.Grant(bus.GrantID(fmt.Sprint("spare-", cell)), sample.EnterpriseRegistration(), sample.TianheServices)
 			return creating("/api/v1/grants/"+string(g.ID), g)
 		}},
+		"POST /api/v1/grants/confirm": {[7]int{401, 403, 403, 403, 403, 204, 403}, func(*world, int) request {
+			return request{body: text(`{"grants":["grant-1"]}`)}
+		}},
+		"POST /api/v1/backup": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(w *world, _ int) request {
+			key, err := backup.NewKey()
+			check(w.t, err)
+			return request{body: text(fmt.Sprintf(`{"recovery_key":%q}`, key.Public()))}
+		}},
+		"GET /api/v1/doctor": {[7]int{401, 403, 403, 403, 200, 403, 200}, nil},
 		"POST /api/v1/grants/{id}/revoke": {[7]int{401, 200, 403, 404, 403, 200, 403}, func(w *world, cell int) request {
 			id := fmt.Sprint("revoked-", cell)
 			_, err := w.First.Client(w.bearers[secadmin]).Grants().Put(context.Background(), sample.Grant(bus.GrantID(id), sample.EnterpriseRegistration(), sample.TianheServices))

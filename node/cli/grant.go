@@ -13,7 +13,7 @@ import (
 func (a *app) grantCommand() *cobra.Command {
 	w := grants()
 	return a.group("grant", "共享授权", "Consents to share",
-		w.list(a), w.show(a), a.createGrant(w), a.revokeGrant(w))
+		w.list(a), w.show(a), a.createGrant(w), a.confirmGrants(w), a.revokeGrant(w))
 }
 
 func grants() writer[bus.GrantID, bus.Grant] {
@@ -26,6 +26,7 @@ func grants() writer[bus.GrantID, bus.Grant] {
 				{"consumer", "使用部门", func(g bus.Grant) string { return string(g.Consumer) }},
 				{"purposes", "使用用途", func(g bus.Grant) string { return listed(g.Purposes) }},
 				{"not_after", "截止时间", func(g bus.Grant) string { return stamp(g.NotAfter) }},
+				{"suspended", "暂停原因", func(g bus.Grant) string { return g.Suspended }},
 				{"revoked", "撤销原因", func(g bus.Grant) string { return g.Revoked }},
 				{"revision", "修订号", func(g bus.Grant) string { return sprint(g.Revision) }},
 			},

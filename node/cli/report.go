@@ -22,6 +22,7 @@ const (
 	codeFile        bus.Code = "file-unusable"
 	codeUntrusted   bus.Code = "node-untrusted"
 	codeInterrupted bus.Code = "interrupted"
+	codeUnwell      bus.Code = "node-unwell"
 )
 
 // told is an error as people see it.
@@ -93,6 +94,9 @@ func (a *app) problem(err error) client.Problem {
 
 // local names failures that never reached a node.
 func (a *app) local(err error) (bus.Code, string) {
+	if errors.Is(err, errUnwell) {
+		return codeUnwell, a.say("节点有未通过的检查", "the node is not well")
+	}
 	if errors.Is(err, context.Canceled) {
 		return codeInterrupted, a.say("已中断", "interrupted")
 	}

@@ -34,6 +34,7 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		a.resourceCommand(), a.draftCommand(), a.triggerCommand(), a.claimCommand(), a.libraryCommand(), a.calendarCommand(),
 		a.grantCommand(), a.subscriptionCommand(),
 		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.watchCommand(), a.auditCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	for _, make := range extra {

@@ -40,6 +40,9 @@ func (a *app) statusLine(s client.Status) {
 	if s.StateHash != "" {
 		fmt.Fprintf(a.Out, a.say("目录状态摘要 %s\n", "state hash %s\n"), printable(s.StateHash))
 	}
+	if s.Epoch > 0 {
+		fmt.Fprintf(a.Out, a.say("策略纪元 %d  待确认的授权 %d 项\n", "policy epoch %d  suspended grants %d\n"), s.Epoch, s.Suspended)
+	}
 	fmt.Fprintln(a.Out)
 }
 

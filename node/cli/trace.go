@@ -63,6 +63,7 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindWithheld:     {ZH: "扣留不再交付", EN: "withheld for good"},
 	audit.KindRefused:      {ZH: "不予受理", EN: "refused"},
 	audit.KindAdministered: {ZH: "目录管理", EN: "administered"},
+	audit.KindRestored:     {ZH: "自备份恢复", EN: "restored from a backup"},
 	audit.KindExplained:    {ZH: "说明权限", EN: "explained"},
 	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},

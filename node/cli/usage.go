@@ -80,7 +80,11 @@ func (a *app) writeUsage(cmd *cobra.Command) error {
 	var b strings.Builder
 	line := cmd.UseLine()
 	if cmd.HasAvailableSubCommands() {
-		line = cmd.CommandPath() + a.say(" 命令", " COMMAND")
+		group := cmd.CommandPath() + a.say(" 命令", " COMMAND")
+		if strings.Contains(cmd.Use, " ") { // it does something by itself too
+			group = line + "\n  " + group
+		}
+		line = group
 	}
 	fmt.Fprintf(&b, "%s\n  %s\n", a.say("用法：", "Usage:"), line)
 	if cmd.Example != "" {

@@ -3,6 +3,7 @@ package mesh
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -30,6 +31,9 @@ type Status struct {
 	Version      string              `json:"version"`
 	Layers       []client.LayerState `json:"layers"`
 	Relaying     client.Relaying     `json:"relaying"`
+	Time         time.Time           `json:"time"`       // the node's clock
+	Generation   uint64              `json:"generation"` // how often its group was recovered from a lost quorum
+	Lineage      string              `json:"lineage,omitempty"`
 
 	Silent map[bus.NodeID]float64 `json:"silent,omitempty"` // on the leader: seconds since a member last answered, of those that do not
 }

@@ -32,6 +32,8 @@ type Options struct {
 	Now         func() time.Time // nil: the system's clock
 	Log         io.Writer        // nil: no log, or the error stream where TEST_LOG is set
 	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
+	Dir         string           // data directories are made below; "": the test's own
+	Reserve     int64            // bytes of disk kept free; 0: the default
 
 	Peer func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 }
@@ -110,7 +112,11 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 		o.Now = time.Now
 	}
 	config := server.DefaultConfig()
-	config.DataDir = filepath.Join(tb.TempDir(), string(spec.ID))
+	if o.Dir == "" {
+		o.Dir = tb.TempDir()
+	}
+	config.DataDir = filepath.Join(o.Dir, string(spec.ID))
+	config.DiskReserve = cmp.Or(o.Reserve, config.DiskReserve)
 	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
 	return &Node{Spec: spec, Config: config, options: o, tb: tb}

@@ -44,9 +44,9 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 // Describe tells of this node.
 func (s *Server) Describe() (mesh.Status, error) {
 	applied, _ := s.directory.Applied()
-	r := s.peers.Relaying()
+	r, g := s.peers.Relaying(), s.fence.Generation()
 	status := mesh.Status{
-		AppliedIndex: applied, Version: s.version,
+		AppliedIndex: applied, Version: s.version, Time: s.now().UTC(), Generation: g.Number, Lineage: g.Lineage,
 		Relaying: client.Relaying{Streams: r.Streams, Total: r.Total, Refused: r.Refused, Bytes: r.Bytes},
 	}
 	for id, silent := range s.group.Silences() {
@@ -83,6 +83,20 @@ func (s *Server) CatchUp(ctx context.Context) {
 // everyNode asks all nodes at once, this one by here, and returns the answers
 // of those that gave one in time.
 func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here func() (A, error), there func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
+	return askAll(ctx, nodes, func(ctx context.Context, id bus.NodeID) (A, error) {
+		if id == s.self.Node {
+			return here()
+		}
+		a, err := there(ctx, id)
+		if err != nil {
+			s.logger.Debug("node did not answer", "node", id, "error", err)
+		}
+		return a, err
+	})
+}
+
+// askAll asks nodes at once and returns the answers of those that gave one in time.
+func askAll[A any](ctx context.Context, nodes []bus.NodeID, ask func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var mu sync.Mutex
@@ -90,20 +104,11 @@ func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here f
 	answers := map[bus.NodeID]A{}
 	for _, id := range nodes {
 		asked.Go(func() {
-			var a A
-			var err error
-			if id == s.self.Node {
-				a, err = here()
-			} else {
-				a, err = there(ctx, id)
+			if a, err := ask(ctx, id); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				answers[id] = a
 			}
-			if err != nil {
-				s.logger.Debug("node did not answer", "node", id, "error", err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			answers[id] = a
 		})
 	}
 	asked.Wait()
@@ -118,6 +123,13 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		return out, err
 	}
 	out.AgeSeconds = age.Seconds()
+	err = s.state.View(func(tx *state.Tx) error {
+		out.Epoch, out.Suspended = tx.Epoch(), tx.Suspended()
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
 	members, err := s.members()
 	if err != nil {
 		return out, err

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gxbus/gxbus/pkg/backup"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.yaml.in/yaml/v3"
 )
@@ -24,6 +26,8 @@ type Config struct {
 	LogFormat          string        `yaml:"log_format"`          // text, json
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"` // how often the evidence log's head is published
 	RaftHeartbeat      time.Duration `yaml:"raft_heartbeat"`      // silence of the leader that calls an election; the same on every voter
+	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
+	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 }
 
 // DefaultConfig is what holds where nothing is said.
@@ -31,6 +35,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
+		DiskReserve: 256 << 20,
 	}
 }
 
@@ -133,6 +138,26 @@ func (c Config) defects() []bus.Defect {
 	}
 	within("checkpoint_interval", c.CheckpointInterval, time.Second, 24*time.Hour)
 	within("raft_heartbeat", c.RaftHeartbeat, 200*time.Millisecond, time.Minute)
+	if c.DiskReserve < 1<<20 {
+		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
+	}
+	if c.RecoveryKey != "" {
+		_, err := backup.ParsePublic(c.RecoveryKey)
+		defects = append(defects, defectsOf("recovery_key", err)...)
+	}
+	return defects
+}
+
+// defectsOf gives the defects of a value that another package read, under its key.
+func defectsOf(key string, err error) []bus.Defect {
+	e, ok := errors.AsType[*bus.Error](err)
+	if !ok {
+		return nil
+	}
+	defects := slices.Clone(e.Defects)
+	for i := range defects {
+		defects[i].Field = key
+	}
 	return defects
 }
 

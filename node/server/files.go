@@ -25,6 +25,8 @@ import (
 //	node.crt .key    this node's certificate
 //	evidence.key     signs this node's evidence log
 //	first.json       until the first entry of a new cluster is in the log
+//	generation.json  how often the group was recovered from a lost quorum, where it was
+//	unfinished       while a restore or a recovery is under way, or was cut off
 //	raft/            log and snapshots
 //	directory.db     the directory
 //	exchange.db      event logs, inboxes and evidence
@@ -34,6 +36,25 @@ func (d DataDir) path(name string) string { return filepath.Join(string(d), name
 
 // ExchangeFile is where the evidence log is kept.
 func (d DataDir) ExchangeFile() string { return d.path("exchange.db") }
+
+// unfinished is the file that marks a data directory which must not be started.
+const unfinished = "unfinished"
+
+// whole refuses a directory that a restore or a recovery was cut off in.
+func (d DataDir) whole() error {
+	what, err := os.ReadFile(d.path(unfinished))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if string(what) == doingRestore && d.Exists() { // node.json comes last: all is there, and a power cut brought the mark back
+		return os.Remove(d.path(unfinished))
+	}
+	return bus.E(bus.CodeInUse, bus.Defect{
+		Field:   "data_dir",
+		Problem: bus.Text{ZH: "上一次操作中断：" + string(what), EN: "cut off half-way: " + string(what)},
+		Allowed: "repeat it",
+	}).Because(err)
+}
 
 // Self is what a node knows of itself before it can read the directory.
 type Self struct {
@@ -55,7 +76,8 @@ func (d DataDir) Exists() bool {
 // keys are a node's own.
 type keys struct {
 	node     *ecdsa.PrivateKey
-	verifier string // public half of the evidence key
+	signer   string // evidence key, secret; empty where it is saved already
+	verifier string // its public half
 }
 
 // joining are the files that a join cut off half-way may have left.
@@ -88,18 +110,25 @@ func (d DataDir) keys(cluster string, node bus.NodeID) (k keys, err error) {
 			Field: "data_dir", Problem: bus.Text{ZH: "目录不为空：" + string(d), EN: "not empty: " + string(d)}, Allowed: "an empty or new directory",
 		}).Because(err)
 	}
+	if k, err = newKeys(cluster, node); err != nil {
+		return k, err
+	}
+	return k, k.save(d)
+}
+
+func newKeys(cluster string, node bus.NodeID) (k keys, err error) {
 	if k.node, err = identity.NewKey(); err != nil {
 		return k, err
 	}
-	signer, verifier, err := audit.GenerateKey(audit.Origin(cluster, node))
-	if err != nil {
-		return k, err
+	k.signer, k.verifier, err = audit.GenerateKey(audit.Origin(cluster, node))
+	return k, err
+}
+
+func (k keys) save(d DataDir) error {
+	if err := identity.WriteFile(d.path("evidence.key"), []byte(k.signer)); err != nil {
+		return err
 	}
-	k.verifier = verifier
-	if err := identity.WriteFile(d.path("evidence.key"), []byte(signer)); err != nil {
-		return k, err
-	}
-	return k, identity.SaveKey(d.path("node.key"), k.node)
+	return identity.SaveKey(d.path("node.key"), k.node)
 }
 
 func (d DataDir) savedKeys(origin string) (k keys, err error) {
@@ -148,6 +177,27 @@ func (d DataDir) settle(self Self, certificate, root string) error {
 	return nil
 }
 
+// self reads node.json.
+func (d DataDir) self() (s Self, err error) {
+	data, err := os.ReadFile(d.path("node.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, bus.E(bus.CodeNotInitialized, bus.Defect{
+			Field: "data_dir", Problem: bus.Text{ZH: "尚未初始化：" + string(d), EN: "no node here: " + string(d)}, Allowed: "gxbus init, gxbus join or gxbus restore first",
+		})
+	}
+	if err != nil {
+		return s, fmt.Errorf("read node.json: %w", err)
+	}
+	return s, decodeSelf(data, &s)
+}
+
+func decodeSelf(data []byte, s *Self) error {
+	if err := json.Unmarshal(data, s); err != nil {
+		return fmt.Errorf("node.json is damaged: %w", err)
+	}
+	return nil
+}
+
 // opened is a data directory read back.
 type opened struct {
 	Self
@@ -160,17 +210,8 @@ type opened struct {
 
 // open reads the node's identity, and refuses one that does not fit together.
 func (d DataDir) open(now time.Time) (o opened, err error) {
-	data, err := os.ReadFile(d.path("node.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return o, bus.E(bus.CodeNotInitialized, bus.Defect{
-			Field: "data_dir", Problem: bus.Text{ZH: "尚未初始化：" + string(d), EN: "no node here: " + string(d)}, Allowed: "gxbus init or gxbus join first",
-		})
-	}
-	if err != nil {
-		return o, fmt.Errorf("read node.json: %w", err)
-	}
-	if err := json.Unmarshal(data, &o.Self); err != nil {
-		return o, fmt.Errorf("node.json is damaged: %w", err)
+	if o.Self, err = d.self(); err != nil {
+		return o, err
 	}
 	if o.roots, err = identity.LoadCertificates(d.path("ca.crt")); err != nil {
 		return o, err

@@ -28,19 +28,23 @@ func (s *Server) Address(id bus.NodeID) (string, error) {
 // Next tells the peer plane which nodes are on the way to another: as the
 // directory says, or the parent that was known when this node joined, which
 // knows the rest.
-func (s *Server) Next(id bus.NodeID) (nodes []bus.NodeID, err error) {
-	err = s.state.View(func(tx *state.Tx) error {
-		if _, placed := tx.Node(s.self.Node); !placed && s.self.Parent != "" {
-			nodes = []bus.NodeID{s.self.Parent}
+func (s *Server) Next(id bus.NodeID) ([]bus.NodeID, error) {
+	return nextOnTheWay(s.state, s.self.Self, id)
+}
+
+func nextOnTheWay(replica *state.Store, self Self, id bus.NodeID) (nodes []bus.NodeID, err error) {
+	err = replica.View(func(tx *state.Tx) error {
+		if _, placed := tx.Node(self.Node); !placed && self.Parent != "" {
+			nodes = []bus.NodeID{self.Parent}
 			return nil
 		}
 		if _, known := tx.Node(id); !known {
 			return bus.NotFound("node", string(id))
 		}
-		if next, ok := tx.Next(s.self.Node, id); ok {
+		if next, ok := tx.Next(self.Node, id); ok {
 			nodes = append(nodes, next)
 		}
-		if above, ok := tx.Parent(id); ok && above != s.self.Node && !slices.Contains(nodes, above) {
+		if above, ok := tx.Parent(id); ok && above != self.Node && !slices.Contains(nodes, above) {
 			nodes = append(nodes, above)
 		}
 		if len(nodes) == 0 {

@@ -67,6 +67,10 @@ type Server struct {
 	listener  net.Listener // of the API
 	api       *http.Server
 
+	room      *room
+	fence     *consensus.Fence
+	backingUp sync.Mutex // held while a backup is written
+
 	close   []func() error // in the order of opening; run in reverse
 	cancel  context.CancelFunc
 	workers sync.WaitGroup // end when cancel is called
@@ -100,6 +104,9 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 			s = nil
 		}
 	}()
+	if err = s.dir.whole(); err != nil {
+		return s, err
+	}
 	if s.self, err = s.dir.open(s.now()); err != nil {
 		return s, err
 	}
@@ -172,7 +179,9 @@ func (s *Server) openListener(context.Context) (err error) {
 }
 
 func (s *Server) openStores(context.Context) (err error) {
-	if s.state, err = state.Open(s.dir.path("directory.db")); err != nil {
+	s.room = &room{dir: string(s.dir), reserve: s.config.DiskReserve}
+	s.state, err = slimmed(s, partReplica, func() (*state.Store, error) { return state.Open(s.dir.path(partReplica)) })
+	if err != nil {
 		return s.busy(err)
 	}
 	s.onClose(s.state.Close)
@@ -182,7 +191,8 @@ func (s *Server) openStores(context.Context) (err error) {
 	if err := s.stillMember(); err != nil {
 		return err
 	}
-	if s.store, err = exchange.OpenStore(s.dir.ExchangeFile(), s.halt); err != nil {
+	s.store, err = slimmed(s, partExchange, func() (*exchange.Store, error) { return exchange.OpenStore(s.dir.ExchangeFile(), s.halt) })
+	if err != nil {
 		return s.busy(err)
 	}
 	s.onClose(s.store.Close)
@@ -251,21 +261,31 @@ func portInUse(field, address string, err error) error {
 	}).Because(err)
 }
 
-func (s *Server) openDirectory(context.Context) error {
+func (s *Server) openDirectory(ctx context.Context) error {
 	streams, err := s.peers.StreamLayer()
 	if err != nil {
 		return err
 	}
+	if err := s.openFence(ctx); err != nil {
+		return err
+	}
+	if err := s.compact(raftLog); err != nil {
+		return s.busy(err)
+	}
+	fsm := directory.NewFSM(s.state, s.halt)
 	applied, _ := s.state.Applied()
 	s.group, err = consensus.Open(consensus.Config{
-		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: directory.NewFSM(s.state, s.halt),
+		ID: s.self.Node, Dir: s.dir.path("raft"), Streams: streams, FSM: fsm, Fence: s.fence,
 		Applied: applied, Committed: s.state.Committed(), Heartbeat: s.config.RaftHeartbeat, Logger: s.logger, Halt: s.halt,
 	})
 	if err != nil {
 		return err
 	}
 	s.onClose(s.group.Close)
+	s.onClose(func() error { fsm.Close(); return nil })
+	s.room.fsm = fsm
 	s.directory = directory.New(s.self.Node, s.state, s.group, s.mesh, s.now)
+	s.directory.Guard(s.room.check)
 	return s.found()
 }
 
@@ -307,7 +327,7 @@ func (s *Server) openSearch(context.Context) error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Arrived: s.arrived, Now: s.now, Logger: s.logger,
+		Arrived: s.arrived, Now: s.now, Logger: s.logger, Room: s.room.check,
 	})
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func VerifyEvidence(dir DataDir) (report audit.Report, err error) {
 }
 
 func knownCheckpoints(dir DataDir, node bus.NodeID) (known []bus.Checkpoint, err error) {
-	replica, err := state.OpenReadOnly(dir.path("directory.db"))
+	replica, err := state.OpenReadOnly(dir.path(partReplica))
 	if err != nil {
 		return nil, running(err)
 	}

@@ -36,6 +36,7 @@ const (
 	KindWithheld     Kind = "withheld"     // dropped: denied, or the grant was revoked
 	KindRefused      Kind = "refused"      // a request refused before policy was asked
 	KindAdministered Kind = "administered" // a directory write through this node
+	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
 	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
@@ -43,7 +44,7 @@ const (
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
-	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindExplained, KindMovedOut, KindMovedIn,
+	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -71,6 +72,7 @@ type Record struct {
 	DecisionID   string             `json:"decision_id,omitempty"` // the decision that the step rests on
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
 	Detail       string             `json:"detail,omitempty"`      // administered, explained: what was done or told, one line, no secrets
+	Restored     *Restored          `json:"restored,omitempty"`    // of a restore: the log that this one was
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -117,6 +119,9 @@ func (r Record) Check() []bus.Defect {
 	}
 	if (r.Kind == KindAdministered || r.Kind == KindExplained) && r.Detail == "" {
 		add("detail", "必填", "required", "what was done or told, one line")
+	}
+	if (r.Kind == KindRestored) != (r.Restored != nil) {
+		add("restored", "仅恢复记录须带原日志信息", "a record of a restore names the former log, no other does", "")
 	}
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")

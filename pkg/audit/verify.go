@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"iter"
@@ -196,6 +197,10 @@ func (x *examiner) leaf(e entry) bool {
 	if e.leaf != n {
 		return x.bad(n, "位置上是多余的条目", "was due where a foreign entry stands")
 	}
+	var before tlog.Hash // the head that a leaf about a restore must tell
+	if bytes.Contains(e.data, restoredMark) {
+		before = x.root()
+	}
 	x.report.Leaves++
 	hash := tlog.RecordHash(e.data)
 	hashes, err := x.tree.add(n, hash)
@@ -208,6 +213,9 @@ func (x *examiner) leaf(e entry) bool {
 	record, err := decode(e.data)
 	if err != nil {
 		return x.bad(n, "无法读取", "cannot be read as a record")
+	}
+	if record.Restored != nil && record.Restored.check(n, before) != nil {
+		return x.bad(n, "所述恢复前的日志与其前各片不符", "tells of a log before the restore that is not the leaves before it")
 	}
 	if x.index == nil {
 		return true

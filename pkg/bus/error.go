@@ -67,6 +67,8 @@ const (
 	CodeNotInitialized     Code = "not-initialized"
 	CodePolicyRefused      Code = "policy-refused"
 	CodeEvidence           Code = "evidence-not-verified"
+	CodeCutOff             Code = "cut-off"
+	CodeQuorumStands       Code = "quorum-not-lost"
 	CodeQuorum             Code = "quorum-at-risk"
 	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
@@ -110,6 +112,8 @@ var codes = map[Code]codeInfo{
 	CodeClaim:              {KindConflict, Text{"一数一源有争议，待数据主管部门裁定", "another resource is the source of this data; the data authority has to decide first"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},
+	CodeCutOff:             {KindConflict, Text{"本节点已被排除：集群在失去多数后已另行恢复", "this node was cut off: the group was recovered without it"}},
+	CodeQuorumStands:       {KindConflict, Text{"仍有多数成员可达，不得强行恢复", "a majority can still be reached; there is nothing to recover from"}},
 	CodeEvidence:           {KindConflict, Text{"存证日志未通过验证", "the evidence log does not verify"}},
 	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
 	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},

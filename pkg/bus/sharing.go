@@ -15,7 +15,8 @@ type Grant struct {
 	Items     []ItemID   `json:"items"`             // what it covers
 	Matters   []string   `json:"matters,omitempty"` // none listed: any
 	NotBefore time.Time  `json:"not_before"`
-	NotAfter  time.Time  `json:"not_after"` // exclusive
+	NotAfter  time.Time  `json:"not_after"`           // exclusive
+	Suspended string     `json:"suspended,omitempty"` // why it does not stand for now (暂停); data is held meanwhile
 	Revoked   string     `json:"revoked,omitempty"`
 	Revision  Revision   `json:"revision"`
 }

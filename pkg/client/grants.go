@@ -20,6 +20,13 @@ func (c *Client) Grants() Grants {
 	}}
 }
 
+// Confirm lets suspended grants stand again, all of those named or none; security
+// administrators only. One that is not suspended is passed over.
+func (g Grants) Confirm(ctx context.Context, ids ...bus.GrantID) error {
+	_, err := post[nothing](ctx, g.c, call{path: []string{"grants", "confirm"}}, Confirmation{Grants: ids})
+	return err
+}
+
 // Revoke ends a grant. Once a node has applied that, nothing more leaves it
 // under the grant. The reason is kept and shown to the consumer (decree 809 art. 27).
 func (g Grants) Revoke(ctx context.Context, id bus.GrantID, reason string) (bus.Grant, error) {

@@ -17,6 +17,7 @@ const (
 	HeaderAge     = "Gxbus-Age"       // seconds the replica that answered may be old
 	HeaderRequest = "Idempotency-Key" // request id of a write: the second is answered as the first
 	HeaderLast    = "Gxbus-Last"      // sequence number to acknowledge after a pull
+	HeaderSize    = "Gxbus-Size"      // about how many bytes a backup reads
 )
 
 // Query parameters of every read.
@@ -216,6 +217,8 @@ type Status struct {
 	AppliedIndex bus.Revision `json:"applied_index"`
 	AgeSeconds   float64      `json:"age_seconds"`
 	Members      []Member     `json:"members"`
+	Epoch        uint64       `json:"epoch,omitempty"`      // how often the directory was restored from a backup
+	Suspended    int          `json:"suspended,omitempty"`  // grants that wait to be confirmed
 	StateHash    string       `json:"state_hash,omitempty"` // hex SHA-256 at applied_index, when asked for
 }
 
@@ -361,4 +364,33 @@ type TraceStep struct {
 	Node   bus.NodeID      `json:"node"`
 	Leaf   int64           `json:"leaf"`
 	Record json.RawMessage `json:"record"`
+}
+
+// CheckState is how a check of a node came out.
+type CheckState string
+
+// The states of a check.
+const (
+	CheckOK      CheckState = "ok"
+	CheckWarn    CheckState = "warn" // works, and should be seen to
+	CheckFail    CheckState = "fail"
+	CheckSkipped CheckState = "skipped" // could not be made here
+)
+
+// Check is one thing that gxbus doctor looked at.
+type Check struct {
+	Name   string     `json:"name"`
+	State  CheckState `json:"state"`
+	Detail bus.Text   `json:"detail"`
+	Next   bus.Text   `json:"next,omitzero"` // what to do, where it is not well
+}
+
+// BackupRequest asks for a backup.
+type BackupRequest struct {
+	RecoveryKey string `json:"recovery_key,omitempty" doc:"public part of the recovery key; the configured one where left out"`
+}
+
+// Confirmation names suspended grants that are to stand again.
+type Confirmation struct {
+	Grants []bus.GrantID `json:"grants"`
 }

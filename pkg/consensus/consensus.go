@@ -13,9 +13,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"github.com/hashicorp/raft"
 	boltstore "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -38,6 +41,7 @@ type Config struct {
 	Heartbeat time.Duration
 	Logger    *slog.Logger
 	Halt      func(error) // brings the node down when the log cannot be written
+	Fence     *Fence      // keeps out who was cut off by a recovery; nil: nobody
 }
 
 const (
@@ -53,6 +57,8 @@ type Group struct {
 	transport *raft.NetworkTransport
 	log       *boltstore.BoltStore
 	id        bus.NodeID
+	running   atomic.Pointer[raft.Raft] // raft, for its own store to ask whether it leads
+	stop      chan struct{}             // closed when the group closes
 	contacts  *contacts
 }
 
@@ -64,22 +70,11 @@ var ErrLogLost = errors.New("the raft log ends before what the directory has app
 // Open starts the group's part. A node whose log is empty waits for a leader to
 // find it, unless Bootstrap is called.
 func Open(c Config) (*Group, error) {
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("raft directory: %w", err)
+	log, snapshots, err := openStores(c.Dir, c.Logger)
+	if err != nil {
+		return nil, err
 	}
 	logger := newLogger(c.Logger)
-	log, err := boltstore.New(boltstore.Options{
-		Path:                    filepath.Join(c.Dir, "log.db"),
-		BoltOptions:             &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
-		MsgpackUseNewTimeFormat: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open raft log: %w", err)
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(c.Dir, keptSnapshots, logger)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
-	}
 	if err := reaches(log, snapshots, max(c.Applied, c.Committed)); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -87,13 +82,14 @@ func Open(c Config) (*Group, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build the state again from the log: %w", err), log.Close())
 	}
-	durable := haltingStore{log, c.Halt}
+	g := &Group{log: log, id: c.ID, stop: make(chan struct{})}
+	durable := durableStore{log, c.Halt, &g.running, g.stop}
 	cached, err := raft.NewLogCache(logCache, durable)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: c.Streams, MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
+	g.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: c.Fence.around(c.Streams), MaxPool: transportPool, Timeout: transportTimeout, Logger: logger,
 	})
 	config := raft.DefaultConfig()
 	config.LocalID = raft.ServerID(c.ID)
@@ -104,11 +100,34 @@ func Open(c Config) (*Group, error) {
 	config.Logger = logger
 	config.ShutdownOnRemove = false // whether the node goes on is decided above
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
-	r, err := raft.NewRaft(config, c.FSM, cached, durable, snapshots, transport)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start raft: %w", err), transport.Close(), log.Close())
+	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, g.transport); err != nil {
+		return nil, errors.Join(fmt.Errorf("start raft: %w", err), g.transport.Close(), log.Close())
 	}
-	return &Group{raft: r, transport: transport, log: log, id: c.ID, contacts: watchContacts(r)}, nil
+	g.running.Store(g.raft)
+	g.contacts = watchContacts(g.raft)
+	c.Fence.watch(g.votes)
+	return g, nil
+}
+
+const logFile = "log.db" // in the part's directory
+
+func openStores(dir string, logger *slog.Logger) (*boltstore.BoltStore, raft.SnapshotStore, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("raft directory: %w", err)
+	}
+	log, err := boltstore.New(boltstore.Options{
+		Path:                    filepath.Join(dir, logFile),
+		BoltOptions:             &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
+		MsgpackUseNewTimeFormat: true,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open raft log: %w", err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newLogger(logger))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open snapshots: %w", err), log.Close())
+	}
+	return log, snapshots, nil
 }
 
 // reaches returns ErrLogLost where log and snapshots together end before applied.
@@ -138,34 +157,6 @@ func holds(applied bus.Revision, snapshots raft.SnapshotStore) bool {
 	return err == nil && (len(list) == 0 || uint64(applied) >= list[0].Index)
 }
 
-// haltingStore brings the node down when raft's log cannot be written: after a
-// failed fsync nobody knows what is on the disk.
-type haltingStore struct {
-	*boltstore.BoltStore
-	halt func(error)
-}
-
-func (s haltingStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
-
-func (s haltingStore) StoreLogs(logs []*raft.Log) error { return s.check(s.BoltStore.StoreLogs(logs)) }
-
-func (s haltingStore) DeleteRange(first, last uint64) error {
-	return s.check(s.BoltStore.DeleteRange(first, last))
-}
-
-func (s haltingStore) Set(key, value []byte) error { return s.check(s.BoltStore.Set(key, value)) }
-
-func (s haltingStore) SetUint64(key []byte, value uint64) error {
-	return s.check(s.BoltStore.SetUint64(key, value))
-}
-
-func (s haltingStore) check(err error) error {
-	if err != nil {
-		s.halt(fmt.Errorf("write raft log: %w", err))
-	}
-	return err
-}
-
 // Bootstrap makes this node the only voter of a new group. It does nothing on a
 // node that has been in one.
 func (g *Group) Bootstrap() error {
@@ -179,8 +170,9 @@ func (g *Group) Bootstrap() error {
 }
 
 // Apply proposes an entry and returns the state machine's answer.
-// bus.CodeNoLeader where this node does not lead; any other error leaves open
-// whether the entry was committed.
+// bus.CodeNoLeader where this node does not lead, bus.CodeStorageFull where its
+// disk has no room for the entry; any other error leaves open whether the entry
+// was committed.
 func (g *Group) Apply(ctx context.Context, entry []byte) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -221,6 +213,9 @@ func (g *Group) wait(ctx context.Context, future raft.Future) error {
 		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 			return bus.E(bus.CodeNoLeader).Because(err)
 		}
+		if storage.Full(err) {
+			return bus.E(bus.CodeStorageFull).Because(err)
+		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -249,6 +244,12 @@ func (g *Group) LastContact() time.Duration {
 	return time.Since(last)
 }
 
+// votes reports whether this node is a voter by the newest configuration it has.
+func (g *Group) votes() bool {
+	members, err := g.Members()
+	return err != nil || Standing{Members: members}.Votes(g.id)
+}
+
 // CommitIndex is the highest log index this node knows to be committed.
 func (g *Group) CommitIndex() uint64 { return g.raft.CommitIndex() }
 
@@ -257,7 +258,20 @@ func (g *Group) AppliedIndex() uint64 { return g.raft.AppliedIndex() }
 
 // Close stops raft and closes its files.
 func (g *Group) Close() error {
+	close(g.stop)
 	err := g.raft.Shutdown().Error()
 	g.contacts.close()
 	return errors.Join(err, g.transport.Close(), g.log.Close())
+}
+
+// Range is what this node keeps of the log, 0 and 0 for nothing, and the index of
+// its newest snapshot.
+func (g *Group) Range() (first, last, snapshot uint64) {
+	stats := g.raft.Stats()
+	number := func(key string) uint64 {
+		n, _ := strconv.ParseUint(stats[key], 10, 64) // raft's own numbers
+		return n
+	}
+	first, _ = g.log.FirstIndex() // an error shows as an empty log
+	return first, number("last_log_index"), number("last_snapshot_index")
 }

@@ -38,7 +38,10 @@ type member struct {
 	dir   string
 	wires *wires
 
+	trusts   func(bus.NodeID) bool // nil: everybody's word counts
+	fence    *consensus.Fence
 	store    *state.Store
+	fsm      *directory.FSM
 	group    *consensus.Group
 	halted   chan error
 	kept     bus.Revision // what the directory file had when it was opened
@@ -50,6 +53,8 @@ func newMember(t testing.TB, id bus.NodeID, w *wires) *member {
 	t.Cleanup(m.stop)
 	return m
 }
+
+func (m *member) generation() string { return filepath.Join(m.dir, "generation.json") }
 
 func (m *member) databasePath() string { return filepath.Join(m.dir, "directory.db") }
 
@@ -78,8 +83,13 @@ func (m *member) tryStart() error {
 	}
 	applied, _ := store.Applied()
 	m.kept = applied
+	m.fsm = directory.NewFSM(store, halt)
+	trusted := func(id bus.NodeID) bool { return m.trusts == nil || m.trusts(id) }
+	if m.fence, err = consensus.NewFence(m.generation(), trusted, halt); err != nil {
+		return errors.Join(err, layer.Close(), store.Close())
+	}
 	group, err := consensus.Open(consensus.Config{
-		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{directory.NewFSM(store, halt), m},
+		ID: m.id, Dir: filepath.Join(m.dir, "raft"), Streams: layer, FSM: counted{m.fsm, m}, Fence: m.fence,
 		Applied: applied, Committed: store.Committed(), Logger: slog.New(slog.DiscardHandler), Halt: halt,
 	})
 	if err != nil {
@@ -95,6 +105,7 @@ func (m *member) stop() {
 	if m.group == nil {
 		return
 	}
+	m.fsm.Close()
 	if err := errors.Join(m.group.Close(), m.store.Close()); err != nil {
 		m.t.Error(err)
 	}
@@ -311,13 +322,39 @@ type layer struct {
 
 func (l *layer) Addr() net.Addr { return address(l.id) }
 
-func (l *layer) Accept() (net.Conn, error) { return l.kept(l.Listener.Accept()) }
+// Accept reads who calls; the caller's first act is to say so.
+func (l *layer) Accept() (net.Conn, error) {
+	conn, err := l.kept(l.Listener.Accept())
+	if err != nil {
+		return nil, err
+	}
+	var id [2]byte
+	if _, err := io.ReadFull(conn, id[:]); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return named{conn, bus.NodeID(id[:])}, nil
+}
+
+// named is a connection with who is on the other side.
+type named struct {
+	net.Conn
+	id bus.NodeID
+}
+
+func (n named) PeerID() bus.NodeID { return n.id }
 
 func (l *layer) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	l.wires.mu.Lock()
 	where := l.wires.ids[bus.NodeID(to)]
 	l.wires.mu.Unlock()
-	return l.kept(net.DialTimeout("tcp", where, timeout))
+	conn, err := l.kept(net.DialTimeout("tcp", where, timeout))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(conn, string(l.id)); err != nil { // ids here are of two letters
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func (l *layer) kept(conn net.Conn, err error) (net.Conn, error) {

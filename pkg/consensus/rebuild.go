@@ -1,11 +1,26 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/hashicorp/raft"
 )
+
+// Rebuild does for a stopped node what Open does first: it builds a state machine
+// that lost what it had in a power cut again from the log.
+func Rebuild(c Config) error {
+	log, snapshots, err := openStores(c.Dir, c.Logger)
+	if err != nil {
+		return err
+	}
+	err = reaches(log, snapshots, max(c.Applied, c.Committed))
+	if err == nil {
+		_, err = rebuild(c, log, snapshots)
+	}
+	return errors.Join(err, log.Close())
+}
 
 // rebuild brings a state machine that lost what it had to where the log is known
 // to be committed: the newest snapshot, then the entries after it. It returns what

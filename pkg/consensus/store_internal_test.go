@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -14,7 +15,7 @@ func TestEveryFailedWriteOfTheLogHalts(t *testing.T) {
 		t.Fatal(err)
 	}
 	halted := 0
-	store := haltingStore{log, func(error) { halted++ }}
+	store := durableStore{log, func(error) { halted++ }, new(atomic.Pointer[raft.Raft]), nil}
 	entry := &raft.Log{Index: 1}
 	writes := []struct {
 		name string

@@ -45,6 +45,7 @@ type Directory struct {
 	consensus Consensus
 	forwarder Forwarder
 	now       func() time.Time
+	room      func() error // nil: never full
 	flights   flights
 	barriers  barriers
 }
@@ -55,6 +56,25 @@ func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder For
 		self: self, store: store, consensus: consensus, forwarder: forwarder, now: now,
 		flights: flights{turn: make(chan struct{}, atOnce)}, barriers: barriers{turn: make(chan struct{}, 1)},
 	}
+}
+
+// Guard refuses writes while room returns an error, before they enter the log:
+// those that come in at this node, and on the leader those of all. To be called
+// before the first write.
+func (d *Directory) Guard(room func() error) { d.room = room }
+
+// fits asks for room for a write. Revocations pass as long as the disk takes them:
+// to refuse one would leave data flowing. Ticks and checkpoints pass too, for
+// without them the replicas of nodes that have room would count as old.
+func (d *Directory) fits(t command.Type) error {
+	switch t {
+	case command.GrantRevoke, command.Tick, command.CheckpointPut:
+		return nil
+	}
+	if d.room == nil {
+		return nil
+	}
+	return d.room()
 }
 
 const (
@@ -68,6 +88,9 @@ const (
 func (d *Directory) Write(ctx context.Context, e command.Entry) (state.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
+	if err := d.fits(e.Type); err != nil {
+		return state.Result{}, err
+	}
 	if e.Request == "" {
 		e.Request = rand.Text() // our own retries below must not write twice
 	}
@@ -129,6 +152,9 @@ func (d *Directory) Accept(ctx context.Context, from bus.NodeID, data []byte) (s
 func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry) (state.Result, error) {
 	if err := state.Known(e); err != nil { // once in the log it would stop every node
 		return state.Result{}, bus.E(bus.CodeInvalid).Because(err)
+	}
+	if err := d.fits(e.Type); err != nil {
+		return state.Result{}, err
 	}
 	e.At, e.Node = d.now().UTC(), from
 	if e.Principal.Node != "" && e.Principal.Node != from {

@@ -4,15 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"github.com/hashicorp/raft"
 )
 
 // FSM adapts the directory's state to raft: it passes log entries and snapshots
 // through and adds nothing of its own.
+//
+// On a full disk it waits for room: nothing is applied, nothing answered, nothing
+// skipped, and what was answered before stays readable.
 //
 // When an entry cannot be applied (a newer release's, a failing disk) the node
 // must stop, for to skip it would make this replica differ: halt is called once
@@ -23,12 +28,24 @@ type FSM struct {
 	store  *state.Store
 	halt   func(error)
 	halted atomic.Bool
+	full   atomic.Bool
+	close  sync.Once
+	closed chan struct{}
 }
 
 var _ raft.BatchingFSM = (*FSM)(nil)
 
 // NewFSM makes the state machine over store; halt must bring the node down.
-func NewFSM(store *state.Store, halt func(error)) *FSM { return &FSM{store: store, halt: halt} }
+func NewFSM(store *state.Store, halt func(error)) *FSM {
+	return &FSM{store: store, halt: halt, closed: make(chan struct{})}
+}
+
+// Full reports whether a committed entry waits for room on the disk.
+func (f *FSM) Full() bool { return f.full.Load() }
+
+// Close ends a wait for room; from then on nothing is applied. To be called
+// before raft is shut down, which waits for the state machine.
+func (f *FSM) Close() { f.close.Do(func() { close(f.closed) }) }
 
 var errHalted = errors.New("this node stopped applying directory entries")
 
@@ -71,8 +88,15 @@ func (f *FSM) apply(batch []state.Log) ([]state.Result, error) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	results, err := f.store.Apply(batch)
-	if err != nil {
+	var results []state.Result
+	err := storage.UntilRoom(f.closed, f.full.Store, func() (err error) {
+		results, err = f.store.Apply(batch)
+		return err
+	})
+	switch {
+	case errors.Is(err, storage.ErrStopped):
+		f.halted.Store(true) // the next entry must not be applied without this one
+	case err != nil:
 		f.stop(err)
 	}
 	return results, err

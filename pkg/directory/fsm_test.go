@@ -3,14 +3,18 @@ package directory_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/internal/powercut"
 	"github.com/hashicorp/raft"
 )
 
@@ -236,3 +240,78 @@ func (s *sink) Write(p []byte) (int, error) {
 func (s *sink) Close() error  { s.closed = true; return nil }
 func (s *sink) Cancel() error { s.cancelled = true; return nil }
 func (s *sink) ID() string    { return "sink" }
+
+// S54: on a full disk a committed entry waits; it is neither answered nor skipped.
+func TestFullDiskHoldsAnEntryUntilThereIsRoom(t *testing.T) {
+	disk := powercut.Mount(t)
+	store, err := state.Open(filepath.Join(disk.Dir, "directory.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	fsm := directory.NewFSM(store, func(err error) { t.Error("halted: ", err) })
+	founding := command.Init{Cluster: "gd", Node: bus.Node{ID: "gz"}, Accounts: []bus.Account{{Name: "secadmin", Role: bus.RoleSecurityAdministrator}}}
+	for n := range uint64(1000) {
+		founding.Divisions = append(founding.Divisions, bus.Division{Code: province(n)})
+	}
+	fsm.Apply(logOf(t, 1, entryOf(t, command.ClusterInit, bus.Principal{Node: "gz"}, founding)))
+	free := disk.Fill(t, 0)
+	answered := make(chan any)
+	index := uint64(1)
+	next := func() bool { // applies one more, and reports whether it had to wait
+		index++
+		go func() { answered <- fsm.Apply(logOf(t, index, bulky(t, index))) }()
+		for {
+			select {
+			case answer := <-answered:
+				if result, ok := one(answer); !ok || result.Index != bus.Revision(index) {
+					t.Fatalf("entry %d is answered %+v", index, answer)
+				}
+				return false
+			case <-time.After(20 * time.Millisecond):
+				if fsm.Full() {
+					return true
+				}
+			}
+		}
+	}
+	for index < 500 && !next() {
+	}
+	if !fsm.Full() {
+		t.Fatal("the disk is full and everything is applied")
+	}
+	if applied, _ := store.Applied(); uint64(applied) != index-1 {
+		t.Errorf("applied %d, waiting for %d", applied, index)
+	}
+	free()
+	if answer, ok := one(<-answered); !ok || answer.Index != bus.Revision(index) {
+		t.Errorf("answered %+v once there is room", answer)
+	}
+	if fsm.Full() {
+		t.Error("it still says that the disk is full")
+	}
+
+	free = disk.Fill(t, 0)
+	defer free()
+	for index < 999 && !next() {
+	}
+	fsm.Close()
+	if err, ok := (<-answered).(error); !ok {
+		t.Errorf("a wait that was called off is answered %v", err)
+	}
+	if applied, _ := store.Applied(); uint64(applied) != index-1 {
+		t.Errorf("applied %d, entry %d was called off", applied, index)
+	}
+	if _, ok := fsm.Apply(logOf(t, index+1, tickEntry(t))).(error); !ok {
+		t.Error("the entry after the one that was called off is applied")
+	}
+}
+
+// bulky is an entry that takes 100 KiB more of the directory's file.
+func bulky(t *testing.T, n uint64) command.Entry {
+	return entryOf(t, command.LayerPut, bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}, bus.Layer{
+		ID: bus.DivisionLayer(province(n)), Modules: map[string]string{"x.rego": strings.Repeat("#", 100<<10)},
+	})
+}
+
+func province(n uint64) bus.DivisionCode { return bus.DivisionCode(fmt.Sprintf("%06d", 100_000+n)) }

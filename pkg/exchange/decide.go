@@ -37,7 +37,7 @@ func passing(d bus.Decision) bool {
 	for _, r := range d.Reasons {
 		switch r.Code {
 		case policy.CodeUndefined, policy.CodeError, policy.CodeTimeout, policy.CodeResultInvalid,
-			policy.CodeLayerUnavailable, codeStale:
+			policy.CodeLayerUnavailable, codeStale, codeSuspended:
 		default:
 			return false
 		}
@@ -45,8 +45,12 @@ func passing(d bus.Decision) bool {
 	return len(d.Reasons) > 0
 }
 
-// codeStale is the base policy's word for a replica older than the lease.
-const codeStale = "directory-stale"
+// The base policy's words for a replica older than the lease, and for a grant that
+// may yet be confirmed.
+const (
+	codeStale     = "directory-stale"
+	codeSuspended = "grant-suspended"
+)
 
 // decided makes the record of a decision from that of the step it is about.
 func decided(record audit.Record, d bus.Decision) audit.Record {

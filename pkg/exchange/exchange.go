@@ -48,6 +48,7 @@ type Config struct {
 	Logger      *slog.Logger
 	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
 	RetryMax    time.Duration // what that grows to; 10 s where it is 0
+	Room        func() error  // refuses events for want of room, so that some is left for evidence and acknowledgements; nil: never
 }
 
 // Exchange is this node's part of the exchange plane.
@@ -68,6 +69,9 @@ type Exchange struct {
 func Open(c Config) (*Exchange, error) {
 	c.RetryMin = cmp.Or(c.RetryMin, 200*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 10*time.Second)
+	if c.Room == nil {
+		c.Room = func() error { return nil }
+	}
 	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)

@@ -64,6 +64,9 @@ func refused(record audit.Record, err error) *audit.Record {
 
 func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.Record, id bus.ResourceID, events []cloudevent.Event) ([]Receipt, error) {
 	flow, err := x.publishing(by, id, events)
+	if err == nil {
+		err = x.Room()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,9 @@ func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	if err := batch.check(); err != nil {
 		return err
 	}
+	if err := x.Room(); err != nil {
+		return err
+	}
 	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return x.take(tx, flow, batch) })
 }
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -82,6 +82,9 @@ func (s *Store) Close() error {
 	<-s.finished
 	return s.db.Close()
 }
+
+// Usage says how large the file is, and how much of it holds something.
+func (s *Store) Usage() (storage.Usage, error) { return storage.Measure(s.db) }
 
 // View reads the file as of its last commit.
 func (s *Store) View(fn func(*bbolt.Tx) error) error { return s.db.View(fn) }
@@ -175,7 +178,7 @@ func (s *Store) commit(batch []*step) {
 // fault turns a failed commit into an answer: a full disk is told and survived,
 // anything else brings the node down.
 func (s *Store) fault(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if storage.Full(err) {
 		return bus.E(bus.CodeStorageFull).Because(err)
 	}
 	err = fmt.Errorf("commit to exchange file: %w", err)

@@ -98,6 +98,7 @@ type Grant struct {
 	Matters   []string       `json:"matters,omitempty"` // none listed: any
 	NotBefore Instant        `json:"not_before"`
 	NotAfter  Instant        `json:"not_after"` // exclusive
+	Suspended bool           `json:"suspended"`
 	Revoked   bool           `json:"revoked"`
 }
 
@@ -127,7 +128,7 @@ func ResourceOf(r bus.Resource) Resource {
 func GrantOf(g bus.Grant) *Grant {
 	return &Grant{
 		ID: g.ID, Resource: g.Resource, Consumer: g.Consumer, Purposes: g.Purposes, Items: g.Items, Matters: g.Matters,
-		NotBefore: Instant{g.NotBefore}, NotAfter: Instant{g.NotAfter}, Revoked: g.Revoked != "",
+		NotBefore: Instant{g.NotBefore}, NotAfter: Instant{g.NotAfter}, Suspended: g.Suspended != "", Revoked: g.Revoked != "",
 	}
 }
 

@@ -101,6 +101,7 @@ func grantValue(g Grant) ast.Value {
 	list(&o, "matters", g.Matters)
 	o.text("not_before", g.NotBefore.String())
 	o.text("not_after", g.NotAfter.String())
+	o.set("suspended", ast.Boolean(g.Suspended))
 	o.set("revoked", ast.Boolean(g.Revoked))
 	return o.value()
 }

@@ -96,6 +96,7 @@ test_every_reason_speaks_both_languages if {
 	worst := json.patch(request, [
 		{"op": "replace", "path": "/grant/consumer", "value": "X"},
 		{"op": "replace", "path": "/grant/revoked", "value": true},
+		{"op": "replace", "path": "/grant/suspended", "value": true},
 		{"op": "replace", "path": "/grant/not_after", "value": "2026-03-01T00:00:00.000000000Z"},
 		{"op": "replace", "path": "/grant/not_before", "value": "2026-05-01T00:00:00.000000000Z"},
 		{"op": "replace", "path": "/purpose", "value": "reference"},
@@ -105,7 +106,7 @@ test_every_reason_speaks_both_languages if {
 	])
 	reasons := base.deny with input as worst
 	codes(reasons) == {
-		"grant-mismatch", "grant-revoked", "grant-expired", "grant-not-yet-valid", "purpose-outside-grant",
+		"grant-mismatch", "grant-revoked", "grant-suspended", "grant-expired", "grant-not-yet-valid", "purpose-outside-grant",
 		"purpose-outside-resource", "matter-outside-grant", "directory-stale", "items-unknown", "items-outside-grant", "no-items-left",
 	}
 	every r in reasons {

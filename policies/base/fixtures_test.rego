@@ -47,6 +47,7 @@ request := {
 		"matters": ["m-1"],
 		"not_before": "2026-03-01T00:00:00.000000000Z",
 		"not_after": "2026-04-01T00:00:00.000000000Z",
+		"suspended": false,
 		"revoked": false,
 	},
 	"directory": {"index": 42, "age_seconds": 1},

@@ -36,6 +36,8 @@ grant_runs if input.time < input.grant.not_after
 
 grant_stands if input.grant.revoked == false
 
+grant_in_force if input.grant.suspended == false
+
 purpose_granted if input.purpose in input.grant.purposes
 
 matter_granted if count(object.get(input.grant, "matters", [])) == 0
@@ -102,6 +104,16 @@ deny contains {
 	needs_grant
 	input.grant
 	not grant_stands
+}
+
+deny contains {
+	"code": "grant-suspended",
+	"zh": "授权已暂停，数据暂存不送出；请等待安全管理员确认或撤销该授权。",
+	"en": "The grant is suspended and its data is held; wait until a security administrator has confirmed or revoked it.",
+} if {
+	needs_grant
+	input.grant
+	not grant_in_force
 }
 
 deny contains {

@@ -25,6 +25,11 @@ test_a_grant_for_another_department if denied_only_for("grant-mismatch", but("/g
 
 test_a_revoked_grant if denied_only_for("grant-revoked", but("/grant/revoked", true))
 
+test_a_suspended_grant if {
+	denied_only_for("grant-suspended", but("/grant/suspended", true))
+	denied_only_for("grant-suspended", json.remove(request, ["/grant/suspended"]))
+}
+
 test_a_grant_begins_at_its_first_instant if {
 	base.allow with input as but("/grant/not_before", "2026-03-04T02:30:00.000000000Z")
 	denied_only_for("grant-not-yet-valid", but("/grant/not_before", "2026-03-04T02:30:00.000000001Z"))

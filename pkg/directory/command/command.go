@@ -56,6 +56,7 @@ const (
 	LibraryDelete      Type = "library.delete"
 	GrantPut           Type = "grant.put"
 	GrantRevoke        Type = "grant.revoke"
+	GrantConfirm       Type = "grant.confirm"
 	SubscriptionPut    Type = "subscription.put"
 	SubscriptionDelete Type = "subscription.delete"
 	LayerPut           Type = "layer.put"
@@ -183,6 +184,10 @@ type (
 	Revoke struct {
 		Grant  bus.GrantID `json:"grant"`
 		Reason string      `json:"reason"`
+	}
+	// Confirm is the body of GrantConfirm: suspended grants that stand again.
+	Confirm struct {
+		Grants []bus.GrantID `json:"grants"`
 	}
 	// Move is the body of DepartmentMove: a department is to be served by
 	// another node.

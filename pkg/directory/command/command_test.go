@@ -289,7 +289,8 @@ var (
 			ID: "g1", Resource: "registrations", Consumer: "11440000006939561H", Purposes: []bus.Purpose{bus.PurposeReference},
 			Items: []bus.ItemID{"uscc"}, Matters: []string{"m1"}, NotBefore: noon, NotAfter: noon.Add(time.Hour), Revoked: "r", Revision: 3,
 		},
-		command.GrantRevoke: command.Revoke{Grant: "g1", Reason: "样例"},
+		command.GrantRevoke:  command.Revoke{Grant: "g1", Reason: "样例"},
+		command.GrantConfirm: command.Confirm{Grants: []bus.GrantID{"g1", "g2"}},
 		command.SubscriptionPut: bus.Subscription{
 			ID: "s1", Resource: "registrations", Consumer: "11440000006939561H", System: "sample-housing", Grant: "g1",
 			Purpose: bus.PurposeReference, Matter: "m1", Items: []bus.ItemID{"uscc"}, Created: noon, Revision: 3,

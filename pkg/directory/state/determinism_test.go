@@ -147,6 +147,7 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		command.GrantRevoke: func() any {
 			return command.Revoke{Grant: bus.GrantID(pick("g1", "g2", "g3")), Reason: pick("", "样例")}
 		},
+		command.GrantConfirm:    func() any { return command.Confirm{Grants: []bus.GrantID{bus.GrantID(pick("g1", "g2", "g3"))}} },
 		command.SubscriptionPut: func() any { return subscription(bus.SubscriptionID(pick("s1", "s2", "s3"))) },
 		command.SubscriptionDelete: func() any {
 			return command.Key{ID: pick("s1", "s2", "s3")}

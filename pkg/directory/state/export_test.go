@@ -21,5 +21,15 @@ func (s *Store) Dump(yield func(table Table, key, value []byte) error) error {
 	})
 }
 
+// Corrupt writes a value behind the planners' back; an empty one deletes.
+func (s *Store) Corrupt(table Table, key, value string) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if value == "" {
+			return tx.Bucket([]byte(table)).Delete([]byte(key))
+		}
+		return tx.Bucket([]byte(table)).Put([]byte(key), []byte(value))
+	})
+}
+
 // NoSync lets a test that survives no crash do without the disk.
 func (s *Store) NoSync() { s.db.NoSync = true }

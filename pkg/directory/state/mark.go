@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 )
 
 // The directory file is a view of raft's log, which is on the disk before anything
@@ -98,8 +99,12 @@ func (s *Store) keepMark() {
 			return
 		case <-timer.C:
 		}
-		if applied, _ := s.Applied(); applied > s.mark.Applied {
-			if err := s.syncTo(applied, false); err != nil {
+		s.marking.Lock()
+		behind := s.mark.Applied
+		s.marking.Unlock()
+		if applied, _ := s.Applied(); applied > behind {
+			err := s.syncTo(applied, false)
+			if err != nil && !storage.Full(err) { // on a full disk the mark of before stands, which is no less true
 				s.fail(err)
 				return
 			}
@@ -115,8 +120,21 @@ func (s *Store) syncTo(applied bus.Revision, closed bool) error {
 	if err != nil {
 		return fmt.Errorf("sync the directory file: %w", err)
 	}
-	s.mark.Applied, s.mark.Closed = max(s.mark.Applied, applied), closed
-	return s.mark.write(s.path)
+	s.marking.Lock()
+	defer s.marking.Unlock()
+	next := mark{Boot: s.mark.Boot, Closed: closed, Applied: max(s.mark.Applied, applied)}
+	if err := next.write(s.path); err != nil {
+		return err
+	}
+	s.mark = next
+	return nil
+}
+
+// Trusted reports whether the file at path is whole: whether Open would take it as
+// it is, and not begin an empty one.
+func Trusted(path string) (bool, error) {
+	m, err := readMark(path)
+	return m.Closed || m.Boot != "" && m.Boot == bootID(), err
 }
 
 // fail keeps the first reason why the file is not to be trusted any more; Apply

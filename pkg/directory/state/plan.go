@@ -74,6 +74,8 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
 	case command.GrantRevoke:
 		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
+	case command.GrantConfirm:
+		return of(bySecurityAdministrator, planGrantConfirm), nil
 	case command.SubscriptionPut:
 		return of(bySystem, planSubscriptionPut), nil
 	case command.SubscriptionDelete:

@@ -172,7 +172,7 @@ func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
 	if have.Revoked != "" {
 		return nil, bus.E(bus.CodeInUse, bus.Defect{Field: "grant", Problem: bus.Text{ZH: "已撤销的授权不能恢复", EN: "a revoked grant does not come back"}, Allowed: "a new grant"})
 	}
-	g.Revision, g.Revoked = r.index, ""
+	g.Revision, g.Suspended, g.Revoked = r.index, have.Suspended, "" // a change lifts no suspension
 	return set(Grants, string(g.ID), g)
 }
 

@@ -95,6 +95,7 @@ func ones(w *world) map[command.Type]one {
 		command.LibraryPut:      {ask{by: bySysadmin, body: theme("health", "204")}, nil},
 		command.LibraryDelete:   {ask{by: bySysadmin, expect: r["theme"], body: command.Key{ID: "theme"}}, nil},
 		command.GrantPut:        {ask{by: byMarket, body: grant("g2")}, []bus.Principal{bySecurity}},
+		command.GrantConfirm:    {ask{by: bySecurity, body: command.Confirm{Grants: []bus.GrantID{"g1"}}}, nil},
 		command.GrantRevoke:     {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity}},
 		command.SubscriptionPut: {ask{by: byHousing, body: subscription("s2")}, nil},
 		command.SubscriptionDelete: {
@@ -171,7 +172,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 35 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
+	if len(types) != 36 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -225,7 +226,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 	w := onesWorld(t)
 	var refusals []refusal
 	own := []command.Type{
-		command.NodeJoin, command.GrantRevoke, command.CheckpointPut, command.Tick, command.TokenCreate,
+		command.NodeJoin, command.GrantRevoke, command.GrantConfirm, command.CheckpointPut, command.Tick, command.TokenCreate,
 		command.DivisionAssign, command.RootAdd,
 		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 		command.DraftSubmit, command.DraftReview, command.DraftImport, command.TriggerRecord, command.CalendarPut,

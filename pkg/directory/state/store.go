@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -47,8 +48,10 @@ type Store struct {
 
 	readOnly bool
 
-	mark    mark          // keepMark's, then Close's
-	opened  bus.Revision  // mark.Applied when it was opened
+	marking sync.Mutex   // held while mark is changed
+	mark    mark         // under marking
+	opened  bus.Revision // mark.Applied when it was opened
+	shut    sync.Once
 	closing chan struct{} // ends keepMark
 	marked  chan struct{} // closed when it has ended
 }
@@ -113,8 +116,14 @@ func openFile(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// Close brings the file to the disk and closes it; reads in progress end first.
-func (s *Store) Close() error {
+// Close brings the file to the disk and closes it; reads in progress end first. To
+// close it again does nothing.
+func (s *Store) Close() (err error) {
+	s.shut.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
 	if s.readOnly {
 		return s.db.Close()
 	}
@@ -130,13 +139,23 @@ func (s *Store) Close() error {
 	if err == nil {
 		err = s.syncTo(applied, true)
 	}
-	if err != nil { // what is on the disk is anybody's guess
+	switch {
+	case storage.Full(err): // the mark of before stands: as if the process had been killed
+		err = nil
+	case err != nil: // what is on the disk is anybody's guess
 		s.mark.Boot = ""
 		err = errors.Join(err, s.mark.write(s.path))
 	}
 	s.swap.Lock()
 	defer s.swap.Unlock()
 	return errors.Join(err, s.db.Close())
+}
+
+// Usage says how large the file is, and how much of it holds something.
+func (s *Store) Usage() (storage.Usage, error) {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	return storage.Measure(s.db)
 }
 
 // View reads the directory as of one applied index.
