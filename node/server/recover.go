@@ -327,6 +327,11 @@ func (d DataDir) leave(aside string) (string, error) {
 	if err := os.MkdirAll(d.path(aside), 0o700); err != nil {
 		return "", err
 	}
+	// The index is of the directory that is given up: by its place in the log it
+	// could not tell the later one from it.
+	if err := os.RemoveAll(d.path(searchDir)); err != nil {
+		return "", err
+	}
 	for _, name := range []string{"raft", partReplica, partReplica + ".mark"} {
 		err := os.Rename(d.path(name), DataDir(d.path(aside)).path(name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -76,6 +76,9 @@ func TestALostQuorumIsRecoveredAndTheLostSplitNothing(t *testing.T) {
 
 	aside, err := server.Rejoin(ctx, server.DataDir(gz.Config.DataDir), time.Now)
 	check(t, err)
+	if _, err := os.Stat(filepath.Join(gz.Config.DataDir, "search")); !os.IsNotExist(err) {
+		t.Errorf("the index of the directory that was given up is still there: %v", err)
+	}
 	if _, err := os.Stat(filepath.Join(gz.Config.DataDir, aside, "raft")); err != nil {
 		t.Errorf("what was given up is not kept: %v", err)
 	}

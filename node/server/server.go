@@ -316,10 +316,13 @@ func (s *Server) found() error {
 	return os.Remove(s.dir.path("first.json"))
 }
 
+// searchDir is where the index of the catalogue is, in the data directory.
+const searchDir = "search"
+
 // openSearch starts the index of the catalogue, which makes itself anew where it
 // has to: the node does not wait for it.
 func (s *Server) openSearch(context.Context) error {
-	s.search = search.Open(search.Config{Dir: s.dir.path("search"), Directory: s.directory, Logger: s.logger})
+	s.search = search.Open(search.Config{Dir: s.dir.path(searchDir), Directory: s.directory, Logger: s.logger})
 	s.onClose(s.search.Close)
 	return nil
 }
