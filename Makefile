@@ -89,6 +89,10 @@ test-policies: ## run the tests of the base policy
 bench: build tools ## run the benchmarks of docs/performance.md into build/bench.json
 	$(TOOLS)/benchjson -names docs/performance.md -benchtime $(BENCHTIME) -o build/bench.json
 
+.PHONY: bench-growth
+bench-growth: ## the catalogue's figures at 10,000, 100,000 and 300,000 entries (half an hour)
+	GXBUS_CATALOGUE=10000,100000,300000 go test ./node -run '^$$' -bench Catalogue -benchtime 1x -timeout 90m
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME=10s
 	@set -e; for pkg in $$(go list ./...); do \

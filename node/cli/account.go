@@ -19,7 +19,7 @@ func (a *app) accountCommand() *cobra.Command {
 
 func accounts(a *app) noun[string, bus.Account] {
 	return noun[string, bus.Account]{
-		zh: "账户", en: "account", example: "li-ming",
+		zh: "账户", en: "account", example: "market-operator",
 		columns: []column[bus.Account]{
 			{"name", "名称", func(c bus.Account) string { return c.Name }},
 			{"role", "角色", func(c bus.Account) string {
@@ -44,8 +44,8 @@ func (a *app) createAccount() *cobra.Command {
 		Use: "create NAME --role ROLE", Short: a.say("新建账户，一次性口令只显示一次", "Create an account; its one-time password is shown once"), Args: a.exactly("NAME"),
 		Long: a.say("新建账户（由安全管理员办理）。角色与部门此后不可变更。",
 			"Create an account (a security administrator does). Its role and department never change."),
-		Example: "  gxbus account create li-ming --role department-operator --department 11440000006939561H\n" +
-			"  gxbus account create wang-fang --role department-reviewer --department 11440000006939561H -o json",
+		Example: "  gxbus account create market-operator --role department-operator --department 11440000006939561H\n" +
+			"  gxbus account create data-bureau-reviewer --role department-reviewer --department 11440000006939561H -o json",
 	}
 	cmd.Flags().StringVar((*string)(&account.Role), "role", "", a.say("`角色`：department-operator、department-reviewer，或三员之一",
 		"`role`: department-operator, department-reviewer, or one of the separated administrators"))
@@ -77,7 +77,7 @@ func (a *app) createAccount() *cobra.Command {
 func (a *app) resetPassword(n noun[string, bus.Account]) *cobra.Command {
 	return &cobra.Command{
 		Use: "reset-password NAME", Short: a.say("重置口令，其会话即终止", "Give a new one-time password; sessions end"), Args: a.exactly("NAME"),
-		Example: "  gxbus account reset-password li-ming", ValidArgsFunction: n.complete(a),
+		Example: "  gxbus account reset-password market-operator", ValidArgsFunction: n.complete(a),
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			made, err := c.Accounts().ResetPassword(ctx, args[0])
 			if err != nil {
@@ -91,7 +91,7 @@ func (a *app) resetPassword(n noun[string, bus.Account]) *cobra.Command {
 func (a *app) switchAccount(n noun[string, bus.Account], disabled bool, verb, zh, en string) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: a.say(zh, en), Args: a.exactly("NAME"),
-		Example: "  gxbus account " + verb + " li-ming", ValidArgsFunction: n.complete(a),
+		Example: "  gxbus account " + verb + " market-operator", ValidArgsFunction: n.complete(a),
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			account, err := c.Accounts().Read(ctx, args[0])
 			if err != nil {

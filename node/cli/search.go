@@ -42,7 +42,10 @@ func (a *app) listResources(n noun[bus.ResourceID, bus.Resource]) *cobra.Command
 func (a *app) searchResources(n noun[bus.ResourceID, bus.Resource]) *cobra.Command {
 	var f finder
 	cmd := &cobra.Command{
-		Use: "search WORD…", Short: a.say("检索数据资源", "Search the resources"), Args: a.between(1, 100, "WORD…"),
+		Use: "search WORD…", Short: a.say("检索数据资源", "Search the resources"),
+		Args: func(cmd *cobra.Command, args []string) error { // one or more
+			return a.exactly("WORD")(cmd, args[:min(len(args), 1)])
+		},
 		Long: a.say("检索名称、信息项、摘要、提供部门、标识或目录代码中含有全部检索词的数据资源。中文按连续的字检索，一个字也可以；字母和数字按词首检索。标点不起作用。",
 			"Find the resources that have every word in their name, items, abstract, provider, id or codes. Chinese is found by\ncharacters in a row, a single one too; letters and digits by the beginning of words. Marks mean nothing."),
 		Example: "  gxbus resource search 企业登记\n  gxbus resource search 许可 食品 --division 440300 --facets\n  gxbus resource search 3010010001/000001 -o json",

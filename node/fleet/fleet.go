@@ -85,6 +85,19 @@ func (f *Fleet) Start(ctx context.Context) error {
 	return f.WaitPlaces(ctx, admin)
 }
 
+// Grow adds a node: it joins and starts, and has yet to catch up.
+func (f *Fleet) Grow(ctx context.Context, admin *client.Client, spec Spec) (*Node, error) {
+	n, err := newNode(f, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.join(ctx, admin); err != nil {
+		return nil, err
+	}
+	f.nodes = append(f.nodes, n)
+	return n, n.Start()
+}
+
 // Nodes lists the nodes, the first one first.
 func (f *Fleet) Nodes() []*Node { return f.nodes }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,21 +18,28 @@ type Sight struct {
 	engine *Engine
 	layers *layerSet
 	input  Input // without provider and resource
-	who    string
-	admits bool // the base layer lets the caller discover anything at all
+	admits bool  // the base layer lets the caller discover anything at all
 }
 
 // Sight returns what caller may discover at a time, on a replica that stands as
 // described.
 func (e *Engine) Sight(ctx context.Context, caller Party, at time.Time, replica DirectoryState) Sight {
-	s := Sight{engine: e, layers: e.layers.Load(), who: fmt.Sprintf("%q", caller)}
+	s := Sight{engine: e, layers: e.layers.Load()}
 	s.input = Input{Version: InputVersion, Action: ActionDiscover, Stage: StageConsumer, Time: Instant{at}, Consumer: caller, Directory: replica}
 	// The base layer looks at the parties only: one resource stands for all, which a
 	// test holds it to. Whether a provider is one is looked at in Provider.
 	in := s.input
 	in.Provider, in.Resource = sampleProvider, Resource{ID: "sample-resource", Provider: sampleProvider.Department}
-	base := e.ask(ctx, []*layer{(*s.layers)[bus.BaseLayer]}, in)
-	s.admits, _, _ = bus.Combine(nil, base)
+	key := sightingOf(in)
+	if admits, ok := e.sights.recall(s.layers, key); ok {
+		s.admits = admits
+		return s
+	}
+	verdicts := e.ask(ctx, []*layer{(*s.layers)[bus.BaseLayer]}, in)
+	s.admits, _, _ = bus.Combine(nil, verdicts)
+	if !gaveUp(verdicts) {
+		e.sights.keep(s.layers, key, s.admits)
+	}
 	return s
 }
 
@@ -58,25 +66,29 @@ func (s Sight) Resource(ctx context.Context, p Party, r bus.Resource) bool {
 		return seen
 	}
 	layers := s.outspoken(p)
-	key := sighting{s.who, fmt.Sprintf("%q", p), r.ID, r.Revision}
-	timeless := !slices.ContainsFunc(layers, func(l *layer) bool { return !l.discovery.timeless || l.problem != "" })
+	in := s.input
+	in.Provider, in.Resource = p, ResourceOf(r)
+	key := sightingOf(in)
+	timeless := !slices.ContainsFunc(layers, func(l *layer) bool { return !l.discovery.timeless })
 	if timeless {
 		if seen, ok := s.engine.sights.recall(s.layers, key); ok {
 			return seen
 		}
 	}
-	in := s.input
-	in.Provider, in.Resource = p, ResourceOf(r)
 	verdicts := s.engine.ask(ctx, layers, in)
-	seen, failed := len(verdicts) == len(layers), false
-	for _, v := range verdicts {
-		seen = seen && len(v.Reasons) == 0
-		failed = failed || slices.ContainsFunc(v.Reasons, func(r bus.Reason) bool { return r.Code == CodeTimeout || r.Code == CodeLayerUnavailable })
-	}
-	if timeless && !failed {
+	seen := len(verdicts) == len(layers) && !slices.ContainsFunc(verdicts, func(v bus.Verdict) bool { return len(v.Reasons) > 0 })
+	if timeless && !gaveUp(verdicts) {
 		s.engine.sights.keep(s.layers, key, seen)
 	}
 	return seen
+}
+
+// gaveUp reports whether a layer did not answer in time, or is not to be asked now:
+// another time it may.
+func gaveUp(verdicts []bus.Verdict) bool {
+	return slices.ContainsFunc(verdicts, func(v bus.Verdict) bool {
+		return slices.ContainsFunc(v.Reasons, func(r bus.Reason) bool { return r.Code == CodeTimeout || r.Code == CodeLayerUnavailable })
+	})
 }
 
 // sights remembers what timeless layers said, so that a list that needs a thousand
@@ -87,13 +99,19 @@ type sights struct {
 	known map[sighting]bool
 }
 
+// sighting is what an answer depends on, beside the layers.
 type sighting struct {
-	caller, provider string // all that policies see of them
-	resource         bus.ResourceID
-	revision         bus.Revision
+	parties  [16]byte // digest of all that policies see of them
+	resource bus.ResourceID
+	revision bus.Revision
 }
 
-const maxSights = 200_000 // about 60 MB
+func sightingOf(in Input) sighting {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", in.Consumer, in.Provider))
+	return sighting{[16]byte(sum[:16]), in.Resource.ID, in.Resource.Revision}
+}
+
+const maxSights = 200_000 // about 20 MB
 
 func (s *sights) recall(layers *layerSet, key sighting) (seen, ok bool) {
 	s.mu.Lock()

@@ -140,6 +140,9 @@ func TestADamagedIndexIsMadeAnew(t *testing.T) {
 			if n := w.find(search.Query{}).Total; n != 700 {
 				t.Errorf("%d entries", n)
 			}
+			if n := w.log.count("is being made"); n != 2 {
+				t.Errorf("the index was made %d times", n)
+			}
 		})
 	}
 }
@@ -247,7 +250,10 @@ func TestAnIndexOfALaterDirectoryIsMadeAnew(t *testing.T) {
 	w.at -= 2
 	w.start().caughtUp()
 	w.finds(t, "航标")
-	if n := w.find(search.Query{}).Total; n != 50 {
+	w.put(resource(901, market, "灯塔", "")) // at an index that the other directory had too
+	w.caughtUp()
+	w.finds(t, "灯塔", "res-000901")
+	if n := w.find(search.Query{}).Total; n != 51 {
 		t.Errorf("%d entries", n)
 	}
 }
@@ -266,8 +272,8 @@ func TestAResyncIsARebuild(t *testing.T) {
 	if n := w.find(search.Query{}).Total; n != 21 {
 		t.Errorf("%d entries", n)
 	}
-	if d.resyncs.Load() == 0 {
-		t.Error("nothing was forgotten")
+	if n := w.log.count("is being made"); d.resyncs.Load() != 1 || n != 2 {
+		t.Errorf("forgotten %d times, the index was made %d times", d.resyncs.Load(), n)
 	}
 }
 

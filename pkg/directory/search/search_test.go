@@ -152,3 +152,69 @@ func fieldsOf(err error) (fields []string) {
 	slices.Sort(fields)
 	return fields
 }
+
+func TestHighlights(t *testing.T) {
+	long := strings.Repeat("前", 100) + "企业" + strings.Repeat("后", 100)
+	for _, c := range []struct{ q, text, want string }{
+		{"企业", "深圳企业登记", "深圳[企业]登记"},
+		{"登记 企业", "深圳企业登记", "深圳[企业登记]"},
+		{"gdp", "Ｇ.ＧＤＰ统计", "Ｇ.[ＧＤＰ]统计"},
+		{"enterprise_name", "企业名称 ENTERPRISE-NAME", "企业名称 [ENTERPRISE-NAME]"},
+		{"name", "rename", ""},
+		{"业", "企业、业务", "企[业]、[业]务"},
+		{"没有", "深圳", ""},
+		{"企业", long, "…" + strings.Repeat("前", 20) + "[企业]" + strings.Repeat("后", 58) + "…"},
+	} {
+		got := ""
+		for _, p := range search.Highlight(c.q, c.text) {
+			if p.Hit {
+				p.Text = "[" + p.Text + "]"
+			}
+			got += p.Text
+		}
+		if got != c.want {
+			t.Errorf("%q in %q: %q, want %q", c.q, c.text, got, c.want)
+		}
+	}
+}
+
+// hider hides some of what is published, and all drafts.
+type hider struct{ hidden func(bus.ResourceID) bool }
+
+func (hider) Published(provider bus.USCC) (bool, bool) { return true, provider != market }
+func (h hider) Resource(id bus.ResourceID) bool        { return !h.hidden(id) }
+func (hider) Drafts(bus.USCC) bool                     { return false }
+
+func TestWhatIsHiddenIsNeitherListedNorCounted(t *testing.T) {
+	w := newWorld(t)
+	w.put(synthetic(200)...)
+	w.start().caughtUp()
+	odd := hider{func(id bus.ResourceID) bool { return strings.HasSuffix(string(id), "0") }} // the market's are the even ones
+	for _, words := range []string{"", "登记"} {
+		q := search.Query{Words: words, Facets: search.Dimensions()}
+		all, seen := w.find(q), w.findAs(odd, q)
+		hidden := 0
+		for _, h := range all.Hits {
+			if odd.hidden(h.ID) {
+				hidden++
+			}
+		}
+		if hidden == 0 || seen.Total != all.Total-hidden || len(seen.Hits) != seen.Total {
+			t.Errorf("%q: %d of %d are hidden, %d found", words, hidden, all.Total, seen.Total)
+		}
+		for _, h := range seen.Hits {
+			if odd.hidden(h.ID) {
+				t.Errorf("%q: %s is listed", words, h.ID)
+			}
+		}
+		for d, f := range seen.Facets {
+			n := 0
+			for _, c := range f.Counts {
+				n += c.Count
+			}
+			if d == search.ByState && n != seen.Total {
+				t.Errorf("%q by %s: %+v of %d", words, d, f, seen.Total)
+			}
+		}
+	}
+}
