@@ -31,12 +31,12 @@ demo: build ## run five nodes of three levels on this machine and tell their sto
 
 .PHONY: test
 test: ## run all tests; needs only Go and make
-	go test ./...
+	go test -timeout 20m ./...
 	@$(MAKE) --no-print-directory tell-skipped
 
 .PHONY: race
 race: ## run all tests under the race detector; needs gcc
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
 	@$(MAKE) --no-print-directory tell-skipped
 
 # The tests that need an ext4 disk of their own, and so root and loop devices.
