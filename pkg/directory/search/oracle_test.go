@@ -178,17 +178,21 @@ func TestFacetsAreCounts(t *testing.T) {
 	}
 }
 
-// synthetic makes resources without the sample.
-func synthetic(n int) []bus.Resource {
+// made are records without the sample.
+func made() (all []record) {
 	subjects := []string{"企业", "居民", "道路", "民办学校", "药品", "不动产", "渔船"}
 	acts := []string{"登记信息", "行政许可", "统计年报", "检查结果", "信息统计表"}
-	var words []record
 	for i := range 35 {
-		words = append(words, record{Title: subjects[i%len(subjects)] + acts[i%len(acts)], Summary: "样例", Provider: "样例局"})
+		all = append(all, record{Title: subjects[i%len(subjects)] + acts[i%len(acts)], Summary: "样例", Provider: "样例局"})
 	}
+	return all
+}
+
+// synthetic makes resources without the sample.
+func synthetic(n int) []bus.Resource {
 	all := make([]bus.Resource, n)
 	for i := range all {
-		all[i] = sampled(words, i)
+		all[i] = sampled(made(), i)
 		all[i].Abstract, all[i].Items = "样例", []bus.Item{{ID: "x", Name: "样例", Type: "C", Grade: 1}}
 	}
 	return all

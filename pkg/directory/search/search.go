@@ -86,6 +86,7 @@ type search struct {
 	viewer   Viewer
 
 	scores []uint16 // by slot, 0 where a word is missing; nil where there are no words
+	graded bool     // it matters in which fields the words stand
 
 	needed  uint8   // a bit for each dimension that is asked for
 	asked   []uint8 // label → bit of its dimension, where it is one of the values
@@ -104,6 +105,7 @@ func (s *search) match(ctx context.Context) error {
 	if len(s.words) == 0 {
 		return nil
 	}
+	s.graded = s.Sort == SortRelevance
 	s.scores = make([]uint16, len(s.view.pages)*pageSize)
 	for slot := range s.scores {
 		s.scores[slot] = 1
@@ -141,31 +143,24 @@ func (s *search) mark(field int, word string, where []uint8) error {
 		}
 		return nil
 	}
-	check := func(slot uint32) {
-		if s.scores[slot] == 0 {
+	check := func(slot uint32, sure bool) {
+		if sure {
+			where[slot] |= bit
+			return
+		}
+		if s.scores[slot] == 0 || !s.graded && where[slot] != 0 { // out already, or in
 			return
 		}
 		if r := s.view.pages[slot/pageSize].rows[slot%pageSize]; r != nil && contains(r.text[field], word) {
 			where[slot] |= bit
 		}
 	}
-	var maybe []uint32
-	sure, all, err := s.view.words.lookup(field, word, func(slot uint32) { maybe = append(maybe, slot) })
-	switch {
-	case err != nil:
+	any, err := s.view.words.lookup(field, word, check)
+	if err != nil || !any {
 		return err
-	case all:
-		for slot := range where {
-			check(uint32(slot))
-		}
-	case sure:
-		for _, slot := range maybe {
-			where[slot] |= bit
-		}
-	default:
-		for _, slot := range maybe {
-			check(slot)
-		}
+	}
+	for slot := range where {
+		check(uint32(slot), false)
 	}
 	return nil
 }

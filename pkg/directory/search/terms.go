@@ -279,27 +279,28 @@ func (s *store) snapshot(known segments, slotOf map[string]uint32) (snapshot, se
 const maxSpellings = 128
 
 // lookup calls visit with the place of each row whose field has all terms of a
-// word. sure tells that it then has the word; all, that the terms are no help: any
-// row may.
-func (s snapshot) lookup(field int, word string, visit func(slot uint32)) (sure, all bool, err error) {
+// word, and whether it then has the word for sure. any tells that the terms are no
+// help: any row may have it.
+func (s snapshot) lookup(field int, word string, visit func(slot uint32, sure bool)) (any bool, err error) {
 	terms := termsOf(word)
+	sure := len(terms) == 1
 	known := terms[:0]
 	for _, t := range terms {
 		if t.spellings, err = s.spellings(field, t); err != nil {
-			return false, false, err
+			return false, err
 		}
 		if t.spellings != nil {
 			known = append(known, t)
 		}
 	}
 	if len(known) == 0 {
-		return false, true, nil
+		return true, nil
 	}
 	buffer := make([]uint32, 512)
 	for _, p := range s.segments {
 		documents, err := p.documents(fieldNames[field], known)
 		if err != nil {
-			return false, false, err
+			return false, err
 		}
 		if documents == nil {
 			continue
@@ -308,7 +309,7 @@ func (s snapshot) lookup(field int, word string, visit func(slot uint32)) (sure,
 			n := next.NextMany(buffer)
 			for _, doc := range buffer[:n] {
 				if slot := p.slots[doc]; slot != noSlot {
-					visit(slot)
+					visit(slot, sure)
 				}
 			}
 			if n < len(buffer) {
@@ -316,7 +317,7 @@ func (s snapshot) lookup(field int, word string, visit func(slot uint32)) (sure,
 			}
 		}
 	}
-	return len(terms) == 1, false, nil
+	return false, nil
 }
 
 // spellings lists what a term stands for in a field: itself, or the terms that

@@ -6,7 +6,9 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -243,24 +245,35 @@ type record struct {
 // the test is skipped.
 func records(tb testing.TB) []record {
 	tb.Helper()
-	const path = "../../../../shared/data/catalogue_sample.jsonl.gz"
-	f, err := os.Open(path)
-	if err != nil {
+	all, err := readRecords()
+	if errors.Is(err, fs.ErrNotExist) {
 		tb.Skipf("SKIPPED for want of the catalogue sample: %v", err)
+	}
+	check(tb, err)
+	return all
+}
+
+func readRecords() ([]record, error) {
+	f, err := os.Open("../../../../shared/data/catalogue_sample.jsonl.gz")
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
-	check(tb, err)
+	if err != nil {
+		return nil, err
+	}
 	var all []record
 	lines := bufio.NewScanner(z)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var r record
-		check(tb, json.Unmarshal(lines.Bytes(), &r))
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return nil, err
+		}
 		all = append(all, r)
 	}
-	check(tb, lines.Err())
-	return all
+	return all, lines.Err()
 }
 
 // sampled makes the n-th resource of the sample, with synthetic attributes; from
