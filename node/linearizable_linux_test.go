@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,7 +120,8 @@ func newLinear(t *testing.T, program string) *linear {
 	t.Cleanup(func() { must(t, l.links.Close()) })
 	for i, n := range f.Nodes() {
 		host := fmt.Sprintf("127.0.41.%d", i+1)
-		n.Peer = freePort(t, host)
+		n.Peer, err = fleet.FreeAddress(host)
+		must(t, err)
 		n.Told, err = l.links.Listen(fmt.Sprintf("127.0.42.%d:0", i+1), n.Peer)
 		must(t, err)
 		l.sites = append(l.sites, &site{fleet: f, node: n, host: host})
@@ -129,14 +129,6 @@ func newLinear(t *testing.T, program string) *linear {
 	t.Cleanup(func() { must(t, f.Stop()) })
 	must(t, f.Start(ctx))
 	return l
-}
-
-func freePort(t *testing.T, host string) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", host+":0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // client returns the system administrator's session at the node.

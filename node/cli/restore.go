@@ -66,6 +66,10 @@ func (a *app) restored(r server.Restoration, done server.Restored) error {
 	if len(d.Retired) > 0 {
 		a.notice("停用的节点标识："+listed(d.Retired)+"；请以新标识重新入网", "retired node ids: "+listed(d.Retired)+"; let those nodes join anew under new ids")
 	}
+	if len(d.Unserved) > 0 {
+		a.notice(sprint("无节点服务的部门 ", len(d.Unserved), " 个（gxbus department move CODE --to NODE --abandon）"),
+			sprint(len(d.Unserved), " departments are served by nobody (gxbus department move CODE --to NODE --abandon)"))
+	}
 	if r.DryRun {
 		a.notice("仅试做，未恢复", "a dry run; nothing was restored")
 		if a.output == "table" || a.output == "csv" {

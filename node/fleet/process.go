@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,23 +44,30 @@ type oneTime struct {
 	Password string `json:"password"`
 }
 
+const localhost = "127.0.0.1"
+
 func newNode(f *Fleet, spec Spec) (n *Node, err error) {
 	n = &Node{Spec: spec, Dir: filepath.Join(f.dir, string(spec.ID)), fleet: f, ended: make(chan struct{})}
 	close(n.ended)
-	if n.Peer, err = freeAddress(); err != nil {
+	if n.Peer, err = FreeAddress(localhost); err != nil {
 		return nil, err
 	}
-	n.API, err = freeAddress()
+	n.API, err = FreeAddress(localhost)
 	return n, err
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+// FreeAddress finds a port of a host that nobody listens on. It is below those that
+// the system gives to outgoing connections, so that a node which stops and starts
+// finds it free again.
+func FreeAddress(host string) (string, error) {
+	const lowest, highest = 20_000, 32_000
+	for range 100 {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(lowest+rand.N(highest-lowest))))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("find a free port: a hundred were taken")
 }
 
 // command runs the program to its end and returns what it printed.

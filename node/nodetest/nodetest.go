@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -137,10 +136,9 @@ func (n *Node) Founding() server.Founding {
 // FreeAddress returns a loopback address that nobody listened on just now.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := fleet.FreeAddress("127.0.0.1")
 	must(tb, err)
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // Start starts the node on its data directory and stops it when the test ends.

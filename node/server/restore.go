@@ -231,7 +231,7 @@ func (w *restoring) directory(self Self, root, verifier string, key []byte, done
 	}
 	reason := fmt.Sprintf("自 %s 的备份恢复，待确认 / restored from a backup of that time, to be confirmed", done.Backup.Taken.UTC().Format(time.RFC3339))
 	done.Directory, err = store.Refound(state.Refounding{
-		Cluster: self.Cluster, CA: root, Passwords: hashes, Reason: reason,
+		Cluster: self.Cluster, CA: root, Passwords: hashes, Reason: reason, At: w.Now.UTC(),
 		Node: bus.Node{ID: self.Node, Division: self.Division, PeerAddress: self.PeerAddress, APIAddress: self.APIAddress, EvidenceKey: verifier, Key: key},
 	})
 	if err != nil {

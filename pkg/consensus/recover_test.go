@@ -134,8 +134,13 @@ func TestVotersThatWereGivenUpSplitNothing(t *testing.T) {
 	}
 	noHalt(t, gz)
 	noHalt(t, ns)
-	sz.stop()
-	th.stop()
+	for _, m := range []*member{sz, th} {
+		m.stop()
+		select {
+		case <-m.halted: // it met more than one stream of the later generation
+		default:
+		}
+	}
 
 	// With its replica given up, and the generation known, one comes back as who follows.
 	for _, file := range []string{"raft", "directory.db", "directory.db.mark"} {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
@@ -23,17 +25,18 @@ type Refounding struct {
 	Node      bus.Node          // the one node that is left; its id is that of the backup
 	Passwords map[string]string // account → hash of its new one-time password; none for an account closes it
 	Reason    string            // why grants are suspended, for people
+	At        time.Time
 }
 
 // Refounded says what Refound did.
 type Refounded struct {
-	Index     bus.Revision       `json:"index"`
-	Epoch     uint64             `json:"epoch"`
-	Suspended []bus.GrantID      `json:"suspended"` // grants that wait for a security administrator
-	Systems   []bus.SystemID     `json:"systems"`   // their credentials are void
-	Retired   []bus.NodeID       `json:"retired"`   // nodes whose ids are not used again
-	Tokens    int                `json:"tokens"`    // join tokens that are void
-	Divisions []bus.DivisionCode `json:"divisions"` // that no node of their own serves any more
+	Index     bus.Revision   `json:"index"`
+	Epoch     uint64         `json:"epoch"`
+	Suspended []bus.GrantID  `json:"suspended"` // grants that wait for a security administrator
+	Systems   []bus.SystemID `json:"systems"`   // their credentials are void
+	Retired   []bus.NodeID   `json:"retired"`   // nodes whose ids are not used again
+	Tokens    int            `json:"tokens"`    // join tokens that are void
+	Unserved  []bus.USCC     `json:"unserved"`  // departments of lost nodes that are not below this one: to be moved
 }
 
 // Refound makes the directory of a backup that of a new cluster with one node and
@@ -199,8 +202,7 @@ func refoundAccounts(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 	})
 }
 
-// refoundNodes leaves one node. What the others served falls to the nearest node
-// above, or to nobody, until a node joins there.
+// refoundNodes leaves one node.
 func refoundNodes(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 	have, ok := tx.Node(r.Node.ID)
 	if !ok {
@@ -222,18 +224,35 @@ func refoundNodes(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 	for d := range tx.Divisions() {
 		if id := tx.bytes(homes, string(d.Code)); id != nil && bus.NodeID(id) != own.ID {
 			changes = append(changes, Change{homes, string(d.Code), nil})
-			done.Divisions = append(done.Divisions, d.Code)
 		}
 	}
-	moved, err := putAll(tx.Departments(), Departments, func(d *bus.Department) (string, bool) {
-		if (d.Node == "" || d.Node == own.ID) && d.Move == nil {
-			return "", false
-		}
-		if d.Node != own.ID {
-			d.Node = ""
-		}
-		d.Move, d.Revision = nil, done.Index // where it was to go is gone, or not to be waited for
-		return string(d.ID), true
+	left, err := putAll(tx.Departments(), Departments, func(d *bus.Department) (string, bool) {
+		return string(d.ID), bereave(tx, d, own, r.At, done)
 	})
-	return append(changes, moved...), err
+	return append(changes, left...), err
+}
+
+// bereave settles what becomes of a department whose node is gone. One of the
+// division of the node that is left, or below it, moves there without its events,
+// so that its numbers go on above all that the lost node can have given. Any other
+// stays with the lost node, which serves nobody, until it is moved.
+func bereave(tx *Tx, d *bus.Department, own bus.Node, at time.Time, done *Refounded) (change bool) {
+	home, served := tx.Home(*d)
+	switch {
+	case !served:
+		return false
+	case home == own.ID:
+		change = d.Move != nil
+		d.Move = nil // where it was to go is gone
+	default:
+		change = true
+		d.Node, d.Move = home, nil
+		if slices.Contains(tx.Chain(d.Division), own.Division) {
+			d.Move = &bus.Move{From: home, To: own.ID, Epoch: done.Index, Abandon: true, Began: at}
+		} else {
+			done.Unserved = append(done.Unserved, d.ID)
+		}
+	}
+	d.Revision = done.Index
+	return change
 }

@@ -23,7 +23,6 @@ func TestARestoredDirectoryLetsNothingPass(t *testing.T) {
 	w.must(byMarket, command.GrantRevoke, 0, command.Revoke{Grant: "g2", Reason: "ended"})
 	w.must(byGZ, command.CheckpointPut, 0, checkpoint("gz", 5, 1))
 	w.must(byTH, command.CheckpointPut, 0, checkpoint("th", 5, 1))
-	w.must(bySysadmin, command.DepartmentPut, w.revision[string(tax)], with(department(tax), func(d *bus.Department) { d.Node = "th" }))
 	before, _ := w.store.Applied()
 
 	done, err := w.store.Refound(refounding())
@@ -31,7 +30,7 @@ func TestARestoredDirectoryLetsNothingPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done.Index < before+1<<20 || done.Epoch != 1 || !slices.Equal(done.Suspended, []bus.GrantID{"g1"}) || len(done.Systems) != 3 ||
-		!slices.Equal(done.Retired, []bus.NodeID{"th"}) || done.Tokens != 1 || !slices.Equal(done.Divisions, []bus.DivisionCode{"440106"}) {
+		!slices.Equal(done.Retired, []bus.NodeID{"th"}) || done.Tokens != 1 || len(done.Unserved) != 0 {
 		t.Errorf("%+v", done)
 	}
 	w.view(func(tx *state.Tx) {
@@ -64,12 +63,21 @@ func TestARestoredDirectoryLetsNothingPass(t *testing.T) {
 		if _, ok := tx.Checkpoint("th"); !ok {
 			t.Error("what is known of another node's log is gone")
 		}
-		d, _ := tx.Department(tax)
-		if home, ok := tx.Home(d); !ok || home != "gz" || d.Node != "" {
-			t.Errorf("a retired node's department is served by %q: %+v", home, d)
+		// All three are of the retired node's division, below that of the one left.
+		for d := range tx.Departments() {
+			if m := d.Move; d.Node != "th" || m == nil || m.To != "gz" || !m.Abandon || m.Epoch != done.Index {
+				t.Errorf("a retired node's department: %+v, %+v", d, m)
+			}
 		}
 	})
 	w.index = uint64(done.Index)
+	w.must(byGZ, command.DepartmentMoved, 0, command.Moved{Department: tax, Epoch: done.Index})
+	w.view(func(tx *state.Tx) {
+		d, _ := tx.Department(tax)
+		if home, _ := tx.Home(d); home != "gz" || d.Base() == 0 {
+			t.Errorf("once it has moved: %+v", d)
+		}
+	})
 	checkRefusals(t, w, []refusal{
 		{"an invitation of before", ask{by: byGZ, typ: command.NodeJoin, body: join("t-new", "new", key)}, bus.CodeTokenRefused, ""},
 		{"a retired node's write", ask{by: byTH, typ: command.CheckpointPut, body: checkpoint("th", 9, 1)}, bus.CodeNotFound, "node"},
