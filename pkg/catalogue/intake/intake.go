@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -231,11 +233,7 @@ func (in *Intake) load(ctx context.Context, chunks chan<- chunk) {
 		}
 		next = chunk{}
 	}
-	for i := range in.report.Entries {
-		result := &in.report.Entries[i]
-		if !result.sent() {
-			continue
-		}
+	for _, result := range in.ordered() {
 		if next.size+result.size+1 > in.Chunk && len(next.results) > 0 {
 			hand()
 		}
@@ -247,8 +245,22 @@ func (in *Intake) load(ctx context.Context, chunks chan<- chunk) {
 	}
 }
 
-// drafts reads a chunk's texts, which lie one after the other but for what is
-// not sent.
+// ordered lists what is to be sent by code, and so nearly as it will lie in the
+// directory: neighbours that come together share the pages that are written.
+func (in *Intake) ordered() []*Result {
+	results := make([]*Result, 0, len(in.report.Entries))
+	for i := range in.report.Entries {
+		if result := &in.report.Entries[i]; result.sent() {
+			results = append(results, result)
+		}
+	}
+	slices.SortStableFunc(results, func(a, b *Result) int {
+		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.ID, b.ID))
+	})
+	return results
+}
+
+// drafts reads a chunk's texts.
 func (in *Intake) drafts(c chunk) ([]json.RawMessage, error) {
 	drafts := make([]json.RawMessage, len(c.results))
 	for i, r := range c.results {
