@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// exports are the rules by which a layer says something, as they are written.
+type exports struct {
+	rules    []bus.Rule
+	computed bool // a rule's reasons are worked out as it runs: no code tells which rule gave it
+}
+
+// exportsOf finds them in the text; it must see it before it is compiled.
+func exportsOf(src *source) (x exports) {
+	for _, file := range slices.Sorted(maps.Keys(src.modules)) {
+		for _, r := range src.modules[file].Rules {
+			for ; r != nil; r = r.Else {
+				x.add(r)
+			}
+		}
+	}
+	return x
+}
+
+func (x *exports) add(r *ast.Rule) {
+	name := nameOf(r)
+	if name == "" || r.Location == nil {
+		return
+	}
+	rule := bus.Rule{Name: name, File: r.Location.File, Row: r.Location.Row}
+	if name == exportDeny {
+		if rule.Code = codeOf(r.Head.Key); rule.Code == "" {
+			x.computed = true
+		}
+	}
+	x.rules = append(x.rules, rule)
+}
+
+const exportDeny = "deny"
+
+// nameOf is the name of a rule that says something in the layer's name.
+func nameOf(r *ast.Rule) string {
+	ref := r.Head.Ref()
+	head, ok := ref[0].Value.(ast.Var)
+	if !ok || r.Default {
+		return ""
+	}
+	switch name := string(head); name {
+	case exportDeny, "items", "masks":
+		return name
+	}
+	return ""
+}
+
+// codeOf reads the code out of a reason as it is written.
+func codeOf(reason *ast.Term) string {
+	if reason == nil {
+		return ""
+	}
+	o, ok := reason.Value.(ast.Object)
+	if !ok {
+		return ""
+	}
+	return text(o, "code")
+}
+
+// fired lists the rules that said v, so far as that is known: all of the
+// candidates that ran, where that was watched, else those without another to say
+// the same.
+func (x exports) fired(v bus.Verdict, ran map[bus.Rule]bool) (fired []bus.Rule) {
+	add := func(fits func(bus.Rule) bool, open bool) {
+		var found []bus.Rule
+		for _, r := range x.rules {
+			if fits(r) && (ran == nil || ran[bus.Rule{File: r.File, Row: r.Row}]) {
+				found = append(found, r)
+			}
+		}
+		if ran != nil || len(found) == 1 && !open {
+			fired = append(fired, found...)
+		}
+	}
+	for _, code := range codesOf(v.Reasons) {
+		add(func(r bus.Rule) bool { return r.Name == exportDeny && (r.Code == code || r.Code == "") }, x.computed)
+	}
+	if v.Items != nil {
+		add(func(r bus.Rule) bool { return r.Name == "items" }, false)
+	}
+	if len(v.Masks) > 0 {
+		add(func(r bus.Rule) bool { return r.Name == "masks" }, false)
+	}
+	return fired
+}
+
+func codesOf(reasons []bus.Reason) (codes []string) {
+	for _, r := range reasons {
+		codes = append(codes, r.Code)
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+// Fired evaluates the layers in use again, watched, and returns the rules that
+// spoke; nothing of a layer that is not at the revision asked for. It is for
+// explaining: it costs several decisions.
+func (e *Engine) Fired(ctx context.Context, in Input, base string, at map[bus.LayerID]bus.Revision) map[bus.LayerID][]bus.Rule {
+	ctx, stop := context.WithTimeout(ctx, 10*e.deadline)
+	defer stop()
+	fired := map[bus.LayerID][]bus.Rule{}
+	input, err := valueOf(in)
+	if err != nil {
+		return fired
+	}
+	for id, revision := range at {
+		l, ok := (*e.layers.Load())[id]
+		if !ok || l.revision != revision || l.problem != "" || l.stuck.Load() > 0 || id == bus.BaseLayer && named(l.digest) != base {
+			continue
+		}
+		if rules, ok := within(10*e.deadline, func() []bus.Rule { return l.watched(ctx, input) }); ok {
+			fired[id] = rules
+		}
+	}
+	return fired
+}
+
+// watched asks the layer with a look at each rule that holds.
+func (l *layer) watched(ctx context.Context, input ast.Value) []bus.Rule {
+	w := &watch{ran: map[bus.Rule]bool{}}
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	results, err := l.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalQueryTracer(w), rego.EvalExternalCancel(cancel))
+	if err != nil || len(results) != 1 || len(results[0].Expressions) != 1 {
+		return nil
+	}
+	answer, ok := results[0].Expressions[0].Value.(ast.Object)
+	v := bus.Verdict{Layer: l.id}
+	if !ok || decode(answer, &v) != "" {
+		return nil
+	}
+	return l.exports.fired(v, w.ran)
+}
+
+// watch notes which rules held.
+type watch struct{ ran map[bus.Rule]bool }
+
+// Enabled implements [topdown.QueryTracer].
+func (*watch) Enabled() bool { return true }
+
+// Config implements [topdown.QueryTracer].
+func (*watch) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+
+// TraceEvent implements [topdown.QueryTracer].
+func (w *watch) TraceEvent(e topdown.Event) {
+	if r, ok := e.Node.(*ast.Rule); ok && e.Op == topdown.ExitOp && r.Location != nil {
+		w.ran[bus.Rule{File: r.Location.File, Row: r.Location.Row}] = true
+	}
+}
