@@ -36,7 +36,7 @@ func (x *exports) add(r *ast.Rule) {
 		return
 	}
 	rule := bus.Rule{Name: name, File: r.Location.File, Row: r.Location.Row}
-	if name == exportDeny {
+	if reasoned(name) {
 		if rule.Code = codeOf(r.Head.Key); rule.Code == "" {
 			x.computed = true
 		}
@@ -44,18 +44,19 @@ func (x *exports) add(r *ast.Rule) {
 	x.rules = append(x.rules, rule)
 }
 
-const exportDeny = "deny"
+// reasoned reports whether an export gives reasons.
+func reasoned(export string) bool { return export == "deny" || export == "hold" }
 
 // nameOf is the name of a rule that says something in the layer's name.
 func nameOf(r *ast.Rule) string {
-	ref := r.Head.Ref()
-	head, ok := ref[0].Value.(ast.Var)
+	head, ok := r.Head.Ref()[0].Value.(ast.Var)
 	if !ok || r.Default {
 		return ""
 	}
-	switch name := string(head); name {
-	case exportDeny, "items", "masks":
-		return name
+	for _, export := range narrowing {
+		if export.name == string(head) {
+			return export.name
+		}
 	}
 	return ""
 }
@@ -76,7 +77,7 @@ func codeOf(reason *ast.Term) string {
 // candidates that ran, where that was watched, else those without another to say
 // the same.
 func (x exports) fired(v bus.Verdict, ran map[bus.Rule]bool) (fired []bus.Rule) {
-	add := func(fits func(bus.Rule) bool, open bool) {
+	add := func(open bool, fits func(bus.Rule) bool) {
 		var found []bus.Rule
 		for _, r := range x.rules {
 			if fits(r) && (ran == nil || ran[bus.Rule{File: r.File, Row: r.Row}]) {
@@ -88,13 +89,18 @@ func (x exports) fired(v bus.Verdict, ran map[bus.Rule]bool) (fired []bus.Rule) 
 		}
 	}
 	for _, code := range codesOf(v.Reasons) {
-		add(func(r bus.Rule) bool { return r.Name == exportDeny && (r.Code == code || r.Code == "") }, x.computed)
+		add(x.computed, func(r bus.Rule) bool { return reasoned(r.Name) && (r.Code == code || r.Code == "") })
 	}
-	if v.Items != nil {
-		add(func(r bus.Rule) bool { return r.Name == "items" }, false)
-	}
-	if len(v.Masks) > 0 {
-		add(func(r bus.Rule) bool { return r.Name == "masks" }, false)
+	for _, said := range []struct {
+		export string
+		spoken bool
+	}{
+		{"items", v.Items != nil}, {"masks", len(v.Masks) > 0}, {"rows", len(v.Rows) > 0},
+		{"limits", len(v.Limits) > 0}, {"watermark", v.Watermark},
+	} {
+		if said.spoken {
+			add(false, func(r bus.Rule) bool { return r.Name == said.export })
+		}
 	}
 	return fired
 }
