@@ -24,15 +24,15 @@ var openAttributes = []string{"specversion", "type", "source", "time", "datacont
 // callPart is an input without the facts: the empty pointers hide its fields of
 // these names.
 type callPart struct {
-	Input
+	*Input
 	Consumer *struct{} `json:"consumer,omitempty"`
 	Provider *struct{} `json:"provider,omitempty"`
 	Resource *struct{} `json:"resource,omitempty"`
 	Grant    *struct{} `json:"grant,omitempty"`
 }
 
-// factsPart is what the directory said at the index of the call.
-type factsPart struct {
+// Facts are what the directory said at the index of a call; many calls share them.
+type Facts struct {
 	Consumer Party    `json:"consumer"`
 	Provider Party    `json:"provider"`
 	Resource Resource `json:"resource"`
@@ -43,11 +43,11 @@ type factsPart struct {
 // attribute that may be about a person: all but specversion, type, source, time,
 // datacontenttype and dataschema.
 func (in Input) Split() (call, facts []byte, masked []string, err error) {
-	if facts, err = json.Marshal(factsPart{in.Consumer, in.Provider, in.Resource, in.Grant}); err != nil {
+	if facts, err = json.Marshal(Facts{in.Consumer, in.Provider, in.Resource, in.Grant}); err != nil {
 		return nil, nil, nil, fmt.Errorf("record policy input: %w", err)
 	}
 	masked = in.mask()
-	if call, err = json.Marshal(callPart{Input: in}); err != nil {
+	if call, err = json.Marshal(callPart{Input: &in}); err != nil {
 		return nil, nil, nil, fmt.Errorf("record policy input: %w", err)
 	}
 	return call, facts, masked, nil
@@ -71,19 +71,31 @@ func (in *Input) mask() (masked []string) {
 	return masked
 }
 
-// Join makes an input of the parts that Split gave, strictly.
-func Join(call, facts []byte) (in Input, err error) {
-	for _, part := range [][]byte{facts, call} {
-		d := json.NewDecoder(bytes.NewReader(part))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil {
-			return Input{}, fmt.Errorf("recorded policy input: %w", err)
-		}
-		if _, err := d.Token(); err != io.EOF {
-			return Input{}, errors.New("recorded policy input: more than one document")
-		}
+// ReadFacts reads the facts that Split gave, strictly.
+func ReadFacts(data []byte) (Facts, error) {
+	var f Facts
+	err := strict(data, &f)
+	return f, err
+}
+
+// Input makes the input again of the facts and of the call that Split gave beside
+// them, strictly. It shares the memory of the facts.
+func (f Facts) Input(call []byte) (Input, error) {
+	in := Input{Consumer: f.Consumer, Provider: f.Provider, Resource: f.Resource, Grant: f.Grant}
+	err := strict(call, &callPart{Input: &in})
+	return in, err
+}
+
+func strict(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("recorded policy input: %w", err)
 	}
-	return in, nil
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("recorded policy input: more than one document")
+	}
+	return nil
 }
 
 // pointer is a JSON pointer as a path of keys; attribute names need no escapes.
