@@ -63,9 +63,9 @@ type Custom struct {
 	Events       int                `json:"events,omitempty"`
 }
 
-// Page is a page of decisions, newest first; Next goes on where there may be more,
+// EventPage is a page of decisions, newest first; Next goes on where there may be more,
 // on a page without any too.
-type Page struct {
+type EventPage struct {
 	Items []Event `json:"items"`
 	Next  string  `json:"next,omitempty"`
 }

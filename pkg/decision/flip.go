@@ -99,8 +99,8 @@ func (c *Counts) add(o Counts) {
 	c.Undecided += o.Undecided
 }
 
-// Part is what a replay found in a part of the evidence.
-type Part struct {
+// Replayed is what a replay found in a part of the evidence.
+type Replayed struct {
 	Counts
 	Flips   []Flip      `json:"flips"`
 	Unclear []Undecided `json:"undecidable"`
@@ -156,7 +156,7 @@ type Tally struct {
 }
 
 // Add takes in the next part.
-func (t *Tally) Add(p Part) {
+func (t *Tally) Add(p Replayed) {
 	if t.groups == nil {
 		t.groups, t.unknown = map[GroupKey]*Group{}, map[Why]*Unknown{}
 	}

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -113,44 +115,57 @@ func codesOf(reasons []bus.Reason) (codes []string) {
 	return slices.Compact(codes)
 }
 
-// Fired evaluates the layers in use again, watched, and returns the rules that
-// spoke; nothing of a layer that is not at the revision asked for. It is for
-// explaining: it costs several decisions.
-func (e *Engine) Fired(ctx context.Context, in Input, base string, at map[bus.LayerID]bus.Revision) map[bus.LayerID][]bus.Rule {
-	ctx, stop := context.WithTimeout(ctx, 10*e.deadline)
-	defer stop()
-	fired := map[bus.LayerID][]bus.Rule{}
+// Fired completes the rules of verdicts that were recorded of in. It asks the
+// layers in use again, watched, and takes their word where they are the same as
+// then and say the same. It is for explaining: it costs several decisions.
+func (e *Engine) Fired(ctx context.Context, in Input, base string, said []bus.Verdict) []bus.Verdict {
+	said = slices.Clone(said)
 	input, err := valueOf(in)
 	if err != nil {
-		return fired
+		return said
 	}
-	for id, revision := range at {
-		l, ok := (*e.layers.Load())[id]
-		if !ok || l.revision != revision || l.problem != "" || l.stuck.Load() > 0 || id == bus.BaseLayer && named(l.digest) != base {
+	for i, v := range said {
+		l, ok := (*e.layers.Load())[v.Layer]
+		if !ok || l.revision != v.Revision || l.problem != "" || l.stuck.Load() > 0 || v.Layer == bus.BaseLayer && named(l.digest) != base {
 			continue
 		}
-		if rules, ok := within(10*e.deadline, func() []bus.Rule { return l.watched(ctx, input) }); ok {
-			fired[id] = rules
+		watching, stop := context.WithTimeout(ctx, 10*e.deadline)
+		again, done := within(10*e.deadline, func() bus.Verdict { return l.watched(watching, input) })
+		if stop(); done && sameWords(again, v) {
+			said[i].Fired = again.Fired
 		}
 	}
-	return fired
+	return said
+}
+
+func sameWords(a, b bus.Verdict) bool {
+	a.Fired, b.Fired = nil, nil
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // watched asks the layer with a look at each rule that holds.
-func (l *layer) watched(ctx context.Context, input ast.Value) []bus.Rule {
+func (l *layer) watched(ctx context.Context, input ast.Value) (v bus.Verdict) {
+	defer func() {
+		if r := recover(); r != nil {
+			v = l.refuse(CodeError)
+		}
+	}()
 	w := &watch{ran: map[bus.Rule]bool{}}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	results, err := l.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalQueryTracer(w), rego.EvalExternalCancel(cancel))
 	if err != nil || len(results) != 1 || len(results[0].Expressions) != 1 {
-		return nil
+		return l.refuse(CodeError)
 	}
 	answer, ok := results[0].Expressions[0].Value.(ast.Object)
-	v := bus.Verdict{Layer: l.id}
+	v = bus.Verdict{Layer: l.id, Revision: l.revision}
 	if !ok || decode(answer, &v) != "" {
-		return nil
+		return l.refuse(CodeError)
 	}
-	return l.exports.fired(v, w.ran)
+	v.Fired = l.exports.fired(v, w.ran)
+	return v
 }
 
 // watch notes which rules held.

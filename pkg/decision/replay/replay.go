@@ -59,6 +59,16 @@ func Event(leaf audit.Leaf, parts Parts) decision.Event {
 	return e
 }
 
+// Explain is Event with every rule named that can be found out: engine asks the
+// layers again that have not changed since.
+func Explain(ctx context.Context, engine *policy.Engine, leaf audit.Leaf, parts Parts) decision.Event {
+	e := Event(leaf, parts)
+	if in, said, why := (&memory{}).grounds(leaf.Record, parts); why == "" {
+		e.Result.Verdicts = engine.Fired(ctx, in, said.Base, said.Verdicts)
+	}
+	return e
+}
+
 // memory keeps parts that were read, for the leaves that name them again.
 type memory struct {
 	facts    map[string]policy.Facts
@@ -132,7 +142,7 @@ func (r *Replayer) Within(leaf audit.Leaf) bool {
 
 // Add replays the decision of a leaf into p, where it is in the window. It fails
 // only when ctx ends.
-func (r *Replayer) Add(ctx context.Context, p *decision.Part, leaf audit.Leaf, parts Parts) error {
+func (r *Replayer) Add(ctx context.Context, p *decision.Replayed, leaf audit.Leaf, parts Parts) error {
 	if !r.Within(leaf) {
 		return nil
 	}
@@ -227,7 +237,7 @@ func (r *Replayer) readsMasked(masked []string) bool {
 	return false
 }
 
-func (r *Replayer) count(p *decision.Part, record audit.Record, in policy.Input, before, after decision.Outcome) {
+func (r *Replayer) count(p *decision.Replayed, record audit.Record, in policy.Input, before, after decision.Outcome) {
 	change, codes, reworded := decision.Compare(before, after)
 	switch change {
 	case "":

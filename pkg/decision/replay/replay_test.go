@@ -231,7 +231,7 @@ func FuzzGrounds(f *testing.F) {
 			Call: call, Facts: audit.PartDigest(facts), Verdicts: audit.PartDigest(verdicts),
 		}}
 		parts := held{record.Grounds.Facts: facts, record.Grounds.Verdicts: verdicts}
-		var p decision.Part
+		var p decision.Replayed
 		check(t, (&replay.Replayer{Draft: draft}).Add(t.Context(), &p, audit.Leaf{Record: record}, parts))
 		if p.Decisions != 1 || p.Apart+p.Same+p.Reworded+p.Flipped()+p.Undecided != 1 {
 			t.Errorf("%+v", p)

@@ -89,7 +89,7 @@ func (w *world) candidate(l bus.Layer) *policy.Candidate {
 }
 
 // replay replays the evidence file.
-func (w *world) replay(r *replay.Replayer) (p decision.Part) {
+func (w *world) replay(r *replay.Replayer) (p decision.Replayed) {
 	w.t.Helper()
 	check(w.t, w.db.View(func(tx *bbolt.Tx) error {
 		reader, err := w.log.Reader(tx)
@@ -116,7 +116,7 @@ func (w *world) export() []byte {
 }
 
 // replayExport replays an export.
-func replayExport(t testing.TB, file []byte, r *replay.Replayer) (p decision.Part) {
+func replayExport(t testing.TB, file []byte, r *replay.Replayer) (p decision.Replayed) {
 	t.Helper()
 	reader, err := audit.OpenExport(bytes.NewReader(file))
 	check(t, err)
