@@ -45,7 +45,7 @@ type (
 	}
 	exportPart struct {
 		Part string `json:"part"` // digest
-		Data []byte `json:"data"` // base64
+		Text []byte `json:"text"` // base64
 	}
 )
 
@@ -183,18 +183,19 @@ func parseLine(line []byte) (entry, bool) {
 		Hash       *tlog.Hash `json:"hash"`
 		Checkpoint *string    `json:"checkpoint"`
 		Part       *string    `json:"part"`
+		Text       []byte     `json:"text"`
 	}
 	if strictJSON(line, &either) != nil {
 		return entry{}, false
 	}
-	isLeaf := either.Leaf != nil && either.Hash != nil && either.Checkpoint == nil && either.Part == nil
-	isCheckpoint := either.Checkpoint != nil && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Part == nil
-	isPart := either.Part != nil && *either.Part != "" && either.Leaf == nil && either.Hash == nil && either.Checkpoint == nil
+	isLeaf := either.Leaf != nil && either.Hash != nil && either.Checkpoint == nil && either.Part == nil && either.Text == nil
+	isCheckpoint := either.Checkpoint != nil && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Part == nil && either.Text == nil
+	isPart := either.Part != nil && *either.Part != "" && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Checkpoint == nil
 	switch {
 	case isCheckpoint:
 		return entry{checkpoint: either.Checkpoint}, true
-	case isPart && len(either.Data) <= MaxPart:
-		return entry{part: *either.Part, data: either.Data}, true
+	case isPart && len(either.Text) <= MaxPart:
+		return entry{part: *either.Part, data: either.Text}, true
 	case isLeaf && len(either.Data) <= MaxLeaf:
 		return entry{leaf: *either.Leaf, data: either.Data, hashes: either.Hash[:]}, true
 	}

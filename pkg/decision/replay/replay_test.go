@@ -148,10 +148,10 @@ func TestMaskedValuesAreInNoRecord(t *testing.T) {
 	d := w.decide(in)[0]
 	file := w.export()
 	for line := range bytes.Lines(file) {
-		var data struct{ Data []byte }
+		var data struct{ Data, Text []byte }
 		check(t, json.Unmarshal(line, &data))
-		if bytes.Contains(line, []byte(canary)) || bytes.Contains(data.Data, []byte(canary)) {
-			t.Errorf("a masked value is in the evidence: %s %s", line, data.Data)
+		if bytes.Contains(line, []byte(canary)) || bytes.Contains(data.Data, []byte(canary)) || bytes.Contains(data.Text, []byte(canary)) {
+			t.Errorf("a masked value is in the evidence: %s %s %s", line, data.Data, data.Text)
 		}
 	}
 	e := w.event(d.ID)
