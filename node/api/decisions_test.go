@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"context"
+	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +12,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/decision"
+	"github.com/gxbus/gxbus/pkg/decision/replay"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // subscribed is the id of the decision by which the consumer has its subscription.
@@ -88,6 +92,9 @@ func TestAReplayOnTheNode(t *testing.T) {
 	if part.ToDeny != 1 || len(part.Flips) != 1 || part.Flips[0].Consumer != sample.TianheServices.ID || part.Undecided != 0 || part.Next != "" {
 		t.Errorf("%+v", part)
 	}
+	if offline := w.offline(draft); !reflect.DeepEqual(offline.Flips, part.Flips) || offline.Counts != part.Counts {
+		t.Errorf("on the export: %+v\non the node: %+v", offline, part)
+	}
 	page, err := w.First.Client(w.bearers[secadmin]).Decisions(ctx, client.DecisionQuery{})
 	check(t, err)
 	if len(page.Items) != part.Decisions {
@@ -106,4 +113,26 @@ func (w *world) putLayer(l bus.Layer) {
 	w.t.Helper()
 	_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(context.Background(), l)
 	check(w.t, err)
+}
+
+// offline replays the node's export.
+func (w *world) offline(draft bus.Layer) (part decision.Replayed) {
+	w.t.Helper()
+	export := w.ask(request{method: "GET", path: "/api/v1/audit/export", who: auditor})
+	engine, err := policy.New(policy.Options{})
+	check(w.t, err)
+	candidate, problems := engine.Candidate(context.Background(), draft)
+	if len(problems) > 0 {
+		w.t.Fatal(problems)
+	}
+	log, err := audit.OpenExport(strings.NewReader(export.body))
+	check(w.t, err)
+	for {
+		leaf, err := log.Next()
+		if err == io.EOF {
+			return part
+		}
+		check(w.t, err)
+		check(w.t, (&replay.Replayer{Draft: candidate}).Add(context.Background(), &part, leaf, log))
+	}
 }
