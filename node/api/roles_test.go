@@ -156,6 +156,13 @@ func matrix() map[string]route {
 			check(w.t, err)
 			return deleting("/api/v1/policies/division/440000", l.Revision)
 		}},
+		"GET /api/v1/decisions": {known, nil},
+		"GET /api/v1/decisions/{id}": {[7]int{401, 200, 200, 404, 404, 200, 200}, func(w *world, _ int) request {
+			return request{path: "/api/v1/decisions/" + w.subscribed()}
+		}},
+		"POST /api/v1/policies/replay": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
+			return request{body: text(asJSON(w.t, client.ReplayRequest{Layer: nodetest.SampleLayer(w.t, "440100")}))}
+		}},
 		"GET /api/v1/audit/export":        {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
 		"GET /api/v1/audit/checkpoints":   {known, nil},
 		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},

@@ -17,7 +17,8 @@ func (a *app) policyCommand() *cobra.Command {
 	w := layers()
 	return a.group("policy", "共享策略层", "Policy layers",
 		w.list(a), a.showLayer(w),
-		a.checkLayer(), a.testLayer(),
+		a.checkLayer(), a.testLayer(), a.replayLayer(),
+		a.explainDecision(), a.listDecisions(),
 		a.pushLayer(w), remove(a, w, func(c *client.Client) client.Removable[bus.LayerID, bus.Layer] { return c.Policies().Removable }))
 }
 

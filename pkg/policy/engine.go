@@ -194,7 +194,7 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		if err := ready.compile(context.Background(), src); err != nil {
 			return err.Error()
 		}
-		made.query, made.discovery = ready.query, ready.discovery
+		made.query, made.discovery, made.reads, made.exports = ready.query, ready.discovery, ready.reads, ready.exports
 		return ""
 	})
 	if !done {
