@@ -42,16 +42,33 @@ func keepMark(tx *bbolt.Tx, mark, decision string) error {
 	return tx.Bucket(bucketWatermarks).Put([]byte(mark), []byte(decision))
 }
 
-// Watermark returns the leaf of the decision that a watermark stands for;
-// CodeNotFound for one that this node did not set.
-func (x *Exchange) Watermark(mark string) (leaf audit.Leaf, err error) {
+// Watermark returns the leaf of the decision that a watermark stands for, and the
+// first event that went out with it; CodeNotFound for one that this node did not
+// set.
+func (x *Exchange) Watermark(mark string) (leaf audit.Leaf, first Occurrence, err error) {
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		id := tx.Bucket(bucketWatermarks).Get([]byte(mark))
 		if id == nil {
 			return bus.NotFound("watermark", mark)
 		}
-		leaf, err = x.Log.Decision(tx, string(id))
-		return err
+		if leaf, err = x.Log.Decision(tx, string(id)); err != nil {
+			return err
+		}
+		r := leaf.Record
+		first = Occurrence{r.Resource, r.First}
+		for ; first.Sequence <= r.Last; first.Sequence++ {
+			steps, err := x.Log.Covering(tx, r.Resource, r.Subscription, first.Sequence)
+			if err != nil {
+				return err
+			}
+			for _, s := range steps {
+				if s.Record.DecisionID == string(id) && (s.Record.Kind == audit.KindForwarded || s.Record.Kind == audit.KindDelivered) {
+					return nil
+				}
+			}
+		}
+		first.Sequence = r.First // it is on its way, or was lost on it
+		return nil
 	})
-	return leaf, err
+	return leaf, first, err
 }
