@@ -183,6 +183,9 @@ func (f flow) fates(d bus.Decision, all []sifted) (records []audit.Record) {
 		switch {
 		case s.told:
 		case s.fate == toFilter:
+			if len(run) > 0 && run[len(run)-1].Sequence+1 != s.Sequence {
+				end() // what lies between has ended elsewhere
+			}
 			run, rows = append(run, s.numbered), rows+s.rows
 			continue
 		case s.fate == toWithhold:
