@@ -163,9 +163,10 @@ func matrix() map[string]route {
 		"POST /api/v1/policies/replay": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
 			return request{body: text(asJSON(w.t, client.ReplayRequest{Layer: nodetest.SampleLayer(w.t, "440100")}))}
 		}},
-		"GET /api/v1/audit/export":        {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
-		"GET /api/v1/audit/checkpoints":   {known, nil},
-		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"GET /api/v1/audit/checkpoints":       {known, nil},
+		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
 	return rows
