@@ -192,7 +192,7 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		}
 		ready := &layer{}
 		if err := ready.compile(context.Background(), src); err != nil {
-			return err.Error()
+			return problemsOf(ProblemCompile, "", err)[0].String()
 		}
 		made.query, made.discovery = ready.query, ready.discovery
 		return ""

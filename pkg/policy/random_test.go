@@ -1,0 +1,107 @@
+package policy_test
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// anyInput draws an input: like one that the bus makes, with whatever a policy may
+// look at differing in ways that matter to the shipped ones.
+func anyInput(t *rapid.T) policy.Input {
+	in := policy.Input{
+		Version:   policy.InputVersion,
+		Action:    one(t, "action", policy.ActionForward, policy.ActionDeliver, policy.ActionSubscribe, policy.ActionPublish, policy.ActionDiscover, policy.ActionQuery),
+		Stage:     one(t, "stage", policy.StageProvider, policy.StageConsumer),
+		Time:      anyInstant(t, "time"),
+		Consumer:  anyParty(t, "consumer"),
+		Provider:  anyParty(t, "provider"),
+		Resource:  anyResource(t),
+		Purpose:   one(t, "purpose", append(bus.Purposes(), "")...),
+		Matter:    one(t, "matter", "", "440100001000", "440100002000"),
+		Case:      one(t, "case", "", "20260304-0001", "20260304-0002"),
+		Directory: policy.DirectoryState{Index: bus.Revision(rapid.Uint32().Draw(t, "index")), AgeSeconds: rapid.IntRange(0, 600).Draw(t, "age")},
+	}
+	if rapid.Bool().Draw(t, "owned") {
+		in.Resource.Provider = in.Provider.Department
+	}
+	in.Items = some(t, "items", itemIDs...)
+	if rapid.Bool().Draw(t, "granted") {
+		in.Grant = anyGrant(t, in)
+	}
+	if rapid.Bool().Draw(t, "event") {
+		in.Event = policy.Event{"id": "e-1", "type": one(t, "event type", "a", "b"), "subject": one(t, "subject", "440106", "x")}
+	}
+	return in
+}
+
+var itemIDs = []bus.ItemID{"name", "id_number", "birth_date", "registered_address", "division", "score", "phone"}
+
+func anyInstant(t *rapid.T, label string) policy.Instant {
+	seconds := rapid.Int64Range(0, 2*365*24*3600).Draw(t, label)
+	return policy.Instant{Time: time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)}
+}
+
+func anyParty(t *rapid.T, label string) policy.Party {
+	parties := []policy.Party{
+		{Department: shenzhenDepartment, Division: "440300", Divisions: []bus.DivisionCode{"440300", "440000"}, System: "s-1"},
+		{Department: tianheDepartment, Division: "440106", Divisions: []bus.DivisionCode{"440106", "440100", "440000"}, System: "c-1"},
+		{Department: guangzhouDepartment, Division: "440100", Divisions: []bus.DivisionCode{"440100", "440000"}, System: "c-2"},
+		{Department: "11441300007188069T", Division: "440000", Divisions: []bus.DivisionCode{"440000"}},
+		{},
+		{Role: bus.RoleAuditor},
+	}
+	return rapid.SampledFrom(parties).Draw(t, label)
+}
+
+func anyResource(t *rapid.T) policy.Resource {
+	r := policy.Resource{
+		ID: one(t, "resource", bus.ResourceID("enterprise-registration"), "credit-records", "population"), Name: "样例",
+		Provider: one(t, "owner", shenzhenDepartment, tianheDepartment), Codes: []bus.ResourceCode{one(t, "code", bus.ResourceCode("301001/0001"), "104001/0001")},
+		Sharing:  policy.Sharing{Type: one(t, "sharing", bus.Conditional, bus.Unconditional, bus.NotShared), Purposes: some(t, "shared for", bus.Purposes()...)},
+		Network:  one(t, "network", "", "government", "internet", "departmental"),
+		Revision: 7,
+	}
+	for _, id := range some(t, "has", itemIDs...) {
+		it := bus.Item{
+			Semantic: one(t, "semantic", "", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC),
+			Personal: rapid.Bool().Draw(t, "personal"),
+		}
+		r.Items = append(r.Items, policy.Item{
+			ID: id, Type: one(t, "type", "C", "D", "N"), Grade: rapid.IntRange(1, 4).Draw(t, "grade"),
+			Sharing: one(t, "item sharing", "", bus.Conditional, bus.NotShared), Semantic: it.Semantic, Personal: it.IsPersonal(),
+		})
+	}
+	return r
+}
+
+func anyGrant(t *rapid.T, in policy.Input) *policy.Grant {
+	g := &policy.Grant{
+		ID: "g-1", Resource: in.Resource.ID, Consumer: in.Consumer.Department, Purposes: some(t, "granted for", bus.Purposes()...),
+		Items: some(t, "granted", itemIDs...), Matters: some(t, "matters", "440100001000", "440100002000"),
+		NotBefore: policy.Instant{Time: in.Time.AddDate(0, -1, 0)}, NotAfter: policy.Instant{Time: in.Time.AddDate(0, 1, 0)},
+		Suspended: one(t, "suspended", false, false, true), Revoked: one(t, "revoked", false, false, true),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "odd dates") == 0 {
+		g.NotBefore, g.NotAfter = anyInstant(t, "begins"), anyInstant(t, "ends")
+	}
+	return g
+}
+
+func one[T any](t *rapid.T, label string, values ...T) T {
+	return rapid.SampledFrom(values).Draw(t, label)
+}
+
+// some draws a part of values, in order, each once.
+func some[T any](t *rapid.T, label string, values ...T) (part []T) {
+	chosen := rapid.Uint32().Draw(t, label)
+	for i, v := range values {
+		if chosen&(1<<i) != 0 {
+			part = append(part, v)
+		}
+	}
+	return part
+}
