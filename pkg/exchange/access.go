@@ -153,7 +153,8 @@ func (x *Exchange) under(ctx context.Context, f flow, decisions []decision) bus.
 		if items == nil {
 			items = []bus.ItemID{} // in a verdict nil stands for all
 		}
-		verdicts = append(verdicts, bus.Verdict{Layer: bus.BaseLayer, Allow: d.Allow, Items: items, Masks: d.Obligations.Masks})
+		verdicts = append(verdicts, bus.Verdict{Layer: bus.BaseLayer, Allow: d.Allow, Items: items, Masks: d.Obligations.Masks,
+			Rows: d.Obligations.Rows, Limits: d.Obligations.Limits, Watermark: d.Obligations.Watermark})
 	}
 	if u.Allowed {
 		_, _, o := bus.Combine(itemsOf(f.resource), verdicts)

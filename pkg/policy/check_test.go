@@ -68,6 +68,7 @@ func TestCheckRefuses(t *testing.T) {
 		"granting":                 {"allow := true", policy.ProblemRule},
 		"granting by a part":       {"allow.here := true", policy.ProblemRule},
 		"deny that is not a set":   {`deny := set() if input.event.a`, policy.ProblemRule},
+		"hold that is not a set":   {`hold := set() if input.event.a`, policy.ProblemRule},
 		"deny by key":              {`deny.x contains 1`, policy.ProblemRule},
 		"base's rules":             {deny("x", "data.gxbus.base.allow"), policy.ProblemReference},
 		"base's rules, imported":   {"import data.gxbus.base\n" + deny("x", "base.allow"), policy.ProblemReference},

@@ -53,8 +53,19 @@ func (set layerSet) applying(in Input) []*layer {
 	return applying
 }
 
-// ask asks each layer in turn until the deadline.
+// ask asks each layer in turn until the deadline. Nobody waits to discover a
+// resource: a layer that holds says nothing of that.
 func (e *Engine) ask(ctx context.Context, layers []*layer, in Input) []bus.Verdict {
+	verdicts := e.verdicts(ctx, layers, in)
+	if in.Action == ActionDiscover {
+		for i, v := range verdicts {
+			verdicts[i].Reasons = slices.DeleteFunc(v.Reasons, func(r bus.Reason) bool { return r.Hold })
+		}
+	}
+	return verdicts
+}
+
+func (e *Engine) verdicts(ctx context.Context, layers []*layer, in Input) []bus.Verdict {
 	input, err := valueOf(in)
 	if err != nil {
 		return []bus.Verdict{layers[0].refuse(CodeError)}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -159,5 +160,21 @@ func TestAMisspeltFieldInBaseDoesNotCompile(t *testing.T) {
 	base.Modules["access.rego"] = strings.Replace(base.Modules["access.rego"], "input.resource.provider", "input.resource.owner", 1)
 	if l := e.compile(base); !strings.Contains(l.problem, "there is no input.resource.owner") {
 		t.Errorf("problem = %q", l.problem)
+	}
+}
+
+// What a layer is asked for is what the output schema lists.
+func TestTheQuestionIsTheOutputSchema(t *testing.T) {
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(OutputSchema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if len(schema.Properties) != len(narrowing)+1 {
+		t.Errorf("the schema lists %d rules, the engine reads %d and allow", len(schema.Properties), len(narrowing))
+	}
+	for name := range schema.Properties {
+		if !strings.Contains(question, `"`+name+`": [x | x := layer.`+name+`]`) {
+			t.Errorf("layers are not asked for %s", name)
+		}
 	}
 }

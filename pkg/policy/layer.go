@@ -21,8 +21,12 @@ import (
 const question = `{
 	"allow": [x | x := layer.allow],
 	"deny": [x | x := layer.deny],
+	"hold": [x | x := layer.hold],
 	"items": [x | x := layer.items],
 	"masks": [x | x := layer.masks],
+	"rows": [x | x := layer.rows],
+	"limits": [x | x := layer.limits],
+	"watermark": [x | x := layer.watermark],
 }`
 
 // layer is a policy layer, ready to be asked or broken.

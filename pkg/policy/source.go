@@ -33,7 +33,7 @@ const (
 	ProblemNegation   = "negation-of-undefined" // "not f(x.y)" is skipped, not true, where x.y is absent
 	ProblemTooHeavy   = "value-too-heavy"       // a value that grows out of hand by repeating itself
 	ProblemCompile    = "compile-error"         // what OPA's strict compiler refuses
-	ProblemNoExport   = "exports-nothing"       // none of deny, items, masks
+	ProblemNoExport   = "exports-nothing"       // none of the rules that layers have
 	ProblemNoTests    = "no-tests"              // a layer comes with tests
 	ProblemTestFailed = "test-failed"           // a test of the layer's own
 	ProblemTooSlow    = "too-slow"              // over the deadline on the sample inputs
