@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/policies"
 )
 
 // Options configures an Engine. The zero value is usable.
@@ -80,53 +77,6 @@ func New(opts Options) (*Engine, error) {
 	}
 	e.layers.Store(&layerSet{bus.BaseLayer: compiled})
 	return e, nil
-}
-
-// Base returns the base layer as shipped, its tests included, at revision 0.
-func Base() (bus.Layer, error) { return shipped(bus.BaseLayer, "base") }
-
-// Samples returns the sample layers as shipped, at revision 0: 440000 and
-// 440100.
-func Samples() ([]bus.Layer, error) {
-	entries, err := fs.ReadDir(policies.FS, "samples")
-	if err != nil {
-		return nil, fmt.Errorf("sample policies: %w", err)
-	}
-	var layers []bus.Layer
-	for _, entry := range entries {
-		id := bus.DivisionLayer(bus.DivisionCode(strings.TrimPrefix(entry.Name(), "division-")))
-		layer, err := shipped(id, path.Join("samples", entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, layer)
-	}
-	return layers, nil
-}
-
-func shipped(id bus.LayerID, dir string) (bus.Layer, error) {
-	dirFS, err := fs.Sub(policies.FS, dir)
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("shipped policy %s: %w", dir, err)
-	}
-	return ReadLayer(id, dirFS)
-}
-
-// ReadLayer reads the *.rego files at the root of dir as a layer at revision 0.
-func ReadLayer(id bus.LayerID, dir fs.FS) (bus.Layer, error) {
-	files, err := fs.Glob(dir, "*.rego")
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("policy files: %w", err)
-	}
-	layer := bus.Layer{ID: id, Modules: map[string]string{}}
-	for _, file := range files {
-		text, err := fs.ReadFile(dir, file)
-		if err != nil {
-			return bus.Layer{}, fmt.Errorf("policy file: %w", err)
-		}
-		layer.Modules[file] = string(text)
-	}
-	return layer, nil
 }
 
 // Load makes layers the ones in use beside base, in one step: a decision sees

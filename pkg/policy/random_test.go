@@ -17,11 +17,11 @@ func anyInput(t *rapid.T) policy.Input {
 		Action:    one(t, "action", policy.ActionForward, policy.ActionDeliver, policy.ActionSubscribe, policy.ActionPublish, policy.ActionDiscover, policy.ActionQuery),
 		Stage:     one(t, "stage", policy.StageProvider, policy.StageConsumer),
 		Time:      anyInstant(t, "time"),
-		Consumer:  anyParty(t, "consumer"),
-		Provider:  anyParty(t, "provider"),
+		Consumer:  one(t, "consumer", anyConsumers...),
+		Provider:  one(t, "provider", anyProviders...),
 		Resource:  anyResource(t),
 		Purpose:   one(t, "purpose", append(bus.Purposes(), "")...),
-		Matter:    one(t, "matter", "", "440100001000", "440100002000"),
+		Matter:    one(t, "matter", "", "440106001000", "440106009000"),
 		Case:      one(t, "case", "", "20260304-0001", "20260304-0002"),
 		Directory: policy.DirectoryState{Index: bus.Revision(rapid.Uint32().Draw(t, "index")), AgeSeconds: rapid.IntRange(0, 600).Draw(t, "age")},
 	}
@@ -45,22 +45,32 @@ func anyInstant(t *rapid.T, label string) policy.Instant {
 	return policy.Instant{Time: time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)}
 }
 
-func anyParty(t *rapid.T, label string) policy.Party {
-	parties := []policy.Party{
-		{Department: shenzhenDepartment, Division: "440300", Divisions: []bus.DivisionCode{"440300", "440000"}, System: "s-1"},
-		{Department: tianheDepartment, Division: "440106", Divisions: []bus.DivisionCode{"440106", "440100", "440000"}, System: "c-1"},
-		{Department: guangzhouDepartment, Division: "440100", Divisions: []bus.DivisionCode{"440100", "440000"}, System: "c-2"},
-		{Department: "11441300007188069T", Division: "440000", Divisions: []bus.DivisionCode{"440000"}},
+// The parties that the shipped policies tell apart, by what they mostly are.
+var (
+	shenzhenChain = []bus.DivisionCode{"440300", "440000"}
+	tianheChain   = []bus.DivisionCode{"440106", "440100", "440000"}
+
+	anyProviders = []policy.Party{
+		{Department: shenzhenDepartment, Division: "440300", Divisions: shenzhenChain},
+		{Department: "11440300999900011J", Division: "440300", Divisions: shenzhenChain},
+		{Department: "11440000999900062B", Division: "440000", Divisions: tianheChain[2:]},
 		{},
+	}
+	anyConsumers = []policy.Party{
+		{Department: tianheDepartment, Division: "440106", Divisions: tianheChain, System: "c-1"},
+		{Department: "1144010699990002XN", Division: "440106", Divisions: tianheChain, System: "sample-44010699990002x"},
+		{Department: "1144010699990002XN", Division: "440106", Divisions: tianheChain, System: "c-2"},
+		{Department: "11440100999900046T", Division: "440100", Divisions: tianheChain[1:]},
+		{Department: shenzhenDepartment, Division: "440300", Divisions: shenzhenChain, System: "s-1"},
 		{Role: bus.RoleAuditor},
 	}
-	return rapid.SampledFrom(parties).Draw(t, label)
-}
+)
 
 func anyResource(t *rapid.T) policy.Resource {
 	r := policy.Resource{
-		ID: one(t, "resource", bus.ResourceID("enterprise-registration"), "credit-records", "population"), Name: "样例",
-		Provider: one(t, "owner", shenzhenDepartment, tianheDepartment), Codes: []bus.ResourceCode{one(t, "code", bus.ResourceCode("301001/0001"), "104001/0001")},
+		ID: one(t, "resource", bus.ResourceID("enterprise-registration"), "marriage-register", "school-enrolment",
+			"provincial-permits", "quarterly-statistics", "infectious-diseases"),
+		Provider: one(t, "owner", shenzhenDepartment, tianheDepartment), Name: "样例", Codes: []bus.ResourceCode{one(t, "code", bus.ResourceCode("301001/0001"), "104001/0001")},
 		Sharing:  policy.Sharing{Type: one(t, "sharing", bus.Conditional, bus.Unconditional, bus.NotShared), Purposes: some(t, "shared for", bus.Purposes()...)},
 		Network:  one(t, "network", "", "government", "internet", "departmental"),
 		Revision: 7,
@@ -80,9 +90,9 @@ func anyResource(t *rapid.T) policy.Resource {
 
 func anyGrant(t *rapid.T, in policy.Input) *policy.Grant {
 	g := &policy.Grant{
-		ID: "g-1", Resource: in.Resource.ID, Consumer: in.Consumer.Department, Purposes: some(t, "granted for", bus.Purposes()...),
-		Items: some(t, "granted", itemIDs...), Matters: some(t, "matters", "440100001000", "440100002000"),
-		NotBefore: policy.Instant{Time: in.Time.AddDate(0, -1, 0)}, NotAfter: policy.Instant{Time: in.Time.AddDate(0, 1, 0)},
+		ID: one(t, "grant", bus.GrantID("g-1"), "credit-1"), Resource: in.Resource.ID, Consumer: in.Consumer.Department, Purposes: some(t, "granted for", bus.Purposes()...),
+		Items: some(t, "granted", itemIDs...), Matters: some(t, "matters", "440106001000", "440106009000"),
+		NotBefore: policy.Instant{Time: in.Time.AddDate(0, 0, -rapid.IntRange(0, 60).Draw(t, "age"))}, NotAfter: policy.Instant{Time: in.Time.AddDate(0, 1, 0)},
 		Suspended: one(t, "suspended", false, false, true), Revoked: one(t, "revoked", false, false, true),
 	}
 	if rapid.IntRange(0, 3).Draw(t, "odd dates") == 0 {
