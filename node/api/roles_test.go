@@ -156,9 +156,10 @@ func matrix() map[string]route {
 			check(w.t, err)
 			return deleting("/api/v1/policies/division/440000", l.Revision)
 		}},
-		"GET /api/v1/audit/export":        {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
-		"GET /api/v1/audit/checkpoints":   {known, nil},
-		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"GET /api/v1/audit/checkpoints":       {known, nil},
+		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
 	return rows

@@ -52,7 +52,7 @@ var (
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // world is a directory, two nodes and the line between them.
 type world struct {
@@ -451,7 +451,7 @@ func (n *node) contents() [32]byte {
 	n.world.tb.Helper()
 	h := sha256.New()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings"} {
+		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings", "ledger"} {
 			hashBucket(h.Write, tx.Bucket([]byte(name)))
 		}
 		return nil
