@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -109,7 +110,7 @@ func TestTheEngineTakesWhatTheOutputSchemaAllows(t *testing.T) {
 		l := layerOf(t, city, revision, test.rules)
 		e.Load([]bus.Layer{l})
 		taken := !slices.Contains(codes(e.Decide(t.Context(), forward())), string(city)+" "+policy.CodeResultInvalid)
-		answer := evaluated(t, l)(forward())
+		answer := evaluated(t, l)(document(t, forward()))
 		if err := conforms(t, s, answer); taken != test.valid || (err == nil) != test.valid {
 			t.Errorf("%.120s: want valid %v; the engine takes it: %v; the schema: %v", test.rules, test.valid, taken, err)
 		}
@@ -117,7 +118,7 @@ func TestTheEngineTakesWhatTheOutputSchemaAllows(t *testing.T) {
 }
 
 // evaluated gives what a layer's documented rules say of an input, by OPA alone.
-func evaluated(t testing.TB, l bus.Layer, options ...rego.EvalOption) func(policy.Input) map[string]any {
+func evaluated(t testing.TB, l bus.Layer, options ...rego.EvalOption) func(ast.Value) map[string]any {
 	t.Helper()
 	pkg, _ := policy.LayerPackage(l.ID)
 	opts := []func(*rego.Rego){rego.Query("data." + pkg), rego.StrictBuiltinErrors(true)}
@@ -131,9 +132,9 @@ func evaluated(t testing.TB, l bus.Layer, options ...rego.EvalOption) func(polic
 		t.Fatal(err)
 	}
 	exports := outputSchema(t).Properties
-	return func(in policy.Input) map[string]any {
+	return func(in ast.Value) map[string]any {
 		t.Helper()
-		results, err := q.Eval(t.Context(), append(options, rego.EvalInput(in))...)
+		results, err := q.Eval(t.Context(), append(options, rego.EvalParsedInput(in))...)
 		if err != nil || len(results) != 1 {
 			t.Fatalf("%s: %d results, error %v", l.ID, len(results), err)
 		}
@@ -141,4 +142,14 @@ func evaluated(t testing.TB, l bus.Layer, options ...rego.EvalOption) func(polic
 		maps.DeleteFunc(rules, func(name string, _ any) bool { return exports[name].Description == "" })
 		return rules
 	}
+}
+
+// document is an input as OPA sees it.
+func document(t testing.TB, in policy.Input) ast.Value {
+	t.Helper()
+	v, err := ast.InterfaceToValue(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
