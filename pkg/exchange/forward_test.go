@@ -445,7 +445,7 @@ func TestLayerThatThePolicyEngineHasNotLoadedYetHolds(t *testing.T) {
 	w.subscribe(sub, puller)
 	text := "package gxbus.division.d440100\n\nitems := {\"name\"}\n"
 	layer := bus.Layer{ID: bus.DivisionLayer("440100"), Modules: map[string]string{"a.rego": text}}
-	layer.Revision = w.write(secadmin, command.LayerPut, 0, layer)
+	layer.Revision = w.enact(layer)
 	w.publish(1, 1)
 	eventually(t, "the batch is held", func() error {
 		for _, r := range w.provider().records(audit.KindDecision) {

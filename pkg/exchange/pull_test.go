@@ -187,7 +187,7 @@ func TestLayerThatChangesWhileEventsWaitAppliesAtHandOut(t *testing.T) {
 	w.publish(1, 2)
 	w.received(2)
 	layer := bus.Layer{ID: bus.DivisionLayer("440106"), Modules: map[string]string{"a.rego": "package gxbus.division.d440106\n\nitems := {\"phone\"}\n"}}
-	layer.Revision = w.write(secadmin, "layer.put", 0, layer)
+	layer.Revision = w.enact(layer)
 	_, _, err := w.consumer().Pull(t.Context(), puller, sub, 1) // not loaded yet
 	wantCode(t, err, bus.CodeUndecided)
 	e.Load([]bus.Layer{layer})
