@@ -14,29 +14,20 @@ import (
 )
 
 func (a *app) policyCommand() *cobra.Command {
-	w := layers()
+	n := layers()
 	return a.group("policy", "共享策略层", "Policy layers",
-		w.list(a), a.showLayer(w),
-		a.checkLayer(), a.testLayer(),
-		a.pushLayer(w), remove(a, w, func(c *client.Client) client.Removable[bus.LayerID, bus.Layer] { return c.Policies().Removable }))
+		n.list(a), a.showLayer(n), a.checkLayer(), a.testLayer())
 }
 
-func layers() writer[bus.LayerID, bus.Layer] {
-	return writer[bus.LayerID, bus.Layer]{
-		noun: noun[bus.LayerID, bus.Layer]{
-			zh: "策略层", en: "policy", example: "division/440100",
-			columns: []column[bus.Layer]{
-				{"id", "策略层", func(l bus.Layer) string { return string(l.ID) }},
-				{"modules", "文件", func(l bus.Layer) string { return listed(fileNames(l)) }},
-				{"revision", "修订号", func(l bus.Layer) string { return sprint(l.Revision) }},
-			},
-			entries: func(c *client.Client) client.Readable[bus.LayerID, bus.Layer] { return c.Policies().Readable },
+func layers() noun[bus.LayerID, bus.Layer] {
+	return noun[bus.LayerID, bus.Layer]{
+		zh: "策略层", en: "policy", example: "division/440100",
+		columns: []column[bus.Layer]{
+			{"id", "策略层", func(l bus.Layer) string { return string(l.ID) }},
+			{"modules", "文件", func(l bus.Layer) string { return listed(fileNames(l)) }},
+			{"revision", "修订号", func(l bus.Layer) string { return sprint(l.Revision) }},
 		},
-		check: checkLayerID,
-		name:  func(l *bus.Layer) (bus.LayerID, *bus.Revision) { return l.ID, &l.Revision },
-		put: func(ctx context.Context, c *client.Client, l bus.Layer) (bus.Layer, error) {
-			return c.Policies().Put(ctx, l)
-		},
+		entries: func(c *client.Client) client.Readable[bus.LayerID, bus.Layer] { return c.Policies().Readable },
 	}
 }
 
@@ -58,7 +49,7 @@ func fileNames(l bus.Layer) []string {
 	return names
 }
 
-func (a *app) showLayer(w writer[bus.LayerID, bus.Layer]) *cobra.Command {
+func (a *app) showLayer(w noun[bus.LayerID, bus.Layer]) *cobra.Command {
 	cmd := w.show(a)
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 		layer, err := c.Policies().Read(ctx, bus.LayerID(args[0]))
@@ -158,23 +149,4 @@ func (a *app) printReport(r bus.LayerReport) error {
 		return bus.E(bus.CodePolicyRefused, bus.Defect{Field: string(r.Layer), Problem: bus.Text{ZH: "见上", EN: "see above"}})
 	}
 	return nil
-}
-
-func (a *app) pushLayer(w writer[bus.LayerID, bus.Layer]) *cobra.Command {
-	var id string
-	var dry bool
-	cmd := &cobra.Command{
-		Use: "push DIR --layer LAYER", Short: a.say("上传策略目录（*.rego），通过检查后启用", "Upload a directory of *.rego; it is used once it passes the checks"), Args: a.exactly("DIR"),
-		Example: "  gxbus policy push policies/guangzhou --layer division/440100",
-	}
-	a.layerFlag(cmd, &id)
-	a.dryRunFlag(cmd, &dry)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		layer, err := a.layerOf(cmd, args[0], id)
-		if err != nil {
-			return err
-		}
-		return w.putAll(cmd.Context(), a, []bus.Layer{layer}, dry)
-	}
-	return cmd
 }

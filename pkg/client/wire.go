@@ -390,6 +390,11 @@ type BackupRequest struct {
 	RecoveryKey string `json:"recovery_key,omitempty" doc:"public part of the recovery key; the configured one where left out"`
 }
 
+// LayerActivation says why the draft of a policy layer is put in force.
+type LayerActivation struct {
+	Note string `json:"note,omitempty"`
+}
+
 // Confirmation names suspended grants that are to stand again.
 type Confirmation struct {
 	Grants []bus.GrantID `json:"grants"`

@@ -23,7 +23,13 @@ func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
 	if in.Action == ActionDiscover {
 		in = in.discovery()
 	}
+	known := e.refused.Load() != nil // first: Load sets it when the layers are there
 	layers := e.layers.Load().applying(in)
+	if !known {
+		d.Layers[bus.BaseLayer] = 0
+		d.Reasons = layers[0].refuse(CodeLayerUnavailable).Reasons
+		return d
+	}
 	verdicts := e.ask(ctx, layers, in)
 	for _, v := range verdicts {
 		d.Layers[v.Layer] = v.Revision

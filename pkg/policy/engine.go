@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,8 +37,8 @@ type Engine struct {
 
 	loading sync.Mutex                   // one Load at a time
 	seen    map[bus.LayerID]bus.Revision // newest revision ever loaded, also of unloaded layers
-	refused map[bus.LayerID]Status       // what the last Load did not take
 	layers  atomic.Pointer[layerSet]
+	refused atomic.Pointer[map[bus.LayerID]string] // why the last Load did not take a layer; nil before the first
 	sights  sights
 }
 
@@ -48,15 +49,17 @@ type layerSet map[bus.LayerID]*layer
 type Status struct {
 	Layer    bus.LayerID  `json:"layer"`
 	Revision bus.Revision `json:"revision"`        // in use; 0 for base
+	Digest   string       `json:"digest"`          // of its text, see Digest
 	Error    string       `json:"error,omitempty"` // why it denies everything, or why the newer text was not taken
 }
 
-// New returns an engine with the base layer of this release and no other.
+// New returns an engine with the base layer of this release. It denies all until it
+// is told of the other layers: see Load.
 func New(opts Options) (*Engine, error) {
 	e := &Engine{
 		deadline: opts.Deadline, compileLimit: opts.CompileLimit, newID: opts.NewID,
 		language: newLanguage(),
-		seen:     map[bus.LayerID]bus.Revision{}, refused: map[bus.LayerID]Status{},
+		seen:     map[bus.LayerID]bus.Revision{},
 	}
 	if e.deadline <= 0 {
 		e.deadline = 200 * time.Millisecond
@@ -84,37 +87,38 @@ func New(opts Options) (*Engine, error) {
 // not listed any more is unloaded. It never fails as a whole: a layer that
 // cannot be compiled denies every request it applies to (layer-unavailable), a
 // layer at an older revision than one seen before is not taken, and base cannot
-// be replaced. Status tells.
+// be replaced. Status tells. While it compiles, decisions go on with what was in use
+// before: nobody waits, and nothing is denied because a layer changes.
 func (e *Engine) Load(layers []bus.Layer) {
 	e.loading.Lock()
 	defer e.loading.Unlock()
 	old := *e.layers.Load()
 	next := layerSet{bus.BaseLayer: old[bus.BaseLayer]}
-	e.refused = map[bus.LayerID]Status{}
+	refused := map[bus.LayerID]string{}
 	for _, l := range layers {
 		if l.ID == bus.BaseLayer {
-			e.refused[l.ID] = Status{l.ID, l.Revision, "the base policy ships with the release and cannot be replaced"}
+			refused[l.ID] = "the base policy ships with the release and cannot be replaced"
 			continue
 		}
 		have, ok := next[l.ID]
 		if !ok {
 			have = old[l.ID]
 		}
-		next[l.ID] = e.take(l, have)
+		next[l.ID] = e.take(l, have, refused)
 	}
 	e.layers.Store(&next)
+	e.refused.Store(&refused)
 }
 
 // take returns what is to be used for l, given what is in use for it, if
-// anything.
-func (e *Engine) take(l bus.Layer, have *layer) *layer {
+// anything; refused is told why it is not l.
+func (e *Engine) take(l bus.Layer, have *layer, refused map[bus.LayerID]string) *layer {
 	if l.Revision < e.seen[l.ID] {
-		status := Status{l.ID, l.Revision, fmt.Sprintf("revision %d is older than %d, seen before; revisions only grow", l.Revision, e.seen[l.ID])}
-		e.refused[l.ID] = status
+		refused[l.ID] = fmt.Sprintf("revision %d is older than %d, seen before; revisions only grow", l.Revision, e.seen[l.ID])
 		if have != nil {
 			return have
 		}
-		return &layer{id: l.ID, revision: l.Revision, problem: status.Error}
+		return &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules), problem: refused[l.ID]}
 	}
 	e.seen[l.ID] = l.Revision
 	digest := digestOf(l.Modules)
@@ -166,16 +170,18 @@ func withoutTests(modules map[string]string) map[string]string {
 
 // Status lists the layers in use, sorted, base first.
 func (e *Engine) Status() []Status {
-	e.loading.Lock()
-	defer e.loading.Unlock()
+	var refused map[bus.LayerID]string
+	if told := e.refused.Load(); told != nil {
+		refused = *told
+	}
 	var all []Status
 	for id, l := range *e.layers.Load() {
-		s := Status{id, l.revision, l.problem}
+		s := Status{Layer: id, Revision: l.revision, Digest: hex.EncodeToString(l.digest[:]), Error: l.problem}
 		if l.stuck.Load() > 0 {
 			s.Error = "an evaluation did not stop at its deadline and still runs"
 		}
-		if refused, ok := e.refused[id]; ok && s.Error == "" {
-			s.Error = refused.Error
+		if why, ok := refused[id]; ok && s.Error == "" {
+			s.Error = why
 		}
 		all = append(all, s)
 	}

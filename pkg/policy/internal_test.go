@@ -20,6 +20,7 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Load(nil)
 	entered, release := make(chan struct{}, 9), make(chan struct{})
 	hanging := hangingLayer(t, entered, release)
 	e.layers.Store(&layerSet{bus.BaseLayer: (*e.layers.Load())[bus.BaseLayer], hanging.id: hanging})
@@ -81,6 +82,7 @@ func TestANoWithoutAReasonGetsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Load(nil)
 	silent := e.compile(bus.Layer{ID: bus.BaseLayer, Modules: map[string]string{"a.rego": "package gxbus.base\nallow := false"}})
 	e.layers.Store(&layerSet{bus.BaseLayer: silent})
 	d := e.Decide(t.Context(), Input{})

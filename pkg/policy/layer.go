@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,6 +129,12 @@ var refusals = map[string]bus.Text{
 	CodeResultInvalid:    {ZH: "策略结论的格式不正确，按拒绝处理；请联系该层的安全管理员。", EN: "The policy's answer is malformed, which denies; ask that layer's security administrator."},
 	CodeLayerUnavailable: {ZH: "适用的策略层不可用，按拒绝处理；请联系该层的安全管理员启用可用的版本。", EN: "A policy layer that applies is unavailable, which denies; ask its security administrator to activate a working revision."},
 	CodeNotGranted:       {ZH: "基础策略不允许该操作；请对照目录核对操作、资源与授权。", EN: "The base policy does not allow this; check action, resource and grant against the directory."},
+}
+
+// Digest identifies the source text of a layer: SHA-256 in hex.
+func Digest(modules map[string]string) string {
+	sum := digestOf(modules)
+	return hex.EncodeToString(sum[:])
 }
 
 // digestOf identifies a layer's source text.
