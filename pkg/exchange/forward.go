@@ -33,6 +33,7 @@ type forwarder struct {
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 	held     string                     // newest recorded wait for a limit
+	left     leftOut                    // of the batch under way
 }
 
 // supervise keeps one forwarder running for each subscription to a resource
@@ -211,7 +212,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
 	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, batch.Last, append(flow.fates(decision, going), forwarded(flow, decision, going)...))
+		return f.advance(tx, flow.provider, batch.Last, forwarded(flow, decision, going))
 	})
 }
 
@@ -274,6 +275,7 @@ func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, 
 		if all, mark, err = f.x.sift(ctx, flow, *d, events, false); err != nil {
 			return nil, err
 		}
+		leave(all, f.left)
 	}
 	going, reached, err := f.admit(ctx, flow, record, *d, all, mark, standing)
 	if err != nil {
@@ -295,10 +297,11 @@ func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, 
 func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d bus.Decision, all []sifted, mark string, standing bool) (going []sifted, reached *full, err error) {
 	x := f.x
 	use := use{at: flow.provider, action: policy.ActionForward, flow: flow, limits: d.Obligations.Limits}
-	left, numbers := passed(all)
+	_, numbers := passed(all)
+	var left leftOut
 	look := func(tx *bbolt.Tx) (a admission, err error) {
 		going, reached = all, nil
-		if len(use.limits) == 0 || len(left) == 0 {
+		if len(use.limits) == 0 || len(numbers) == 0 {
 			return a, nil
 		}
 		a, err = use.admit(tx, numbers, x.Now())
@@ -311,7 +314,7 @@ func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d
 			seen, err = look(tx)
 			return err
 		})
-		if err != nil || seen.n == seen.free && f.toldHeld(all, going, reached) {
+		if err != nil || seen.n == seen.free && f.toldHeld(all, going, reached) && len(f.left) == len(f.left.and(leftOutOfThese(going))) {
 			return going, reached, err
 		}
 	}
@@ -337,15 +340,25 @@ func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d
 				return err
 			}
 		}
+		records = append(records, flow.fates(d, going)...)
+		if left = f.left.and(leftOutOfThese(going)); len(left) != len(f.left) {
+			if err := left.put(tx, flow.provider, f.id); err != nil {
+				return err
+			}
+		}
 		if !f.toldHeld(all, going, reached) {
 			records = append(records, flow.waits(d, all[len(going):], *reached))
 		}
 		return x.append(tx, records...)
 	})
-	if err == nil && reached != nil {
+	if err != nil {
+		return nil, nil, err
+	}
+	f.left = left
+	if reached != nil {
 		f.held = heldAt(all, going, reached)
 	}
-	return going, reached, err
+	return going, reached, nil
 }
 
 // toldHeld reports whether it is on record already that the rest of a batch waits,
@@ -379,6 +392,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 		if fresh = cursor == nil; fresh {
 			return nil
 		}
+		f.left = leftOutOf(tx, flow.provider, f.id)
 		var err error
 		events, err = eventsFrom(tx, flow.resource.ID, binary.BigEndian.Uint64(cursor), batchEvents, batchBytes)
 		return err
@@ -434,6 +448,11 @@ func (f *forwarder) advance(tx *bbolt.Tx, at seat, last uint64, records []audit.
 	cursors := tx.Bucket(bucketCursors)
 	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > last {
 		return f.x.append(tx, records...)
+	}
+	if len(f.left) > 0 {
+		if err := f.left.after(last).put(tx, at, f.id); err != nil {
+			return err
+		}
 	}
 	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
 		return err

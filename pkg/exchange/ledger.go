@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ var (
 const (
 	meterPrefix   = "count\x00"
 	countedPrefix = "upto\x00"
+	leftOutPrefix = "left\x00"
 )
 
 // use is what limits count: events of a subscription, or one request.
@@ -129,6 +131,60 @@ func (a admission) count(tx *bbolt.Tx, last uint64) error {
 		return nil
 	}
 	return ledger.Put(a.countedKey(), sequenceKey(last))
+}
+
+// What was left out of a batch stays left out when the batch is sent again, though
+// a policy may have changed meanwhile: the consumer's node may have had the events
+// after it already, and takes nothing from before them. The numbers stand in the
+// ledger from before the batch leaves until the cursor has passed it.
+type leftOut []uint64
+
+func (u leftOut) has(number uint64) bool {
+	_, found := slices.BinarySearch(u, number)
+	return found
+}
+
+// and adds numbers.
+func (u leftOut) and(more leftOut) leftOut {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(u, more))))
+}
+
+// after are the numbers above last.
+func (u leftOut) after(last uint64) leftOut {
+	i, found := slices.BinarySearch(u, last)
+	if found {
+		i++
+	}
+	return u[i:]
+}
+
+// leftOutOf reads what is left out of the batch of a subscription that is under way.
+func leftOutOf(tx *bbolt.Tx, at seat, id bus.SubscriptionID) (numbers leftOut) {
+	ledger := tx.Bucket(bucketLedger).Bucket([]byte(at.department))
+	if ledger == nil {
+		return nil
+	}
+	for value := ledger.Get([]byte(leftOutPrefix + string(id))); len(value) >= 8; value = value[8:] {
+		numbers = append(numbers, binary.BigEndian.Uint64(value))
+	}
+	return numbers
+}
+
+// put writes the numbers down; none of them deletes.
+func (u leftOut) put(tx *bbolt.Tx, at seat, id bus.SubscriptionID) error {
+	ledger, err := tx.Bucket(bucketLedger).CreateBucketIfNotExists([]byte(at.department))
+	if err != nil {
+		return err
+	}
+	key := []byte(leftOutPrefix + string(id))
+	if len(u) == 0 {
+		return ledger.Delete(key)
+	}
+	value := make([]byte, 0, 8*len(u))
+	for _, number := range u {
+		value = binary.BigEndian.AppendUint64(value, number)
+	}
+	return ledger.Put(key, value)
 }
 
 // secret returns the secret of a department that is served here, made when it is

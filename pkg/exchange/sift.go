@@ -27,6 +27,7 @@ type sifted struct {
 	data  []byte           // its canonical form, at the provider's node
 	rows  int              // left out of it
 	code  bus.Code         // why it is withheld
+	told  bool             // left out before, on record
 }
 
 // sift applies the obligations of a decision to each event of a batch, for one of
@@ -122,6 +123,25 @@ func (f flow) free(ob bus.Obligations) bool {
 	return f.resource.Provider == f.subscription.Consumer && len(ob.Masks) == 0 && len(ob.Rows) == 0 && len(ob.Items) == len(f.resource.Items)
 }
 
+// leave leaves out what was left out before.
+func leave(all []sifted, before leftOut) {
+	for i, s := range all {
+		if before.has(s.Sequence) {
+			all[i] = sifted{numbered: s.numbered, fate: toFilter, told: true}
+		}
+	}
+}
+
+// leftOutOfThese lists the numbers of those that do not pass.
+func leftOutOfThese(all []sifted) (numbers leftOut) {
+	for _, s := range all {
+		if s.fate != toPass {
+			numbers = append(numbers, s.Sequence)
+		}
+	}
+	return numbers
+}
+
 // upTo cuts a batch after the first n that pass.
 func upTo(all []sifted, n int) []sifted {
 	for i, s := range all {
@@ -161,7 +181,11 @@ func (f flow) fates(d bus.Decision, all []sifted) (records []audit.Record) {
 	}
 	for _, s := range all {
 		switch {
+		case s.told:
 		case s.fate == toFilter:
+			if len(run) > 0 && run[len(run)-1].Sequence+1 != s.Sequence {
+				end() // what lies between has ended elsewhere
+			}
 			run, rows = append(run, s.numbered), rows+s.rows
 			continue
 		case s.fate == toWithhold:

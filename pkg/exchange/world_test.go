@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -443,6 +444,22 @@ func (n *node) inbox(id bus.SubscriptionID) (waiting []uint64) {
 		})
 	}))
 	return waiting
+}
+
+// delivered is the largest number that was handed out, or dealt with instead.
+func (n *node) delivered(id bus.SubscriptionID) int {
+	n.world.tb.Helper()
+	var mark struct {
+		Delivered int `json:"delivered"`
+	}
+	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
+		data := tx.Bucket([]byte("marks")).Get([]byte(id))
+		if data == nil {
+			return nil
+		}
+		return json.Unmarshal(data, &mark)
+	}))
+	return mark.Delivered
 }
 
 func (n *node) cursor(id bus.SubscriptionID) (at uint64) {

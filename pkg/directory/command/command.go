@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -83,6 +84,9 @@ type Entry struct {
 	Request   string          `json:"request,omitempty"` // repeat-safe: the second is answered as the first
 	Expect    bus.Revision    `json:"expect,omitempty"`  // revision it changes; 0: must not exist
 	Body      json.RawMessage `json:"-"`                 // compact
+
+	holds reflect.Type // what a body was made from; nil where it was read
+	made  *byte        // where that body begins
 }
 
 // Bodies that are not simply a noun of package bus.
@@ -229,7 +233,13 @@ func New(t Type, by bus.Principal, request string, expect bus.Revision, body any
 	if err != nil {
 		return Entry{}, fmt.Errorf("encode %s: %w", t, err)
 	}
-	return Entry{Type: t, Version: 1, Principal: by, Request: request, Expect: expect, Body: data}, nil
+	return Entry{Type: t, Version: 1, Principal: by, Request: request, Expect: expect, Body: data, holds: reflect.TypeOf(body), made: &data[0]}, nil
+}
+
+// Holds reports whether the body was made, here and now, from a value of type t, so
+// that nobody need read it to know that it can be read.
+func (e Entry) Holds(t reflect.Type) bool {
+	return e.holds == t && len(e.Body) > 0 && e.made == &e.Body[0]
 }
 
 // What stands between the parts of an entry, and between entries.
