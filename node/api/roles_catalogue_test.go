@@ -41,6 +41,9 @@ var departmental = map[string][2]int{
 	"POST /api/v1/claims/{entity}/{item}/decision":            {403, 200},
 	"POST /api/v1/resources/{id}/triggers/{number}/extension": {200, 403},
 	"POST /api/v1/resources/{id}/triggers/{number}/consent":   {403, 200},
+	"GET /api/v1/policies/{kind}/{of}/draft":                  {404, 404},
+	"GET /api/v1/policies/{kind}/{of}/revisions":              {403, 403},
+	"GET /api/v1/policies/{kind}/{of}/revisions/{revision}":   {403, 403},
 }
 
 func (r route) wanted(name string, cell int) int {
