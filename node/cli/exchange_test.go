@@ -141,6 +141,8 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 		},
 		"GET /audit/trace/e1": give(client.Trace{Event: "e1", Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
 			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{ "kind": "publish" }`)}}}),
+		"GET /audit/watermarks/m1": give(client.Trace{Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
+			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{"kind":"decision","principal":{"system":"s1"},"grant":"g1","first":1,"last":3,"decision":{"id":"d1","action":"forward","allow":true},"watermark":"m1"}`)}}}),
 	})
 	file := filepath.Join(t.TempDir(), "evidence.jsonl")
 	sh.ok("audit", "export", "-f", file)
@@ -157,6 +159,8 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 	}
 	out, errs := sh.ok("audit", "trace", "e1")
 	contains(t, "trace", out+errs, "unknown step publish", "n3")
+	out, errs = sh.ok("audit", "watermark", "m1", "--lang", "zh")
+	contains(t, "watermark", out+errs, "策略裁决：转发", "g1", "s1", "1–3", "d1", "m1", "n3")
 }
 
 func TestStatus(t *testing.T) {
