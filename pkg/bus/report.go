@@ -1,9 +1,6 @@
 package bus
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // LayerReport is what a check found out about a policy layer.
 type LayerReport struct {
@@ -12,7 +9,7 @@ type LayerReport struct {
 	Problems []LayerProblem `json:"problems,omitempty"` // sorted by file, row, column
 	Tests    []LayerTest    `json:"tests,omitempty"`    // sorted by name
 	Coverage []FileCoverage `json:"coverage,omitempty"` // by the tests, sorted by file; tests themselves left out
-	Slowest  time.Duration  `json:"slowest,omitempty"`  // slowest sample input, in ns
+	Slowest  int64          `json:"slowest,omitempty"`  // slowest sample input, in ns
 }
 
 // FileCoverage is how much of a file the tests of its layer evaluate.
@@ -63,8 +60,8 @@ func (p LayerProblem) Where() string {
 
 // LayerTest is the outcome of one test of a layer.
 type LayerTest struct {
-	Name     string        `json:"name"` // package and rule
-	Pass     bool          `json:"pass"`
-	Duration time.Duration `json:"duration"`         // ns
-	Output   string        `json:"output,omitempty"` // what it printed, or why it failed to run
+	Name     string `json:"name"` // package and rule
+	Pass     bool   `json:"pass"`
+	Duration int64  `json:"duration"`         // ns
+	Output   string `json:"output,omitempty"` // what it printed, or why it failed to run
 }

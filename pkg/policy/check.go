@@ -77,7 +77,8 @@ func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
 	if len(r.Problems) > 0 {
 		return r
 	}
-	r.Slowest, r.Problems = e.probe(ctx, ready)
+	slowest, problems := e.probe(ctx, ready)
+	r.Slowest, r.Problems = slowest.Nanoseconds(), problems
 	r.OK = len(r.Problems) == 0
 	return r
 }
@@ -139,7 +140,7 @@ func (l *language) test(ctx context.Context, of bus.Layer) (r bus.LayerReport) {
 // outcome reads OPA's result of one test. A skipped test (todo_test_…) fails:
 // what is not tested is not activated.
 func outcome(r *tester.Result) (bus.LayerTest, []bus.LayerProblem) {
-	t := bus.LayerTest{Name: strings.TrimPrefix(r.Package, "data.") + "." + r.Name, Pass: r.Pass(), Duration: r.Duration, Output: string(r.Output)}
+	t := bus.LayerTest{Name: strings.TrimPrefix(r.Package, "data.") + "." + r.Name, Pass: r.Pass(), Duration: r.Duration.Nanoseconds(), Output: string(r.Output)}
 	if t.Pass {
 		return t, nil
 	}

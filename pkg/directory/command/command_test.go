@@ -321,9 +321,9 @@ var (
 			Layer:     "division/440100",
 			LayerPush: bus.LayerPush{Modules: map[string]string{"b.rego": "package b", "a.rego": "package a"}, Rollback: 3, Remove: true, Note: "样例"},
 			Report: &bus.LayerReport{
-				Layer: "division/440100", OK: true, Slowest: time.Millisecond,
+				Layer: "division/440100", OK: true, Slowest: 1_000_000,
 				Problems: []bus.LayerProblem{{File: "a.rego", Row: 1, Col: 2, Code: "parse-error", Message: bus.Text{ZH: "样例", EN: "sample"}}},
-				Tests:    []bus.LayerTest{{Name: "a_test.test_a", Pass: true, Duration: time.Millisecond, Output: "样例"}},
+				Tests:    []bus.LayerTest{{Name: "a_test.test_a", Pass: true, Duration: 1_000_000, Output: "样例"}},
 				Coverage: []bus.FileCoverage{{File: "a.rego", Lines: 3, Covered: 1, Missed: []bus.LineRange{{First: 2, Last: 3}}}},
 			},
 		},

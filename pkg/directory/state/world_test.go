@@ -361,7 +361,10 @@ func subscription(id bus.SubscriptionID) bus.Subscription {
 // push is a text for a layer, as a node that checked it asks for it.
 func push(id bus.LayerID) command.Push {
 	return command.Push{
-		Layer: id, Report: &bus.LayerReport{Layer: id, OK: true},
+		Layer: id, Report: &bus.LayerReport{
+			Layer: id, OK: true, Slowest: 1, Tests: []bus.LayerTest{{Name: "test_it", Pass: true, Duration: 1}},
+			Coverage: []bus.FileCoverage{{File: "layer.rego", Lines: 2, Covered: 1, Missed: []bus.LineRange{{First: 2, Last: 2}}}},
+		},
 		LayerPush: bus.LayerPush{Modules: map[string]string{"layer.rego": "package layer"}, Note: "样例"},
 	}
 }
