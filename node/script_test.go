@@ -19,6 +19,7 @@ import (
 
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
+	"github.com/gxbus/gxbus/pkg/decision"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"ready":    ready,
+			"decision": decisionID,
 			"onetime":  oneTime,
 			"readenv":  readEnv,
 			"eventual": eventual,
@@ -155,6 +157,20 @@ func wait(ts *testscript.TestScript, what string, check func() error) {
 			ts.Fatalf("waited until %s: %v", what, err)
 		}
 	}
+}
+
+// decision FILE OUT writes the id of the first of the decisions that FILE lists in
+// JSON.
+func decisionID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: decision FILE OUT")
+	}
+	var all []decision.Event
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &all))
+	if len(all) == 0 {
+		ts.Fatalf("%s lists no decision", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(all[0].DecisionID), 0o600))
 }
 
 // onetime FILE ACCOUNT OUT writes an account's one-time password out of the

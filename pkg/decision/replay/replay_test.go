@@ -252,32 +252,30 @@ func (h held) Part(digest string) ([]byte, error) {
 	return nil, bus.NotFound("part", digest)
 }
 
-// BenchmarkReplay measures the replay of recorded decisions; ratio is to asking the
+// BenchmarkPolicyReplay measures the replay of recorded decisions; ratio is to asking the
 // draft alone, with the inputs at hand.
-func BenchmarkReplay(b *testing.B) {
+func BenchmarkPolicyReplay(b *testing.B) {
 	w := newWorld(b, layer(city, 5, deny("never", `input.purpose == "none"`)), layer(province, 6, deny("never", `input.purpose == "none"`)))
 	inputs := calls(2_000)
 	w.decide(inputs...)
 	draft := w.candidate(layer(city, 9, deny("no-collaboration", `input.purpose == "collaboration"`)))
-	b.Run("replay", func(b *testing.B) {
-		n := 0
-		for b.Loop() {
-			n += w.replay(&replay.Replayer{Draft: draft}).Decisions
-		}
-		mine := b.Elapsed() / time.Duration(n)
-		b.StopTimer()
-		begin, asked := time.Now(), 0
-		for range b.N {
-			for _, in := range inputs {
-				if draft.Applies(in) {
-					draft.Ask(b.Context(), in)
-				}
-				asked++
+	n := 0
+	for b.Loop() {
+		n += w.replay(&replay.Replayer{Draft: draft}).Decisions
+	}
+	mine := b.Elapsed() / time.Duration(n)
+	b.StopTimer()
+	begin, asked := time.Now(), 0
+	for range b.N {
+		for _, in := range inputs {
+			if draft.Applies(in) {
+				draft.Ask(b.Context(), in)
 			}
+			asked++
 		}
-		bare := time.Since(begin) / time.Duration(asked)
-		b.ReportMetric(float64(time.Second)/float64(mine), "decisions/s")
-		b.ReportMetric(float64(time.Second)/float64(bare), "baseline")
-		b.ReportMetric(float64(bare)/float64(mine), "ratio")
-	})
+	}
+	bare := time.Since(begin) / time.Duration(asked)
+	b.ReportMetric(float64(time.Second)/float64(mine), "decisions/s")
+	b.ReportMetric(float64(time.Second)/float64(bare), "baseline")
+	b.ReportMetric(float64(bare)/float64(mine), "ratio")
 }
