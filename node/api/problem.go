@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -47,21 +50,29 @@ func statusOf(k bus.Kind) int {
 }
 
 // problem is an error answer that huma writes as it is.
-type problem struct{ client.Problem }
+type problem struct {
+	client.Problem
+	retryAfter time.Duration
+}
 
 func (p *problem) Error() string             { return p.Title }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return problemType }
 
-// GetHeaders says when to repeat what a move is in the way of.
+// GetHeaders says when to repeat, where that is known.
 func (p *problem) GetHeaders() http.Header {
-	if p.Code != bus.CodeMoving {
+	wait := p.retryAfter
+	if p.Code == bus.CodeMoving {
+		wait = movingRetry
+	}
+	if wait <= 0 {
 		return nil
 	}
-	return http.Header{"Retry-After": {movingRetry}}
+	seconds := (wait + time.Second - 1) / time.Second
+	return http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
 }
 
-const movingRetry = "2" // seconds
+const movingRetry = 2 * time.Second
 
 // problemOf turns any error into an answer. What is not a *bus.Error is ours:
 // the caller logs it, the client learns no more than that.
@@ -74,7 +85,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	for _, d := range e.Defects {
 		lines = append(lines, d.In(lang))
 	}
-	return &problem{client.Problem{
+	return &problem{retryAfter: e.RetryAfter, Problem: client.Problem{
 		Type: "urn:gxbus:problem:" + string(e.Code), Title: e.Code.Text().In(lang), Status: statusOf(e.Code.Kind()),
 		Detail: strings.Join(lines, "; "), Code: e.Code, Defects: e.Defects, DecisionID: e.DecisionID,
 		RequestID: requestOf(ctx),
@@ -106,7 +117,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 	}
 	c.recorded = true
 	what := cmp.Or(c.http.Pattern, c.http.Method)
-	for _, name := range []string{"id", "step", "kind", "of", "event"} {
+	for _, name := range []string{"id", "step", "kind", "of", "event", "credential"} {
 		if value := c.http.PathValue(name); value != "" {
 			what += " " + name + "=" + value
 		}
@@ -117,6 +128,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 // writeProblem answers with err outside of huma.
 func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.refusal(r.Context(), err)
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = encodeJSON(w, p.Problem) // a client that went away
