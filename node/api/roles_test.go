@@ -40,8 +40,8 @@ func matrix() map[string]route {
 	market := "/" + string(sample.ShenzhenMarket.ID)
 	rows := map[string]route{
 		"GET /api/v1/version": {everybody, nil},
-		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(*world, int) request {
-			return request{body: text(`{"account":"somebody","password":"wrong"}`)}
+		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(_ *world, cell int) request {
+			return request{body: text(fmt.Sprintf(`{"account":"somebody-%d","password":"wrong"}`, cell))}
 		}},
 		"POST /api/v1/sessions/oidc": {[7]int{404, 404, 404, 404, 404, 404, 404}, func(*world, int) request { // it has no provider
 			return request{body: text(`{"redirect_url":"http://127.0.0.1:1/callback"}`)}
