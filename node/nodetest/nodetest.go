@@ -119,6 +119,7 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	config.DiskReserve = cmp.Or(o.Reserve, config.DiskReserve)
 	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
+	config.SystemRate = 1_000_000 // a test that is in a hurry is no flood
 	if o.Config != nil {
 		o.Config(&config)
 	}

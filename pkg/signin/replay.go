@@ -89,7 +89,7 @@ func (r *Replays) first(n nonce, at int64) error {
 		return bus.E(bus.CodeUnavailable, bus.Defect{
 			Field: "timestamp", Problem: bus.Text{ZH: "签名早于节点重启，无法确认未曾使用", EN: "signed before the node restarted: whether it was used is not known"},
 			Allowed: "sign it anew, with the time of now",
-		})
+		}).After((ahead + 1) * time.Second)
 	}
 	if _, used := r.seen[minute][n]; used {
 		return bus.E(bus.CodeUnauthenticated, bus.Defect{
