@@ -187,6 +187,15 @@ func TestManyGuessesAtOnceAreNoMoreThanInARow(t *testing.T) {
 	if let.Load() != signin.FailuresHere {
 		t.Errorf("%d of 50 guesses at once were let", let.Load())
 	}
+	let.Store(0)
+	for range 50 { // all begin before any ends
+		if attempt, _ := n.Begin("secadmin", "10.0.0.9"); attempt != nil {
+			let.Add(1)
+		}
+	}
+	if let.Load() != signin.FailuresHere {
+		t.Errorf("%d of 50 guesses that were never told of were let", let.Load())
+	}
 	abandoned, _ := n.Begin("sysadmin", "10.0.0.1")
 	abandoned.Abandoned()
 	if tried, _ := n.guess("sysadmin", "10.0.0.1", true); !tried {
