@@ -214,7 +214,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
 	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, record.Last, append(withheld, forwarded(record, decision, batch)...))
+		return f.advance(tx, flow.provider, record, append(withheld, forwarded(record, decision, batch)...))
 	})
 }
 
@@ -249,7 +249,7 @@ func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bu
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, at, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, at, record, []audit.Record{decided(record, d), withheld})
 	})
 }
 
@@ -332,17 +332,18 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 	return f.x.Peers.Deliver(ctx, to, batch)
 }
 
-// advance moves the cursor past last, with the records of why. It never moves it
-// back: a forwarder that was stopped may end its last step beside its successor.
-func (f *forwarder) advance(tx *bbolt.Tx, at seat, last uint64, records []audit.Record) error {
+// advance moves the cursor past a batch, with the records of why. A forwarder that
+// was stopped may end its last step beside its successor, with the same events:
+// whoever comes second records nothing, and goes on from where the first came to.
+func (f *forwarder) advance(tx *bbolt.Tx, at seat, batch audit.Record, records []audit.Record) error {
 	if err := keeps(tx, at); err != nil {
 		return err
 	}
 	cursors := tx.Bucket(bucketCursors)
-	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > last {
-		return f.x.append(tx, records...)
+	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > batch.First {
+		return nil
 	}
-	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
+	if err := cursors.Put([]byte(f.id), sequenceKey(batch.Last+1)); err != nil {
 		return err
 	}
 	return f.x.append(tx, records...)
