@@ -14,6 +14,9 @@ import (
 	"github.com/gxbus/gxbus/pkg/identity"
 )
 
+// answerTimeout is how long the server waits for an answer, a stream's apart.
+const answerTimeout = time.Minute
+
 // bySignature proves the system that signed a request. The key is not kept: it is made
 // anew from this node's root, once the directory says that it was given out here.
 func (a *API) bySignature(r *http.Request, header string) (proof, error) {
@@ -50,9 +53,7 @@ func signedBody(w http.ResponseWriter, r *http.Request, digest []byte) error {
 			})
 		}
 	}
-	// A test's writer has no deadlines; the server's own has.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, publicationCap+1))
+	body, err := bodyInTime(w, r)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return bus.E(bus.CodeTooLarge)
 	}
@@ -64,4 +65,21 @@ func signedBody(w http.ResponseWriter, r *http.Request, digest []byte) error {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
+}
+
+// bodyInTime reads a body of at most what a publication may have. A deadline that
+// stood on after it would end the answer of who waits for changes.
+func bodyInTime(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Body == http.NoBody {
+		return nil, nil
+	}
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, publicationCap+1))
+	if err != nil {
+		return nil, err
+	}
+	return body, control.SetReadDeadline(time.Now().Add(answerTimeout))
 }
