@@ -52,7 +52,7 @@ func statusOf(k bus.Kind) int {
 // problem is an error answer that huma writes as it is.
 type problem struct {
 	client.Problem
-	retryAfter time.Duration
+	retry time.Duration // when it is worth repeating; 0: not stated
 }
 
 func (p *problem) Error() string             { return p.Title }
@@ -61,7 +61,7 @@ func (p *problem) ContentType(string) string { return problemType }
 
 // GetHeaders says when to repeat, where that is known.
 func (p *problem) GetHeaders() http.Header {
-	wait := p.retryAfter
+	wait := p.retry
 	if p.Code == bus.CodeMoving {
 		wait = movingRetry
 	}
@@ -85,7 +85,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	for _, d := range e.Defects {
 		lines = append(lines, d.In(lang))
 	}
-	return &problem{retryAfter: e.RetryAfter, Problem: client.Problem{
+	return &problem{retry: e.RetryAfter, Problem: client.Problem{
 		Type: "urn:gxbus:problem:" + string(e.Code), Title: e.Code.Text().In(lang), Status: statusOf(e.Code.Kind()),
 		Detail: strings.Join(lines, "; "), Code: e.Code, Defects: e.Defects, DecisionID: e.DecisionID,
 		RequestID: requestOf(ctx),
