@@ -66,7 +66,7 @@ func newCrossing(b *testing.B) *crossing {
 	must(b, f.Start(ctx))
 	admin, err := f.SignIn(ctx, f.Nodes()[0], "sysadmin")
 	must(b, err)
-	credentials := map[bus.USCC]client.Credential{}
+	credentials := map[bus.USCC]client.NewCredential{}
 	for _, d := range []bus.Department{sample.ShenzhenMarket, sample.GuangzhouHealth} {
 		_, err := admin.Departments().Put(ctx, d)
 		must(b, err)

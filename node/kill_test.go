@@ -77,7 +77,7 @@ type killing struct {
 	oracle    oracle
 	provider  publisher
 	consumers []*consumer
-	bearers   map[bus.USCC]client.Credential
+	bearers   map[bus.USCC]client.NewCredential
 }
 
 type publisher interface {
@@ -129,7 +129,7 @@ func newKilling(t *testing.T) *killing {
 	must(t, err)
 	t.Cleanup(func() { must(t, f.Stop()) })
 	must(t, f.Start(ctx))
-	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel, bearers: map[bus.USCC]client.Credential{}}
+	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel, bearers: map[bus.USCC]client.NewCredential{}}
 	admin, err := f.SignIn(ctx, f.Nodes()[0], "sysadmin")
 	must(t, err)
 	bearers := k.bearers

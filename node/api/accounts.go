@@ -42,7 +42,7 @@ func (a *API) addAccounts(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.handOut(ctx, p, have.Revision, have)
+		return a.handOutPassword(ctx, p, have.Revision, have)
 	})
 }
 
@@ -61,62 +61,52 @@ func (a *API) putAccount(ctx context.Context, p bus.Principal, in *putOf[bus.Acc
 	if err := only(bus.RoleSecurityAdministrator, p); err != nil {
 		return nil, err
 	}
-	expect, err := in.revision()
+	expect, account, err := named(in, func(v *bus.Account) *string { return &v.Name })
 	if err != nil {
 		return nil, err
 	}
-	account, err := in.decode()
-	if err != nil {
-		return nil, err
+	if account.PasswordHash != "" {
+		return nil, notSent("password_hash")
 	}
-	if account.Name != "" && account.Name != in.ID {
-		return nil, notOfPath(in.ID)
-	}
-	account.Name = in.ID
 	if expect == 0 {
-		return a.handOut(ctx, p, 0, account)
+		return a.handOutPassword(ctx, p, 0, account)
 	}
 	have, err := a.account(in.ID)
 	if err != nil {
 		return nil, err
 	}
 	account.PasswordHash, account.MustChange = have.PasswordHash, have.MustChange
-	if _, err := a.write(ctx, p, command.AccountPut, expect, account, in.ID); err != nil {
-		return nil, err
-	}
-	return a.accountAnswer(in.ID, account.PasswordHash, "")
+	return handOut(ctx, a, p, accountWrite(expect, account, "", in.ID))
 }
 
-// handOut writes an account with a new one-time password.
-func (a *API) handOut(ctx context.Context, p bus.Principal, expect bus.Revision, account bus.Account) (*answer[client.AccountAnswer], error) {
+// handOutPassword writes an account with a new one-time password.
+func (a *API) handOutPassword(ctx context.Context, p bus.Principal, expect bus.Revision, account bus.Account) (*answer[client.AccountAnswer], error) {
 	if err := bus.Invalid(account.Check()); err != nil { // before the costly hash
 		return nil, err
 	}
-	password := string(identity.NewOneTimePassword())
-	hash, err := a.passwords.Hash(ctx, password)
+	password := identity.NewOneTimePassword()
+	hash, err := a.SignIn.Passwords.Hash(ctx, password)
 	if err != nil {
 		return nil, err
 	}
 	account.PasswordHash, account.MustChange = hash, true
-	if _, err := a.write(ctx, p, command.AccountPut, expect, account, account.Name+" "+string(account.Role)); err != nil {
-		return nil, err
-	}
-	return a.accountAnswer(account.Name, hash, password)
+	return handOut(ctx, a, p, accountWrite(expect, account, password, account.Name+" "+string(account.Role)))
 }
 
-// accountAnswer shows an account, with the password that was made for it.
-func (a *API) accountAnswer(name, hash, password string) (*answer[client.AccountAnswer], error) {
-	out := &answer[client.AccountAnswer]{}
-	var err error
-	out.Stamp, err = a.read(func(tx *state.Tx) error {
-		account, _ := tx.Account(name)
-		if password != "" && account.PasswordHash != hash {
-			return shownOnce() // the repeat of a request that made another
-		}
-		account.PasswordHash = ""
-		out.ETag = etag(account.Revision)
-		out.Body = client.AccountAnswer{Account: account, Password: password}
-		return nil
-	})
-	return out, err
+// accountWrite writes an account, with the password that was made for it.
+func accountWrite(expect bus.Revision, account bus.Account, password, detail string) handing[client.AccountAnswer] {
+	return handing[client.AccountAnswer]{
+		write: command.AccountPut, expect: expect, body: account, detail: detail,
+		shown: func(tx *state.Tx) (client.AccountAnswer, bus.Revision, bool) {
+			stored, _ := tx.Account(account.Name)
+			made := password == "" || stored.PasswordHash == account.PasswordHash
+			stored.PasswordHash = ""
+			return client.AccountAnswer{Account: stored, Password: password}, stored.Revision, made
+		},
+	}
+}
+
+// notSent refuses a field that the node alone fills in (threat S28).
+func notSent(field string) error {
+	return bus.E(bus.CodeInvalid, bus.Defect{Field: field, Problem: bus.Text{ZH: "由节点填写，不可提交", EN: "the node fills this in; it is not sent"}, Allowed: "left out"})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/signin"
 	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
@@ -48,7 +49,7 @@ type Config struct {
 	Members   Members
 	Authority Authority
 	Surveyor  Surveyor
-	Passwords *identity.PasswordGate
+	SignIn    SignIn
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -61,7 +62,7 @@ type Config struct {
 type API struct {
 	Config
 	sessions  *sessions
-	passwords *identity.PasswordGate
+	rates     *signin.Rates
 	decoy     string // hash that no password matches, so that unknown accounts take as long
 	followed  map[state.Table]followed
 	streams   *streams
@@ -79,18 +80,19 @@ const (
 // New makes the API.
 func New(c Config) (*API, error) {
 	a := &API{
-		Config: c, sessions: newSessions(c.Now), passwords: c.Passwords,
+		Config: c, sessions: newSessions(c.Now), rates: signin.NewRates(c.Now, c.SignIn.Rate),
 		followed: map[state.Table]followed{}, streams: newStreams(), replaying: make(chan struct{}, 1),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), decoyTimeout)
 	defer cancel()
 	var err error
-	if a.decoy, err = a.passwords.Hash(ctx, string(identity.NewOneTimePassword())); err != nil {
+	if a.decoy, err = a.SignIn.Passwords.Hash(ctx, string(identity.NewOneTimePassword())); err != nil {
 		return nil, fmt.Errorf("prepare sign-in: %w", err)
 	}
 	mux := http.NewServeMux()
 	h := humago.New(mux, a.description())
 	a.addCluster(h, mux)
+	a.addSignIn(h)
 	a.addMembers(h)
 	a.addAuthority(h)
 	a.addNouns(h)
@@ -123,7 +125,9 @@ func (a *API) description() huma.Config {
 	c.CreateHooks = nil // no $schema links in answers
 	c.Transformers = []huma.Transformer{a.unified}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"bearer": {Type: "http", Scheme: "bearer", Description: "session token of an account, or credential of a system"},
+		"bearer":    {Type: "http", Scheme: "bearer", Description: "session token of an account, or credential of a system"},
+		"signature": {Type: "http", Scheme: identity.SignatureScheme, Description: "a system's HMAC over method, target, time, nonce and body digest; see docs/api.md"},
+		"mutualTLS": {Type: "mutualTLS", Description: "a system's client certificate"},
 	}
 	return c
 }
@@ -135,7 +139,7 @@ func (a *API) EndStreams() { a.streams.end() }
 // handle registers a handler that needs a principal. Of a read the caller can say
 // how fresh it must be.
 func handle[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, bus.Principal, *I) (*O, error)) {
-	op.Security = []map[string][]string{{"bearer": {}}}
+	op.Security = []map[string][]string{{"bearer": {}}, {"signature": {}}, {"mutualTLS": {}}}
 	if op.Method == http.MethodGet {
 		op.Middlewares = append(huma.Middlewares{a.freshOnly}, op.Middlewares...)
 		op.Parameters = append(op.Parameters, freshness...)

@@ -2,87 +2,78 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/x509"
 	"net/http"
+	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/client"
-	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/identity/oidc"
+	"github.com/gxbus/gxbus/pkg/signin"
 )
 
-const (
-	sessionPrefix  = "gxa_"
-	sessionLife    = 8 * time.Hour
-	sessionIdle    = 30 * time.Minute
-	sessionsAtMost = 1000
-)
-
-// sessions are the signed-in accounts of this node. They live in memory: after a
-// restart people sign in again.
-type sessions struct {
-	now func() time.Time
-
-	mu   sync.Mutex
-	open map[string]*session // by token
+// Federation has people sign in at an identity provider.
+type Federation interface {
+	Begin(ctx context.Context, redirect string) (oidc.Begun, error)
+	Complete(ctx context.Context, flow, state, code string) (account string, err error)
 }
 
-type session struct {
-	account  bus.Principal
-	revision bus.Revision // of the account: a session ends when its password changes
-	expires  time.Time
-	used     time.Time
+// SignIn is what the API needs to tell who calls.
+type SignIn struct {
+	Passwords  *identity.PasswordGate
+	Memory     *signin.Memory
+	Root       identity.Secret // signing keys are made from it
+	Rate       int             // requests of one system in a second
+	Federation Federation      // nil: people sign in with passwords only
+	ClientCAs  *x509.CertPool  // whose client certificates name systems; nil: nobody's
 }
 
-func newSessions(now func() time.Time) *sessions {
-	return &sessions{now: now, open: map[string]*session{}}
+// proof is how a caller proved who it is.
+type proof struct {
+	by bus.Principal // whom evidence names: also one that proved itself and is not to be let in
+
+	// again asks whether the proof still stands, for answers that go on. Who asks so
+	// is not at work: a session may end of idleness meanwhile.
+	again func() (bus.Principal, error)
+	once  func(http.ResponseWriter, *http.Request) error // nil, or takes what may be used once only
 }
 
-func (s *sessions) begin(account bus.Account) (token string, expires time.Time, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	for t, se := range s.open {
-		if !se.alive(now) {
-			delete(s.open, t)
-		}
+// refusedCredential is the one answer to whoever did not prove anything.
+func refusedCredential() error {
+	return bus.E(bus.CodeUnauthenticated, bus.Defect{
+		Field: "Authorization", Problem: bus.Text{ZH: "凭证无效、已停用或已过期", EN: "unknown, disabled or expired credential"},
+	})
+}
+
+// authenticate finds who calls: nobody where the request carries no credential, an
+// error where it carries one that is not good. What Authorization says goes before a
+// client certificate. Nothing else that a request says of its sender is read, for
+// anybody can say it (threat S05).
+func (a *API) authenticate(r *http.Request) (proof, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return a.byCertificate(r)
 	}
-	if len(s.open) >= sessionsAtMost {
-		return "", time.Time{}, bus.E(bus.CodeRateLimited)
+	scheme, _, _ := strings.Cut(headers[0], " ")
+	token := bearer(r)
+	switch {
+	case len(headers) > 1:
+		return proof{}, refusedCredential()
+	case strings.EqualFold(scheme, identity.SignatureScheme):
+		return a.bySignature(r, headers[0])
+	case strings.HasPrefix(token, sessionPrefix):
+		return a.bySession(token)
 	}
-	token = sessionPrefix + rand.Text() + rand.Text()
-	s.open[token] = &session{account.Principal(), account.Revision, now.Add(sessionLife), now}
-	return token, now.Add(sessionLife), nil
-}
-
-func (s *session) alive(now time.Time) bool {
-	return now.Before(s.expires) && now.Sub(s.used) < sessionIdle
-}
-
-// find returns the session of a token; used keeps it from ending of idleness.
-func (s *sessions) find(token string, used bool) (session, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	se, ok := s.open[token]
-	if !ok || !se.alive(s.now()) {
-		delete(s.open, token)
-		return session{}, false
+	credential, err := identity.ParseCredential(token)
+	if err != nil {
+		return proof{}, refusedCredential()
 	}
-	if used {
-		se.used = s.now()
-	}
-	return *se, true
-}
-
-func (s *sessions) end(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, token)
+	return a.holding(credential.System, false, func(c bus.Credential) bool {
+		return c.Kind == bus.CredentialBearer && credential.Secret.Matches(c.Hash)
+	})
 }
 
 func bearer(r *http.Request) string {
@@ -93,127 +84,93 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// authenticate finds the principal of a request: zero where it carries no
-// credential, an error where it carries one that is not good. A system that
-// proved itself and is disabled is returned with the error.
-func (a *API) authenticate(r *http.Request) (bus.Principal, error) { return a.principal(r, true) }
-
-// principal is authenticate; used tells whether somebody at work stands behind
-// the request, or only an answer that goes on.
-func (a *API) principal(r *http.Request, used bool) (bus.Principal, error) {
-	if r.Header.Get("Authorization") == "" {
-		return bus.Principal{}, nil
-	}
-	refused := bus.E(bus.CodeUnauthenticated, bus.Defect{
-		Field: "Authorization", Problem: bus.Text{ZH: "凭证无效、已停用或已过期", EN: "unknown, disabled or expired credential"},
-	})
-	token := bearer(r)
-	if strings.HasPrefix(token, sessionPrefix) {
+func (a *API) bySession(token string) (proof, error) {
+	session := func(used bool) (bus.Principal, error) {
 		p, err := a.signedIn(token, used)
 		if err == nil && p == (bus.Principal{}) {
-			err = refused
+			err = refusedCredential()
 		}
 		return p, err
 	}
-	credential, err := identity.ParseCredential(token)
-	if err != nil {
-		return bus.Principal{}, refused
+	by, err := session(true)
+	return proof{by: by, again: func() (bus.Principal, error) { return session(false) }}, err
+}
+
+// holding proves a system that has a live credential of which is is true, now and
+// whenever it is asked again.
+func (a *API) holding(id bus.SystemID, signed bool, is func(bus.Credential) bool) (proof, error) {
+	again := func() (bus.Principal, error) {
+		_, by, err := a.holder(id, signed, is)
+		return by, err
 	}
+	c, by, err := a.holder(id, signed, is)
+	if err == nil {
+		a.SignIn.Memory.Used(id, c.ID, a.Now())
+	}
+	return proof{by: by, again: again}, err
+}
+
+// holder looks a credential up. A system that proved itself and may not call is
+// returned with the error.
+func (a *API) holder(id bus.SystemID, signed bool, is func(bus.Credential) bool) (held bus.Credential, by bus.Principal, err error) {
 	var system bus.System
 	err = a.Directory.View(func(tx *state.Tx) error {
-		system, _ = tx.System(credential.System)
+		system, _ = tx.System(id)
 		return nil
 	})
 	if err != nil {
-		return bus.Principal{}, err
+		return held, by, err
 	}
-	if !credential.Secret.Matches(system.SecretHash) {
-		return bus.Principal{}, refused
-	}
-	p := bus.Principal{System: system.ID, Department: system.Department}
-	if system.Disabled {
-		return p, refused
-	}
-	return p, nil
-}
-
-// signedIn returns the account of a session, zero where there is none.
-func (a *API) signedIn(token string, used bool) (bus.Principal, error) {
-	se, ok := a.sessions.find(token, used)
-	if !ok {
-		return bus.Principal{}, nil
-	}
-	var account bus.Account
-	err := a.Directory.View(func(tx *state.Tx) error {
-		account, _ = tx.Account(se.account.Account)
-		return nil
-	})
-	if err != nil || account.Revision != se.revision {
-		a.sessions.end(token)
-		return bus.Principal{}, err
-	}
-	return se.account, nil
-}
-
-// signIn opens a session for an account. A one-time password opens none until it
-// is replaced. Wrong name and wrong password look and take the same.
-func (a *API) signIn(ctx context.Context, in client.SignIn) (client.Session, error) {
-	var account bus.Account
-	err := a.Directory.View(func(tx *state.Tx) error {
-		account, _ = tx.Account(in.Account)
-		return nil
-	})
-	if err != nil {
-		return client.Session{}, err
-	}
-	stored := account.PasswordHash
-	if stored == "" {
-		stored = a.decoy
-	}
-	good, err := a.passwords.Verify(ctx, stored, in.Password)
-	if err != nil {
-		return client.Session{}, err
-	}
-	if account.Name == "" {
-		good = false
-	} else {
-		good = good && !account.Disabled
-		callerOf(ctx).known = account.Principal()
-	}
-	if !good {
-		return client.Session{}, bus.E(bus.CodeUnauthenticated, bus.Defect{Field: "password", Problem: bus.Text{ZH: "账号或口令错误", EN: "wrong account or password"}})
-	}
-	p := callerOf(ctx).known
-	if in.NewPassword == "" && account.MustChange {
-		return client.Session{}, bus.E(bus.CodePasswordChange, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "必填", EN: "required"}, Allowed: "at least 12 characters, not the present one"})
-	}
-	if in.NewPassword != "" {
-		if account.Revision, err = a.changePassword(ctx, p, account, in); err != nil {
-			return client.Session{}, err
+	now := a.Now()
+	for _, c := range system.Credentials {
+		if c.Live(now) && is(c) {
+			held = c
 		}
 	}
-	if err := a.record(ctx, p, audit.KindAdministered, "", "sign-in"); err != nil {
-		return client.Session{}, err
+	if held.ID == "" {
+		return held, by, refusedCredential()
 	}
-	token, expires, err := a.sessions.begin(account)
-	return client.Session{Token: token, Account: account.Name, Role: account.Role, Department: account.Department, Expires: expires}, err
+	by = bus.Principal{System: system.ID, Department: system.Department}
+	switch {
+	case system.Disabled:
+		err = refusedCredential()
+	case system.SigningRequired && !signed:
+		err = bus.E(bus.CodeUnauthenticated, bus.Defect{
+			Field: "Authorization", Problem: bus.Text{ZH: "该系统的请求须签名", EN: "requests of this system must be signed"},
+			Allowed: identity.SignatureScheme + " …",
+		})
+	}
+	return held, by, err
 }
 
-// changePassword returns the account's new revision.
-func (a *API) changePassword(ctx context.Context, p bus.Principal, account bus.Account, in client.SignIn) (bus.Revision, error) {
-	defects := identity.CheckPassword("new_password", in.NewPassword)
-	if in.NewPassword == in.Password {
-		defects = append(defects, bus.Defect{Field: "new_password", Problem: bus.Text{ZH: "不能与原口令相同", EN: "must differ from the present one"}})
+// admit lets an authenticated request in: at the rate of its system, and once where it
+// is signed.
+func (a *API) admit(w http.ResponseWriter, r *http.Request, c *caller, p proof) error {
+	if p.by.System != "" {
+		if err := a.atRate(r.Context(), c, p.by); err != nil {
+			return err
+		}
 	}
-	if err := bus.Invalid(defects); err != nil {
-		return 0, err
+	if p.once != nil {
+		return p.once(w, r)
 	}
-	hash, err := a.passwords.Hash(ctx, in.NewPassword)
-	if err != nil {
-		return 0, err
+	return nil
+}
+
+// atRate refuses a system that floods. Refusals are counted, and told of together.
+func (a *API) atRate(ctx context.Context, c *caller, by bus.Principal) error {
+	wait, tell := a.rates.Take(by.System)
+	if tell > 0 {
+		if err := a.record(ctx, by, audit.KindRefused, bus.CodeRateLimited, "requests refused: "+strconv.Itoa(tell)); err != nil {
+			return err
+		}
 	}
-	expect := account.Revision
-	account.PasswordHash, account.MustChange = hash, false
-	result, err := a.write(ctx, p, command.AccountPut, expect, account, "change own password")
-	return result.Revision, err
+	if wait == 0 {
+		return nil
+	}
+	c.recorded = true
+	return bus.E(bus.CodeRateLimited, bus.Defect{
+		Problem: bus.Text{ZH: "本系统请求过于频繁", EN: "too many requests of this system"},
+		Allowed: strconv.Itoa(a.SignIn.Rate) + " a second, twice as many at once",
+	}).After(wait)
 }

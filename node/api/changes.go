@@ -186,7 +186,7 @@ func (f *following) next(ctx context.Context) ([]told, error) {
 	if err != nil && (!errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil) {
 		return nil, err
 	}
-	if p, err := f.api.principal(f.asked, false); err != nil || p != f.by {
+	if p, err := callerOf(f.asked.Context()).again(); err != nil || p != f.by {
 		return nil, cmp.Or(err, error(bus.E(bus.CodeUnauthenticated)))
 	}
 	var changes []told

@@ -35,18 +35,6 @@ func (a *API) addCluster(h huma.API, mux *http.ServeMux) {
 	public(a, h, op("version", http.MethodGet, "/version", "Show the release"), func(context.Context, *struct{}) (*answer[release], error) {
 		return &answer[release]{Body: release{a.Version}}, nil
 	})
-	public(a, h, describes[client.SignIn](a, h, op("sign-in", http.MethodPost, "/sessions", "Sign in")), func(ctx context.Context, in *Sent[client.SignIn]) (*answer[client.Session], error) {
-		credentials, err := in.decode()
-		if err != nil {
-			return nil, err
-		}
-		s, err := a.signIn(ctx, credentials)
-		return &answer[client.Session]{Body: s}, err
-	})
-	handle(a, h, op("sign-out", http.MethodDelete, "/sessions", "Sign out"), func(ctx context.Context, _ bus.Principal, _ *struct{}) (*struct{}, error) {
-		a.sessions.end(bearer(callerOf(ctx).http))
-		return nil, nil
-	})
 	type asked struct {
 		Hash bool `query:"hash" doc:"include the SHA-256 of the directory's state"`
 	}

@@ -99,9 +99,11 @@ func TestPublishing(t *testing.T) {
 	})
 	t.Run("a new credential stops the old one; a repeated request shows no dead one", func(t *testing.T) {
 		w.t = t
-		path := "/api/v1/systems/" + string(sample.SystemOf(sample.TianheServices).ID) + "/credential"
-		rotate := request{method: "POST", path: path, who: sysadmin, header: map[string]string{"Idempotency-Key": "rotate-1"}}
-		first, again := w.ask(rotate), w.ask(rotate)
+		path := "/api/v1/systems/" + string(sample.SystemOf(sample.TianheServices).ID) + "/credentials"
+		rotate := func() reply {
+			return w.ask(request{method: "POST", path: path, who: sysadmin, header: map[string]string{"Idempotency-Key": "rotate-1"}, body: text(`{"kind":"bearer","overlap_hours":0}`)})
+		}
+		first, again := rotate(), rotate()
 		if first.status != 200 || again.status != 409 || again.problem.Code != bus.CodeInUse {
 			t.Errorf("first %d, again %d %s", first.status, again.status, again.body)
 		}

@@ -137,19 +137,9 @@ func (n noun[V]) seen(tx *state.Tx, p bus.Principal, v V) (shown V, ok bool) {
 }
 
 func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf[V]) (*answer[V], error) {
-	expect, err := in.revision()
+	expect, v, err := named(in, n.id)
 	if err != nil {
 		return nil, err
-	}
-	v, err := in.decode()
-	if err != nil {
-		return nil, err
-	}
-	switch id := n.id(&v); *id {
-	case "", in.ID:
-		*id = in.ID
-	default:
-		return nil, notOfPath(in.ID)
 	}
 	if n.before != nil {
 		if err := n.before(ctx, a, p, &v); err != nil {

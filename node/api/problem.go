@@ -59,19 +59,20 @@ func (p *problem) Error() string             { return p.Title }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return problemType }
 
-// GetHeaders says when to repeat what a move is in the way of, or a limit.
+// GetHeaders says when to repeat, where that is known.
 func (p *problem) GetHeaders() http.Header {
-	switch {
-	case p.Code == bus.CodeMoving:
-		return http.Header{"Retry-After": {movingRetry}}
-	case p.retry > 0:
-		return http.Header{"Retry-After": {strconv.Itoa(int((p.retry + time.Second - 1) / time.Second))}}
-	default:
+	wait := p.retry
+	if p.Code == bus.CodeMoving {
+		wait = movingRetry
+	}
+	if wait <= 0 {
 		return nil
 	}
+	seconds := (wait + time.Second - 1) / time.Second
+	return http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
 }
 
-const movingRetry = "2" // seconds
+const movingRetry = 2 * time.Second
 
 // problemOf turns any error into an answer. What is not a *bus.Error is ours:
 // the caller logs it, the client learns no more than that.
@@ -116,7 +117,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 	}
 	c.recorded = true
 	what := cmp.Or(c.http.Pattern, c.http.Method)
-	for _, name := range []string{"id", "step", "kind", "of", "event"} {
+	for _, name := range []string{"id", "step", "kind", "of", "event", "credential"} {
 		if value := c.http.PathValue(name); value != "" {
 			what += " " + name + "=" + value
 		}
@@ -127,8 +128,8 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 // writeProblem answers with err outside of huma.
 func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.refusal(r.Context(), err)
-	w.Header().Set("Content-Type", problemType)
 	maps.Copy(w.Header(), p.GetHeaders())
+	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = encodeJSON(w, p.Problem) // a client that went away
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/identity"
 )
 
 // caller is what is known of a request beside its input.
@@ -19,9 +20,10 @@ type caller struct {
 	language  bus.Lang
 	request   string
 	principal bus.Principal
-	refused   error         // why the credential, if there is one, is not good
-	known     bus.Principal // whom evidence names: the principal, or whose account or system was tried
-	recorded  bool          // its refusal stands in the evidence
+	refused   error                         // why the credential, if there is one, is not good
+	known     bus.Principal                 // whom evidence names: the principal, or whose account or system was tried
+	again     func() (bus.Principal, error) // whether the principal's proof still stands
+	recorded  bool                          // its refusal stands in the evidence
 }
 
 type callerKey struct{}
@@ -44,7 +46,7 @@ func principalOf(ctx context.Context) (bus.Principal, error) {
 	}
 	if c.principal == (bus.Principal{}) {
 		return bus.Principal{}, bus.E(bus.CodeUnauthenticated, bus.Defect{
-			Field: "Authorization", Problem: bus.Text{ZH: "缺少凭证", EN: "no credential"}, Allowed: "Bearer <session token or system credential>",
+			Field: "Authorization", Problem: bus.Text{ZH: "缺少凭证", EN: "no credential"}, Allowed: "Bearer <session token or system credential>, " + identity.SignatureScheme + " …, or a client certificate",
 		})
 	}
 	return c.principal, nil
@@ -75,10 +77,6 @@ func preferred(r *http.Request) bus.Lang {
 func (a *API) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &caller{language: preferred(r), request: requestID(r)}
-		c.known, c.refused = a.authenticate(r)
-		if c.refused == nil {
-			c.principal = c.known
-		}
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 		c.http = r
 		defer func() {
@@ -94,6 +92,14 @@ func (a *API) identified(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
+		p, err := a.authenticate(r)
+		if err == nil {
+			err = a.admit(w, r, c, p)
+		}
+		c.known, c.again, c.refused = p.by, p.again, err
+		if err == nil {
+			c.principal = p.by
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -40,8 +40,14 @@ func matrix() map[string]route {
 	market := "/" + string(sample.ShenzhenMarket.ID)
 	rows := map[string]route{
 		"GET /api/v1/version": {everybody, nil},
-		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(*world, int) request {
-			return request{body: text(`{"account":"somebody","password":"wrong"}`)}
+		"POST /api/v1/sessions": {[7]int{401, 401, 401, 401, 401, 401, 401}, func(_ *world, cell int) request {
+			return request{body: text(fmt.Sprintf(`{"account":"somebody-%d","password":"wrong"}`, cell))}
+		}},
+		"POST /api/v1/sessions/oidc": {[7]int{404, 404, 404, 404, 404, 404, 404}, func(*world, int) request { // it has no provider
+			return request{body: text(`{"redirect_url":"http://127.0.0.1:1/callback"}`)}
+		}},
+		"POST /api/v1/sessions/oidc/complete": {[7]int{404, 404, 404, 404, 404, 404, 404}, func(*world, int) request {
+			return request{body: text(`{"flow":"","state":"","code":""}`)}
 		}},
 		"DELETE /api/v1/sessions":    {[7]int{401, 204, 204, 204, 204, 204, 204}, nil},
 		"GET /api/v1/status":         {known, nil},
@@ -85,9 +91,15 @@ func matrix() map[string]route {
 			s := bus.System{ID: bus.SystemID(fmt.Sprint("spare-", cell)), Name: "备用系统", Department: sample.ShenzhenMarket.ID}
 			return creating("/api/v1/systems/"+string(s.ID), s)
 		}},
-		"POST /api/v1/systems/{id}/credential": {[7]int{401, 403, 403, 403, 200, 403, 403}, plain("/api/v1/systems/spare-4/credential")},
-		"GET /api/v1/resources":                {known, nil},
-		"GET /api/v1/resources/{id}":           {known, plain("/api/v1/resources/enterprise-registration")},
+		"GET /api/v1/systems/{id}/credentials": {
+			[7]int{401, 200, 404, 404, 200, 200, 200}, plain("/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credentials"),
+		},
+		"POST /api/v1/systems/{id}/credentials": {[7]int{401, 403, 403, 403, 200, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/systems/spare-4/credentials", body: text(`{"kind":"bearer"}`)}
+		}},
+		"DELETE /api/v1/systems/{id}/credentials/{credential}": {[7]int{401, 403, 403, 403, 204, 403, 403}, plain("/api/v1/systems/spare-4/credentials/first")},
+		"GET /api/v1/resources":                                {known, nil},
+		"GET /api/v1/resources/{id}":                           {known, plain("/api/v1/resources/enterprise-registration")},
 		"GET /api/v1/resources/{id}/access": {
 			[7]int{401, 403, 200, 403, 200, 200, 200},
 			plain("/api/v1/resources/enterprise-registration/access?department=" + string(sample.TianheServices.ID)),
@@ -235,7 +247,7 @@ func rank(route string) string {
 	switch {
 	case strings.HasPrefix(route, "DELETE /api/v1/sessions"):
 		return "3"
-	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.HasSuffix(route, "credential"), strings.HasSuffix(route, "password"):
+	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.Contains(route, "credentials"), strings.HasSuffix(route, "password"):
 		return "2"
 	}
 	return "1"
@@ -290,7 +302,9 @@ func anothersLooksAbsent(w *world, t *testing.T) {
 		{"GET", "/api/v1/grants/grant-1", "/api/v1/grants/grant-9", ""},
 		{"POST", "/api/v1/grants/grant-1/revoke", "/api/v1/grants/grant-9/revoke", `{"reason":"r"}`},
 		{"GET", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID), "/api/v1/systems/absent", ""},
-		{"POST", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credential", "/api/v1/systems/absent/credential", ""},
+		{"POST", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credentials", "/api/v1/systems/absent/credentials", `{"kind":"bearer"}`},
+		{"GET", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credentials", "/api/v1/systems/absent/credentials", ""},
+		{"DELETE", "/api/v1/systems/" + string(sample.SystemOf(sample.ShenzhenMarket).ID) + "/credentials/first", "/api/v1/systems/absent/credentials/first", ""},
 		{"GET", "/api/v1/accounts/auditor", "/api/v1/accounts/absent", ""},
 		{"GET", "/api/v1/drafts/theirs", "/api/v1/drafts/absent", ""},
 		{"DELETE", "/api/v1/drafts/theirs", "/api/v1/drafts/absent", ""},
@@ -358,7 +372,7 @@ func describesItself(w *world, t *testing.T) {
 			t.Errorf("%s: the refusal 400 is not described as a problem: %v", name, problem)
 		}
 		method, path, _ := strings.Cut(name, " ")
-		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/credential") && !strings.HasSuffix(path, "/password")
+		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/password")
 		body, _ := operation["requestBody"].(map[string]any)
 		if wantsBody != (body != nil) {
 			t.Errorf("%s: request body %v", name, body)

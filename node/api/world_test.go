@@ -17,6 +17,7 @@ import (
 	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -48,8 +49,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, nil)
+}
+
+// newWorldWith is newWorld with another configuration.
+func newWorldWith(t *testing.T, configure func(*server.Config)) *world {
+	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Now()}, log: &journal{}, bearers: map[string]string{nobody: ""}}
-	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour}, fleet.Province()[0])
+	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour, Config: configure}, fleet.Province()[0])
 	pem, err := os.ReadFile(w.First.CA())
 	check(t, err)
 	roots := x509.NewCertPool()

@@ -111,11 +111,11 @@ func TestDeleteAndRevoke(t *testing.T) {
 
 func TestSecretsAreAloneOnTheStandardOutput(t *testing.T) {
 	sh := newShell(t, map[string]http.HandlerFunc{
-		"PUT /systems/s":             give(client.Credential{Bearer: "gxs_secret"}),
-		"POST /systems/s/credential": give(client.Credential{Bearer: "gxs_secret"}),
-		"POST /tokens":               give(client.JoinToken{Token: "gxs_secret"}),
+		"PUT /systems/s":              give(client.NewCredential{Bearer: "gxs_secret"}),
+		"POST /systems/s/credentials": give(client.NewCredential{Bearer: "gxs_secret"}),
+		"POST /tokens":                give(client.JoinToken{Token: "gxs_secret"}),
 	})
-	for _, line := range []string{"system create s --name n --department " + uscc, "system rotate s", "token create --node n --division 440100"} {
+	for _, line := range []string{"system create s --name n --department " + uscc, "system rotate s", "system signing-key s", "token create --node n --division 440100"} {
 		out, errs := sh.ok(strings.Fields(line)...)
 		if out != "gxs_secret\n" || strings.Contains(errs, "gxs_") || !strings.Contains(errs, "only once") {
 			t.Errorf("gxbus %s: out %q, err %q", line, out, errs)

@@ -3,12 +3,16 @@ package cli
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
+
+// signingKeyPrefix tells a signing key from a bearer: with it requests are signed.
+const signingKeyPrefix = "gxk_"
 
 // connect makes the client of a command, as fresh as --consistent asks.
 func (a *app) connect(more ...func(*client.Config)) (*client.Client, error) {
@@ -27,12 +31,17 @@ func (a *app) connectAs(more ...func(*client.Config)) (*client.Client, error) {
 		return nil, err
 	}
 	cfg := client.Config{
-		Server:    cmp.Or(a.server, a.Env("GXBUS_SERVER"), saved.Current),
-		CAFile:    cmp.Or(a.ca, a.Env("GXBUS_CA")),
-		Token:     cmp.Or(a.token, a.Env("GXBUS_TOKEN")),
-		Language:  a.lang,
-		Timeout:   a.timeout,
-		UserAgent: "gxbus/" + a.build.Version,
+		Server:          cmp.Or(a.server, a.Env("GXBUS_SERVER"), saved.Current),
+		CAFile:          cmp.Or(a.ca, a.Env("GXBUS_CA")),
+		Token:           cmp.Or(a.token, a.Env("GXBUS_TOKEN")),
+		CertificateFile: cmp.Or(a.certificate, a.Env("GXBUS_CERT")),
+		KeyFile:         cmp.Or(a.key, a.Env("GXBUS_KEY")),
+		Language:        a.lang,
+		Timeout:         a.timeout,
+		UserAgent:       "gxbus/" + a.build.Version,
+	}
+	if strings.HasPrefix(cfg.Token, signingKeyPrefix) {
+		cfg.SigningKey, cfg.Token = cfg.Token, ""
 	}
 	if cfg.Server == "" {
 		return nil, errNoServer
@@ -54,7 +63,8 @@ func (a *app) connectAs(more ...func(*client.Config)) (*client.Client, error) {
 			return nil, err
 		}
 	}
-	if cfg.Token == "" && a.Now().Before(login.Expires) {
+	asSystem := cfg.SigningKey != "" || cfg.CertificateFile != ""
+	if cfg.Token == "" && !asSystem && a.Now().Before(login.Expires) {
 		c = c.WithToken(login.Token)
 	}
 	return c, nil

@@ -13,20 +13,33 @@ import (
 
 func (a *app) loginCommand() *cobra.Command {
 	var passwordFile, newFile string
+	var oidc bool
 	cmd := &cobra.Command{
-		Use: "login ACCOUNT", Short: a.say("登录节点", "Sign in to a node"), Args: a.exactly("ACCOUNT"),
+		Use: "login (ACCOUNT | --oidc)", Short: a.say("登录节点", "Sign in to a node"), Args: cobra.ArbitraryArgs,
 		Long: a.say("登录节点。口令来自 --password-file、环境变量 GXBUS_PASSWORD 或终端输入；首次登录须另设新口令\n"+
 			"（--new-password-file、GXBUS_NEW_PASSWORD 或终端输入）。会话存于仅本人可读的文件 $GXBUS_CREDENTIALS，\n"+
-			"缺省在用户配置目录的 gxbus/credentials.json；其后的命令默认使用该节点及其 CA 证书。",
+			"缺省在用户配置目录的 gxbus/credentials.json；其后的命令默认使用该节点及其 CA 证书。\n"+
+			"--oidc 经浏览器在统一身份认证登录，认证后回到本机 127.0.0.1。",
 			"Sign in to a node. The password comes from --password-file, GXBUS_PASSWORD or the terminal; at the first\n"+
 				"sign-in a new one is needed too (--new-password-file, GXBUS_NEW_PASSWORD or the terminal). The session is\n"+
 				"kept in a file that only you can read, $GXBUS_CREDENTIALS or gxbus/credentials.json in your configuration\n"+
-				"directory; later commands use that node and its CA."),
-		Example: "  gxbus login sysadmin --server 127.0.0.1:8440 --ca ca.crt\n  gxbus login sysadmin --password-file once.txt --new-password-file chosen.txt",
+				"directory; later commands use that node and its CA.\n"+
+				"With --oidc you sign in at the identity provider in a browser, which comes back to 127.0.0.1 here."),
+		Example: "  gxbus login sysadmin --server 127.0.0.1:8440 --ca ca.crt\n  gxbus login sysadmin --password-file once.txt --new-password-file chosen.txt\n  gxbus login --oidc --server 127.0.0.1:8440 --ca ca.crt",
 	}
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", a.say("口令 `文件`，\"-\" 为标准输入", "`file` with the password, \"-\" for the standard input"))
 	cmd.Flags().StringVar(&newFile, "new-password-file", "", a.say("新口令 `文件`", "`file` with the new password"))
+	cmd.Flags().BoolVar(&oidc, "oidc", false, a.say("经统一身份认证登录", "sign in at the identity provider"))
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
+		if oidc {
+			if err := a.exactly()(cmd, args); err != nil {
+				return err
+			}
+			return a.loginFederated(ctx, c.WithToken(""))
+		}
+		if err := a.exactly("ACCOUNT")(cmd, args); err != nil {
+			return err
+		}
 		in, err := a.signInOf(ctx, cmd, args[0], passwordFile, newFile)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ type app struct {
 	lang  bus.Lang
 
 	server, ca, token string
+	certificate, key  string // of a system
 	output, langFlag  string
 	timeout           time.Duration
 	consistent        bool
@@ -65,8 +66,10 @@ func (a *app) globalFlags(root *cobra.Command) {
 		"`address` of the node, https URL or host:port (env GXBUS_SERVER; else the node of the last login)"))
 	flags.StringVar(&a.ca, "ca", "", a.say("集群 CA 证书 `文件`（GXBUS_CA；缺省为登录时所用）",
 		"cluster CA `file` in PEM (env GXBUS_CA; else the one of the login)"))
-	flags.StringVar(&a.token, "token", "", a.say("访问 `凭证`（宜用环境变量 GXBUS_TOKEN，命令行参数他人可见）",
-		"`bearer` (better in env GXBUS_TOKEN: others can see a command line)"))
+	flags.StringVar(&a.token, "token", "", a.say("访问 `凭证` 或签名密钥（宜用环境变量 GXBUS_TOKEN，命令行参数他人可见）",
+		"`bearer` or signing key (better in env GXBUS_TOKEN: others can see a command line)"))
+	flags.StringVar(&a.certificate, "cert", "", a.say("业务系统客户端证书 `文件`（GXBUS_CERT）", "`file` with a system's client certificate in PEM (env GXBUS_CERT)"))
+	flags.StringVar(&a.key, "key", "", a.say("该证书的私钥 `文件`（GXBUS_KEY）", "`file` with that certificate's key in PEM (env GXBUS_KEY)"))
 	flags.StringVarP(&a.output, "output", "o", "table", a.say("输出 `格式`：table、json、yaml、csv", "output `format`: table, json, yaml, csv"))
 	flags.StringVar(&a.langFlag, "lang", "", a.say("`语言`：zh、en（GXBUS_LANG；缺省随系统区域设置）", "`language`: zh, en (env GXBUS_LANG; else the locale)"))
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, a.say("单次请求的 `时限`", "`limit` of one request"))

@@ -12,7 +12,12 @@ import (
 func (a *app) systemCommand() *cobra.Command {
 	n := systems()
 	return a.group("system", "业务系统及其访问凭证", "Agencies' systems and their credentials",
-		n.list(a), a.createSystem(), a.rotateSystem(n))
+		n.list(a), n.show(a), a.createSystem(),
+		a.switchSystem(n, "disable", "停用系统，其连接两秒内断开", "Disable a system; its streams end within two seconds", func(s *bus.System) { s.Disabled = true }),
+		a.switchSystem(n, "enable", "恢复停用的系统", "Enable a disabled system", func(s *bus.System) { s.Disabled = false }),
+		a.switchSystem(n, "require-signing", "要求该系统的每个请求都签名", "Refuse requests of a system that are not signed", func(s *bus.System) { s.SigningRequired = true }),
+		a.switchSystem(n, "allow-unsigned", "不再要求签名", "Take requests of a system that are not signed", func(s *bus.System) { s.SigningRequired = false }),
+		a.listCredentials(n), a.rotateSystem(n), a.addSigningKey(n), a.addCertificate(n), a.retireCredential(n))
 }
 
 func systems() noun[bus.SystemID, bus.System] {
@@ -24,6 +29,7 @@ func systems() noun[bus.SystemID, bus.System] {
 			{"department", "部门", func(s bus.System) string { return string(s.Department) }},
 			{"source", "事件来源", bus.System.Source},
 			{"disabled", "停用", func(s bus.System) string { return sprint(s.Disabled) }},
+			{"signing", "须签名", func(s bus.System) string { return sprint(s.SigningRequired) }},
 			{"revision", "修订号", func(s bus.System) string { return sprint(s.Revision) }},
 		},
 		entries: func(c *client.Client) client.Readable[bus.SystemID, bus.System] { return c.Systems().Readable },
@@ -68,17 +74,22 @@ func (a *app) createSystem() *cobra.Command {
 	return cmd
 }
 
-func (a *app) rotateSystem(n noun[bus.SystemID, bus.System]) *cobra.Command {
+// switchSystem makes a command that changes one thing of a system.
+func (a *app) switchSystem(n noun[bus.SystemID, bus.System], verb, zh, en string, change func(*bus.System)) *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate ID", Short: a.say("更换访问凭证，旧凭证即停用", "Give a new credential; the old one stops"), Args: a.exactly("ID"),
-		Example:           "  gxbus system rotate tianhe-permits > credential",
-		ValidArgsFunction: n.complete(a),
+		Use: verb + " ID", Short: a.say(zh, en), Args: a.exactly("ID"),
+		Example: "  gxbus system " + verb + " tianhe-permits", ValidArgsFunction: n.complete(a),
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
-			credential, err := c.Systems().Rotate(ctx, bus.SystemID(args[0]))
+			system, err := c.Systems().Read(ctx, bus.SystemID(args[0]))
 			if err != nil {
 				return err
 			}
-			return a.secret(credential.Bearer, credential)
+			change(&system)
+			changed, err := c.Systems().Put(ctx, system)
+			if err != nil {
+				return err
+			}
+			return printOne(a, n.columns, changed.System)
 		}),
 	}
 }

@@ -223,7 +223,7 @@ func (n *Node) Client(bearer string) (*client.Client, error) {
 }
 
 // System speaks to the node as an agency system.
-func (n *Node) System(credential client.Credential) (*client.Client, error) {
+func (n *Node) System(credential client.NewCredential) (*client.Client, error) {
 	return n.Client(credential.Bearer)
 }
 

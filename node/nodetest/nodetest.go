@@ -34,7 +34,8 @@ type Options struct {
 	Dir         string           // data directories are made below; "": the test's own
 	Reserve     int64            // bytes of disk kept free; 0: the default
 
-	Peer func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
+	Peer   func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
+	Config func(*server.Config)           // changes a node's configuration; nil: leaves it
 }
 
 // Cluster is a set of running nodes.
@@ -118,6 +119,10 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	config.DiskReserve = cmp.Or(o.Reserve, config.DiskReserve)
 	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
+	config.SystemRate = 1_000_000 // a test that is in a hurry is no flood
+	if o.Config != nil {
+		o.Config(&config)
+	}
 	return &Node{Spec: spec, Config: config, options: o, tb: tb}
 }
 

@@ -28,6 +28,9 @@ type Config struct {
 	RaftHeartbeat      time.Duration `yaml:"raft_heartbeat"`      // silence of the leader that calls an election; the same on every voter
 	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
+	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
+	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
+	OIDC               OIDC          `yaml:"oidc"`                // where people can sign in beside here
 }
 
 // DefaultConfig is what holds where nothing is said.
@@ -35,7 +38,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
-		DiskReserve: 256 << 20,
+		DiskReserve: 256 << 20, SystemRate: 500,
 	}
 }
 
@@ -69,7 +72,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 // clientVariable reports whether GXBUS_key is for the command line's client side.
 func clientVariable(key string) bool {
 	switch key {
-	case "SERVER", "CA", "TOKEN", "LANG", "CREDENTIALS", "PASSWORD", "NEW_PASSWORD":
+	case "SERVER", "CA", "TOKEN", "CERT", "KEY", "LANG", "CREDENTIALS", "PASSWORD", "NEW_PASSWORD":
 		return true
 	}
 	return false
@@ -97,7 +100,7 @@ func (c *Config) merge(data []byte, from string) []bus.Defect {
 // yamlProblem is the decoder's message without the Go type in it.
 func yamlProblem(err error) string {
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:")
-	text = strings.ReplaceAll(text, " in type server.Config", "")
+	text = strings.NewReplacer(" in type server.Config", "", " in type server.OIDC", "").Replace(text)
 	return strings.Join(strings.Fields(text), " ")
 }
 
@@ -141,6 +144,10 @@ func (c Config) defects() []bus.Defect {
 	if c.DiskReserve < 1<<20 {
 		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
 	}
+	if c.SystemRate < 1 || c.SystemRate > 1_000_000 {
+		defects = append(defects, bus.Defect{Field: "system_rate", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–1000000"})
+	}
+	defects = append(defects, c.OIDC.defects()...)
 	if c.RecoveryKey != "" {
 		_, err := backup.ParsePublic(c.RecoveryKey)
 		defects = append(defects, defectsOf("recovery_key", err)...)

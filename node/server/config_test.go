@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestConfigIsFileThenEnvironmentThenFlags(t *testing.T) {
 	c = c.Over(server.Config{LogFormat: "text"})
 	want := server.DefaultConfig()
 	want.DataDir, want.LogLevel, want.LogFormat, want.CheckpointInterval = "/file", "error", "text", 5*time.Minute
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)
 	}
 }

@@ -114,7 +114,7 @@ func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 	c := nodetest.StartWith(t, nodetest.Options{Dir: disk, Reserve: 4 << 20}, fleet.Province()[0])
 	admin, secadmin := c.Client("sysadmin"), c.Client("secadmin")
 	check(t, putParties(ctx, admin))
-	credential, err := admin.Systems().Rotate(ctx, sample.SystemOf(sample.ShenzhenMarket).ID)
+	credential, err := admin.Systems().Rotate(ctx, sample.SystemOf(sample.ShenzhenMarket).ID, 0)
 	check(t, err)
 	provider := c.First.Client(credential.Bearer)
 	resource := sample.EnterpriseRegistration()

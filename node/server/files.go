@@ -24,12 +24,14 @@ import (
 //	ca.key           its key, on the node that signs; ca-next.key: that of a root to come
 //	node.crt .key    this node's certificate
 //	evidence.key     signs this node's evidence log
+//	signing.key      the signing keys of systems are made from it
 //	first.json       until the first entry of a new cluster is in the log
 //	generation.json  how often the group was recovered from a lost quorum, where it was
 //	unfinished       while a restore or a recovery is under way, or was cut off
 //	raft/            log and snapshots
 //	directory.db     the directory
 //	exchange.db      event logs, inboxes and evidence
+//	signin.db        failed sign-ins, last uses, what was signed lately
 type DataDir string
 
 func (d DataDir) path(name string) string { return filepath.Join(string(d), name) }

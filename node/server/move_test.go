@@ -71,6 +71,8 @@ func TestADepartmentMovesOrIsAbandoned(t *testing.T) {
 		t.Errorf("the old node says %v, not where to go", err)
 	}
 
+	signingKeyOfItsNode(t, c, system.System.ID)
+
 	c.Nodes["guangzhou"].Stop()
 	moveRefused(t, admin, d.ID, client.MoveRequest{To: "tianhe"}, bus.CodeUnavailable, "from")
 	_, err = admin.BeginMove(ctx, d.ID, client.MoveRequest{To: "tianhe", Abandon: true})
@@ -90,6 +92,27 @@ func TestADepartmentMovesOrIsAbandoned(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A signing key is made by the node that serves the system, here guangzhou, and good
+// there alone.
+func signingKeyOfItsNode(t *testing.T, c *nodetest.Cluster, id bus.SystemID) {
+	t.Helper()
+	ctx := context.Background()
+	asked := client.CredentialRequest{Kind: bus.CredentialSigning}
+	if _, err := c.Client("sysadmin").Systems().AddCredential(ctx, id, asked); !client.IsCode(err, bus.CodeWrongNode) || !strings.Contains(err.Error(), c.Nodes["guangzhou"].Config.APIListen) {
+		t.Errorf("another node makes a signing key: %v", err)
+	}
+	made, err := c.ClientAt(c.Nodes["guangzhou"], "sysadmin").Systems().AddCredential(ctx, id, asked)
+	check(t, err)
+	for at, want := range map[bus.NodeID]bus.Code{"guangzhou": "", "tianhe": bus.CodeUnauthenticated} {
+		signing, err := client.New(client.Config{Server: c.Nodes[at].Config.APIListen, CAFile: c.First.CA(), SigningKey: made.SigningKey})
+		check(t, err)
+		if _, err := signing.Status(ctx, false); client.CodeOf(err) != want {
+			t.Errorf("signed, at %s: %v", at, err)
+		}
+		signing.Close()
+	}
 }
 
 func moveRefused(t *testing.T, c *client.Client, id bus.USCC, in client.MoveRequest, code bus.Code, field string) {

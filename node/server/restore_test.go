@@ -205,7 +205,7 @@ func (r *afterRestore) check(t *testing.T, s *story, before []cloudevent.Event, 
 
 	sysadmin := r.as(t, "sysadmin")
 	system := func(d bus.Department) *client.Client {
-		fresh, err := sysadmin.Systems().Rotate(ctx, sample.SystemOf(d).ID)
+		fresh, err := sysadmin.Systems().Rotate(ctx, sample.SystemOf(d).ID, 0)
 		check(t, err)
 		return r.node.Client(fresh.Bearer)
 	}

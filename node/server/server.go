@@ -25,7 +25,6 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
-	"github.com/gxbus/gxbus/pkg/identity"
 	"github.com/gxbus/gxbus/pkg/peer"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
@@ -64,6 +63,7 @@ type Server struct {
 	search    *search.Index
 	layers    layers
 	mesh      *mesh.Client
+	signIn    api.SignIn
 	listener  net.Listener // of the API
 	api       *http.Server
 
@@ -111,7 +111,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openSignIn, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openExchange, s.openMesh, s.openAPI,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -356,7 +356,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
-		Cluster: s, Members: s, Authority: s, Surveyor: s, Passwords: identity.NewPasswordGate(passwordChecks), Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {
 		return err
@@ -366,9 +366,7 @@ func (s *Server) openAPI(context.Context) error {
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.api.RegisterOnShutdown(handler.EndStreams)
-	s.serve(s.api, tls.NewListener(s.listener, &tls.Config{
-		MinVersion: tls.VersionTLS13, GetCertificate: s.apiCertificate, NextProtos: []string{"http/1.1"},
-	}))
+	s.serve(s.api, tls.NewListener(s.listener, s.apiTLS(handler)))
 	return nil
 }
 

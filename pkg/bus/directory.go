@@ -173,9 +173,12 @@ type System struct {
 	ID         SystemID `json:"id"`
 	Department USCC     `json:"department"`
 	Name       string   `json:"name"`
-	SecretHash []byte   `json:"secret_hash,omitempty"` // SHA-256 of its 256-bit credential
+	SecretHash []byte   `json:"secret_hash,omitempty"` // of an entry that creates it: SHA-256 of its first bearer's secret; see Current
 	Disabled   bool     `json:"disabled,omitempty"`
 	Revision   Revision `json:"revision"`
+
+	SigningRequired bool         `json:"signing_required,omitempty"` // a request that is not signed is refused
+	Credentials     []Credential `json:"credentials,omitempty"`
 }
 
 // Check returns every defect of s that shows without looking anything up.

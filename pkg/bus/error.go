@@ -73,6 +73,7 @@ const (
 	CodeQuorum             Code = "quorum-at-risk"
 	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
+	CodeLocked             Code = "sign-in-locked"
 	CodeHeld               Code = "held-by-policy"
 )
 
@@ -121,6 +122,7 @@ var codes = map[Code]codeInfo{
 	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
 	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
+	CodeLocked:             {KindRateLimited, Text{"登录失败次数过多，暂时锁定", "too many failed sign-ins; locked for a while"}},
 }
 
 // Codes lists every stable code in alphabetical order, for documentation and
@@ -168,6 +170,12 @@ func E(code Code, defects ...Defect) *Error { return &Error{Code: code, Defects:
 // Because returns e with its cause set.
 func (e *Error) Because(err error) *Error {
 	e.Err = err
+	return e
+}
+
+// After returns e with when to repeat.
+func (e *Error) After(wait time.Duration) *Error {
+	e.RetryAfter = wait
 	return e
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -96,7 +97,10 @@ func (c *Client) request(ctx context.Context, call call, target *url.URL, reques
 	}
 	req.Header.Set("User-Agent", c.cfg.UserAgent)
 	req.Header.Set("Accept-Language", string(c.cfg.Language))
-	if c.cfg.Token != "" {
+	switch {
+	case c.key != nil: // each attempt anew: a nonce is good once
+		req.Header.Set("Authorization", c.key.Sign(call.method, target.RequestURI(), call.body, time.Now()))
+	case c.cfg.Token != "":
 		req.Header.Set("Authorization", "Bearer "+c.cfg.Token)
 	}
 	if requestID != "" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/identity"
 )
 
 // Config says which node a Client speaks to, and how. Only Server is needed.
@@ -21,6 +22,10 @@ type Config struct {
 	CAFile string // PEM file of the cluster CA; the system's roots where CAPEM is empty too
 	CAPEM  []byte // PEM of the cluster CA, in place of CAFile
 	Token  string // bearer: a session (gxa_…) or a system's credential (gxs_…)
+
+	SigningKey      string // of a system (gxk_…): every request is signed, and Token is not sent
+	CertificateFile string // PEM file of a system's client certificate, its intermediates after it
+	KeyFile         string // PEM file of that certificate's key
 
 	Language  bus.Lang // of problems; English where empty
 	UserAgent string   // "gxbus-go" where empty
@@ -39,6 +44,7 @@ type Client struct {
 	cfg  Config
 	base *url.URL
 	http *http.Client
+	key  *identity.SigningKey // nil: requests are not signed
 
 	written    *atomic.Uint64 // newest index that an answer to a write told; of all copies
 	atLeast    bus.Revision   // what reads must show
@@ -58,7 +64,11 @@ func New(cfg Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{cfg: cfg, base: base, written: new(atomic.Uint64), http: &http.Client{
+	key, err := cfg.signingKey()
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, base: base, key: key, written: new(atomic.Uint64), http: &http.Client{
 		Transport: cfg.Transport,
 		// A bearer must not travel to where a redirect points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -71,7 +81,7 @@ func (c *Client) Server() string { return c.base.String() }
 // WithToken returns a client of the same node and connections with another bearer.
 func (c *Client) WithToken(token string) *Client {
 	other := *c
-	other.cfg.Token = token
+	other.cfg.Token, other.key = token, nil
 	return &other
 }
 
@@ -137,10 +147,14 @@ func newTransport(cfg Config) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := cfg.certificates()
+	if err != nil {
+		return nil, err
+	}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots},
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: certificates},
 		TLSHandshakeTimeout:   cfg.ConnectTimeout,
 		ResponseHeaderTimeout: cfg.Timeout,
 		IdleConnTimeout:       90 * time.Second,
@@ -170,4 +184,27 @@ func (cfg Config) roots() (*x509.CertPool, error) {
 		})
 	}
 	return pool, nil
+}
+
+// signingKey reads the key that requests are signed with, nil where there is none.
+func (cfg Config) signingKey() (*identity.SigningKey, error) {
+	if cfg.SigningKey == "" {
+		return nil, nil
+	}
+	key, err := identity.ParseSigningKey(cfg.SigningKey)
+	return &key, err
+}
+
+// certificates returns the client certificate to show, if there is one.
+func (cfg Config) certificates() ([]tls.Certificate, error) {
+	if cfg.CertificateFile == "" && cfg.KeyFile == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(cfg.CertificateFile, cfg.KeyFile)
+	if err != nil {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "certificate", Problem: bus.Text{ZH: "客户端证书与私钥不可用", EN: "not a client certificate with its key"}, Allowed: "two PEM files that belong together",
+		}).Because(err)
+	}
+	return []tls.Certificate{certificate}, nil
 }

@@ -132,7 +132,6 @@ func TestRoutes(t *testing.T) {
 		"GET /api/v1/audit/trace/a%2Fb%20c":    func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
 		"POST /api/v1/grants/g/revoke":         func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
 		"PUT /api/v1/systems/s":                func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
-		"POST /api/v1/systems/s/credential":    func() error { _, err := c.Systems().Rotate(ctx, "s"); return err },
 		"GET /api/v1/policies/division/440100": func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
 		"GET /api/v1/policies/drafts":          func() error { _, err := c.Policies().Drafts(ctx); return err },
 		"GET /api/v1/policies/division/440100/draft": func() error {
@@ -156,6 +155,11 @@ func TestRoutes(t *testing.T) {
 			_, err := c.Policies().Revision(ctx, "division/440100", 7)
 			return err
 		},
+		"POST /api/v1/systems/s/credentials":     func() error { _, err := c.Systems().Rotate(ctx, "s", 0); return err },
+		"GET /api/v1/systems/s/credentials":      func() error { _, err := c.Systems().Credentials(ctx, "s"); return err },
+		"DELETE /api/v1/systems/s/credentials/c": func() error { return c.Systems().Retire(ctx, "s", "c") },
+		"POST /api/v1/sessions/oidc":             func() error { _, err := c.BeginOIDC(ctx, "http://127.0.0.1:1/callback"); return err },
+		"POST /api/v1/sessions/oidc/complete":    func() error { _, err := c.CompleteOIDC(ctx, client.OIDCAnswer{}); return err },
 		"POST /api/v1/policies/check":            func() error { _, err := c.Policies().Check(ctx, bus.Layer{}); return err },
 		"GET /api/v1/status?hash=true":           func() error { _, err := c.Status(ctx, true); return err },
 		"GET /api/v1/audit/checkpoints":          func() error { _, err := c.Checkpoints(ctx); return err },

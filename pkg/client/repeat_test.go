@@ -59,7 +59,10 @@ func TestWhatIsRepeated(t *testing.T) {
 		_, err := c.Departments().Put(ctx, bus.Department{ID: "r"})
 		return err
 	}
-	secret := func(ctx context.Context, c *client.Client) error { _, err := c.Systems().Rotate(ctx, "s"); return err }
+	secret := func(ctx context.Context, c *client.Client) error {
+		_, err := c.Systems().Rotate(ctx, "s", 0)
+		return err
+	}
 	tests := []struct {
 		name     string
 		do       func(context.Context, *client.Client) error

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -53,6 +54,25 @@ type SignIn struct {
 	NewPassword string `json:"new_password,omitempty" doc:"replaces the password; needed at the first sign-in"`
 }
 
+// OIDCRequest begins a sign-in at the identity provider.
+type OIDCRequest struct {
+	RedirectURL string `json:"redirect_url" doc:"the node's redirect_url, or http://127.0.0.1:PORT/callback of the program that asks"`
+}
+
+// OIDCBegun is a sign-in that waits for its browser.
+type OIDCBegun struct {
+	AuthorizationURL string    `json:"authorization_url"` // to open in a browser
+	Flow             string    `json:"flow"`              // completes it; for nobody else
+	Expires          time.Time `json:"expires"`
+}
+
+// OIDCAnswer completes a sign-in with what came back to the redirect URL.
+type OIDCAnswer struct {
+	Flow  string `json:"flow"`
+	State string `json:"state"`
+	Code  string `json:"code"`
+}
+
 // Session is a signed-in account.
 type Session struct {
 	Token      string    `json:"token"` // bearer token for this node
@@ -97,10 +117,31 @@ type JoinAnswer struct {
 	Parent      bus.NodeID            `json:"parent,omitempty"` // the node above, which relays for the new one
 }
 
-// Credential is a system's bearer credential, shown once.
-type Credential struct {
-	System bus.System `json:"system"`
-	Bearer string     `json:"bearer"`
+// CredentialRequest asks for one more credential of a system.
+type CredentialRequest struct {
+	Kind         bus.CredentialKind `json:"kind"`
+	Certificate  string             `json:"certificate,omitempty" doc:"PEM, of kind certificate: its key is registered"`
+	OverlapHours *int               `json:"overlap_hours,omitempty" minimum:"0" maximum:"8760" doc:"how long the system's other credential of this kind stays good; 168 where left out, 0: it ends at once"`
+	Expires      time.Time          `json:"expires,omitzero" doc:"end of the new one; none where left out"`
+}
+
+// NewCredential is a system with the credential that was made for it. Its secret, if it
+// has one, is shown once.
+type NewCredential struct {
+	System     bus.System     `json:"system"`
+	Credential bus.Credential `json:"credential,omitzero"`
+	Bearer     string         `json:"bearer,omitempty"`
+	SigningKey string         `json:"signing_key,omitempty"`
+}
+
+// Secret is the secret that is shown once; empty where there is none.
+func (c NewCredential) Secret() string { return cmp.Or(c.Bearer, c.SigningKey) }
+
+// CredentialState is a credential as a node sees it.
+type CredentialState struct {
+	bus.Credential
+	Live     bool      `json:"live"`
+	LastUsed time.Time `json:"last_used,omitzero"` // at the node that answers
 }
 
 // AccountAnswer is an account, with the one-time password that was made for it:

@@ -24,28 +24,42 @@ const (
 	saltSize    = 16
 	hashSize    = 32
 
-	minPassword = 12   // characters
-	maxPassword = 1024 // bytes: hashing must not be a way to burn memory
+	minPassword  = 12   // characters
+	minDifferent = 6    // of them
+	maxPassword  = 1024 // bytes: hashing must not be a way to burn memory
 )
 
 // argonHead is the part of a PHC string before the salt. Exactly these
 // parameters are accepted, so that a stored hash cannot ask for gigabytes.
 var argonHead = fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonLanes)
 
-// CheckPassword returns what is wrong with a password that a person chose: it
-// must have 12 characters or more, at most 1,024 bytes, and nothing invisible.
-func CheckPassword(field, password string) []bus.Defect {
-	const allowed = "12 characters or more, at most 1024 bytes, printable"
-	switch {
-	case utf8.RuneCountInString(password) < minPassword:
-		return []bus.Defect{defect(field, "口令至少 12 个字符", "the password is too short", allowed)}
-	case len(password) > maxPassword:
-		return []bus.Defect{defect(field, "口令过长", "the password is too long", allowed)}
-	case !utf8.ValidString(password) || strings.ContainsFunc(password, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return []bus.Defect{defect(field, "口令含有不可见字符", "the password has a character that cannot be seen", allowed)}
-	default:
-		return nil
+// CheckPassword returns all that is wrong with a password that a person chose for an
+// account: it must have 12 characters or more, at least 6 different ones, at most
+// 1,024 bytes, nothing invisible, and not hold the account's name.
+func CheckPassword(field, account, password string) []bus.Defect {
+	allowed := fmt.Sprintf("%d characters or more, %d of them different, at most %d bytes, printable, without the account's name", minPassword, minDifferent, maxPassword)
+	var defects []bus.Defect
+	refuse := func(wrong bool, zh, en string) {
+		if wrong {
+			defects = append(defects, defect(field, zh, en, allowed))
+		}
 	}
+	refuse(utf8.RuneCountInString(password) < minPassword, fmt.Sprintf("口令至少 %d 个字符", minPassword), "the password is too short")
+	refuse(len(password) > maxPassword, "口令过长", "the password is too long")
+	refuse(!utf8.ValidString(password) || strings.ContainsFunc(password, func(r rune) bool { return !unicode.IsPrint(r) }),
+		"口令含有不可见字符", "the password has a character that cannot be seen")
+	refuse(different(password) < minDifferent, fmt.Sprintf("口令至少含 %d 个不同字符", minDifferent), "the password repeats too few characters")
+	refuse(account != "" && strings.Contains(strings.ToLower(password), strings.ToLower(account)), "口令不得含有账户名", "the password holds the account's name")
+	return defects
+}
+
+// different counts the characters of the first that are allowed.
+func different(password string) int {
+	seen := map[rune]bool{}
+	for _, r := range password[:min(len(password), maxPassword)] {
+		seen[r] = true
+	}
+	return len(seen)
 }
 
 // oneTimeAlphabet is Crockford's base 32: no i, l, o or u to misread.
@@ -70,7 +84,7 @@ func NewOneTimePassword() string {
 // string. It takes 19 MiB and tens of milliseconds; see [PasswordGate].
 func HashPassword(password string) (string, error) {
 	if len(password) > maxPassword {
-		return "", bus.Invalid(CheckPassword("password", password))
+		return "", bus.E(bus.CodeInvalid, defect("password", "口令过长", "the password is too long", fmt.Sprintf("at most %d bytes", maxPassword)))
 	}
 	var salt [saltSize]byte
 	rand.Read(salt[:])

@@ -82,21 +82,26 @@ func TestVerifyPasswordRefusesAHashItWouldNotWrite(t *testing.T) {
 
 func TestPasswordRule(t *testing.T) {
 	for password, good := range map[string]bool{
-		"twelve chars":                true,
-		"eleven char":                 false,
-		"":                            false,
-		"一二三四五六七八九十甲乙":                true,
-		"一二三四五六七八九十甲":                 false,
-		"tab\tinside it":              false,
-		"nul\x00inside it":            false,
-		"invalid \xff utf-8":          false,
-		strings.Repeat("a", 1024):     true,
-		strings.Repeat("a", 1025):     false,
-		identity.NewOneTimePassword(): true,
+		"twelve chars":                  true,
+		"eleven char":                   false,
+		"":                              false,
+		"一二三四五六七八九十甲乙":                  true,
+		"一二三四五六七八九十甲":                   false,
+		"tab\tinside it":                false,
+		"nul\x00inside it":              false,
+		"invalid \xff utf-8":            false,
+		strings.Repeat("abcdef1!", 128): true,
+		strings.Repeat("abcdef1!", 129): false,
+		"ababababababab":                false,
+		"my SysAdmin password":          false,
+		identity.NewOneTimePassword():   true,
 	} {
-		if got := identity.CheckPassword("password", password); (got == nil) != good {
+		if got := identity.CheckPassword("password", "sysadmin", password); (got == nil) != good {
 			t.Errorf("%.20q: %v", password, got)
 		}
+	}
+	if all := identity.CheckPassword("password", "ab", "ab\t"); len(all) != 4 {
+		t.Errorf("of four defects these are told: %v", all)
 	}
 	_, err := identity.HashPassword(strings.Repeat("a", 1<<20))
 	refused(t, err, bus.CodeInvalid, "password")

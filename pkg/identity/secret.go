@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Secret is 256 random bits that prove something to whoever keeps their hash.
@@ -48,6 +49,23 @@ func parseSecret(text string) (Secret, bool) {
 	}
 	copy(s[:], raw)
 	return s, s.text() == text
+}
+
+// SaveSecret writes a secret into a file that only its owner may read.
+func SaveSecret(path string, s Secret) error { return WriteFile(path, []byte(s.text()+"\n")) }
+
+// LoadSecret reads what SaveSecret wrote. A file that anyone but its owner may read
+// or write is refused.
+func LoadSecret(path string) (Secret, error) {
+	data, err := ReadPrivate(path)
+	if err != nil {
+		return Secret{}, err
+	}
+	s, ok := parseSecret(strings.TrimSuffix(string(data), "\n"))
+	if !ok {
+		return Secret{}, badFile(path, "密钥文件已损坏", "not a secret as this program writes it", nil)
+	}
+	return s, nil
 }
 
 // Fingerprint is the SHA-256 of a certificate's DER bytes.

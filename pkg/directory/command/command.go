@@ -65,6 +65,8 @@ const (
 	AccountPut         Type = "account.put"
 	CheckpointPut      Type = "checkpoint.put"
 	Tick               Type = "tick"
+	CredentialAdd      Type = "system.credential-add"
+	CredentialEnd      Type = "system.credential-end"
 	LayerPush          Type = "layer.push"
 	LayerActivate      Type = "layer.activate"
 	LayerDiscard       Type = "layer.discard"
@@ -210,6 +212,18 @@ type (
 	Moved struct {
 		Department bus.USCC     `json:"department"`
 		Epoch      bus.Revision `json:"epoch"` // of the move
+	}
+	// NewCredential is the body of CredentialAdd: one more credential of a system.
+	// Those of its kind that are live then end at Overlap, if they would not before.
+	NewCredential struct {
+		System     bus.SystemID   `json:"system"`
+		Credential bus.Credential `json:"credential"`
+		Overlap    time.Time      `json:"overlap,omitzero"`
+	}
+	// EndCredential is the body of CredentialEnd: it is good no more.
+	EndCredential struct {
+		System     bus.SystemID     `json:"system"`
+		Credential bus.CredentialID `json:"credential"`
 	}
 	// Push is the body of LayerPush: the draft of a layer, which replaces the one that
 	// is expected.

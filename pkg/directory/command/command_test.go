@@ -332,5 +332,9 @@ var (
 		command.AccountPut:    account,
 		command.CheckpointPut: bus.Checkpoint{Node: "gz", Size: 9, Root: hash, Note: "gz evidence\n9\n", At: noon, Revision: 3},
 		command.Tick:          command.Empty{},
+		command.CredentialAdd: command.NewCredential{System: "sample-registry", Overlap: noon, Credential: bus.Credential{
+			ID: "c1", Kind: bus.CredentialSigning, Hash: hash, Node: "gz", Created: noon, Expires: noon.Add(time.Hour),
+		}},
+		command.CredentialEnd: command.EndCredential{System: "sample-registry", Credential: "c1"},
 	}
 )

@@ -166,6 +166,14 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		command.AccountPut:    func() any { return account(pick("auditor", "deputy"), bus.Role(pick("auditor", "root"))) },
 		command.CheckpointPut: func() any { return checkpoint(bus.NodeID(pick("gz", "th")), int64(index%7), byte(index%2)) },
 		command.Tick:          func() any { return command.Empty{} },
+		command.CredentialAdd: func() any {
+			c := bearer(pick("b1", "b2", "b3"), byte(index%3))
+			c.Kind = bus.CredentialKind(pick("bearer", "certificate"))
+			return newCredential(bus.SystemID(pick("sample-tax", "sample-market", "sample-x")), c)
+		},
+		command.CredentialEnd: func() any {
+			return command.EndCredential{System: "sample-tax", Credential: bus.CredentialID(pick("first", "b1", "b2"))}
+		},
 	}
 	a := ask{
 		typ: rapid.SampledFrom(slices.Sorted(maps.Keys(bodies))).Draw(rt, "type"),

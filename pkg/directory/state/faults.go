@@ -17,7 +17,7 @@ const maxFaults = 20
 // this program, has any.
 func (t *Tx) Faults() []string {
 	f := &faultFinder{tx: t}
-	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.journal, f.layers, f.revisions} {
+	for _, check := range []func(){f.keys, f.codes, f.certificates, f.homes, f.references, f.journal, f.layers, f.revisions} {
 		f.guarded(check)
 	}
 	return f.found
@@ -89,6 +89,27 @@ func (f *faultFinder) codes() {
 
 func (f *faultFinder) withdrawn(id bus.ResourceID) bool {
 	return f.tx.bytes(retired, string(Resources)+"/"+string(id)) != nil
+}
+
+// certificates holds the index of registered certificates against the systems.
+func (f *faultFinder) certificates() {
+	listed := map[string]bool{}
+	for s := range f.tx.Systems() {
+		for _, c := range s.Credentials {
+			if fingerprint, ok := c.Certificate(); ok {
+				listed[fingerprint] = true
+				if owner := f.tx.bytes(certificates, fingerprint); string(owner) != string(s.ID) {
+					f.add("certificate %s of system %s is indexed for %q", fingerprint, s.ID, owner)
+				}
+			}
+		}
+	}
+	_ = f.tx.tx.Bucket([]byte(certificates)).ForEach(func(fingerprint, owner []byte) error { // only our own errors, and there are none
+		if !listed[string(fingerprint)] {
+			f.add("certificate %s is indexed for %q, which has no such certificate", fingerprint, owner)
+		}
+		return nil
+	})
 }
 
 func (f *faultFinder) homes() {

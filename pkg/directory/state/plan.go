@@ -71,6 +71,10 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planDepartmentMoved), nil
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
+	case command.CredentialAdd:
+		return of(bySystemAdministrator, planCredentialAdd), nil
+	case command.CredentialEnd:
+		return of(bySystemAdministrator, planCredentialEnd), nil
 	case command.GrantPut:
 		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
 	case command.GrantRevoke:

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,31 +109,6 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 		}
 	}
 	return leave(have)
-}
-
-func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {
-	s := r.body
-	defects := s.Check()
-	if _, ok := tx.Department(s.Department); s.Department != "" && !ok {
-		defects = append(defects, unknown("department", string(s.Department)))
-	}
-	if len(s.SecretHash) != sha256.Size {
-		defects = append(defects, wrongHash("secret_hash"))
-	}
-	if err := bus.Invalid(defects); err != nil {
-		return nil, err
-	}
-	have, _ := tx.System(s.ID)
-	if err := expect(r.Expect, have.Revision, "system", string(s.ID)); err != nil {
-		return nil, err
-	}
-	if have.Revision != 0 && have.Department != s.Department {
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "department", Problem: bus.Text{ZH: "系统所属部门不可变更", EN: "a system's department never changes"}, Allowed: string(have.Department),
-		})
-	}
-	s.Revision = r.index
-	return set(Systems, string(s.ID), s)
 }
 
 // planGrantPut records a consent. It may carry no condition that the resource's

@@ -107,6 +107,8 @@ func ones(w *world) map[command.Type]one {
 		command.AccountPut:    {ask{by: bySecurity, body: account("deputy", bus.RoleAuditor)}, []bus.Principal{bySecond}},
 		command.CheckpointPut: {ask{by: byTH, body: checkpoint("th", 5, 1)}, nil},
 		command.Tick:          {ask{by: byGZ, body: command.Empty{}}, []bus.Principal{byTH}},
+		command.CredentialAdd: {ask{by: bySysadmin, body: newCredential("sample-tax", bearer("b2", 9))}, nil},
+		command.CredentialEnd: {ask{by: bySysadmin, body: command.EndCredential{System: "sample-tax", Credential: bus.FirstCredential}}, nil},
 	}
 }
 
@@ -174,7 +176,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 37 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
+	if len(types) != 39 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -229,6 +231,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 	var refusals []refusal
 	own := []command.Type{
 		command.NodeJoin, command.GrantRevoke, command.GrantConfirm, command.CheckpointPut, command.Tick, command.TokenCreate,
+		command.CredentialAdd, command.CredentialEnd,
 		command.DivisionAssign, command.RootAdd,
 		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 		command.DraftSubmit, command.DraftReview, command.DraftImport, command.TriggerRecord, command.CalendarPut,

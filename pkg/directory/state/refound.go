@@ -177,11 +177,14 @@ func refoundGrants(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 }
 
 func refoundSystems(tx *Tx, _ Refounding, done *Refounded) ([]Change, error) {
-	return putAll(tx.Systems(), Systems, func(s *bus.System) (string, bool) {
-		s.SecretHash, s.Revision = nil, done.Index
+	var registered []Change
+	changes, err := putAll(tx.Systems(), Systems, func(s *bus.System) (string, bool) {
+		registered = append(registered, unregister(s.Credentials...)...)
+		s.Credentials, s.Revision = nil, done.Index
 		done.Systems = append(done.Systems, s.ID)
 		return string(s.ID), true
 	})
+	return append(changes, registered...), err
 }
 
 func refoundTokens(tx *Tx, _ Refounding, done *Refounded) ([]Change, error) {

@@ -35,6 +35,7 @@ const (
 	LayerDrafts   Table = "layer-drafts"
 	LayerHistory  Table = "layer-history" // layer/revision → one that is or was in force
 	Accounts      Table = "accounts"
+	certificates  Table = "certificates" // fingerprint of a client certificate's key → the system that registered it
 	Checkpoints   Table = "checkpoints"
 	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
 	cluster       Table = "cluster"   // cluster id, CA certificate
@@ -50,7 +51,7 @@ var (
 		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints, LayerDrafts,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, LayerHistory, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -151,14 +152,6 @@ func (t *Tx) Department(id bus.USCC) (bus.Department, bool) {
 
 // Departments yields all departments by code.
 func (t *Tx) Departments() iter.Seq[bus.Department] { return all[bus.Department](t, Departments) }
-
-// System returns the system with this id.
-func (t *Tx) System(id bus.SystemID) (bus.System, bool) {
-	return read[bus.System](t, Systems, string(id))
-}
-
-// Systems yields all systems by id.
-func (t *Tx) Systems() iter.Seq[bus.System] { return all[bus.System](t, Systems) }
 
 // Resource returns the resource with this id.
 func (t *Tx) Resource(id bus.ResourceID) (bus.Resource, bool) {
