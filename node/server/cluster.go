@@ -56,7 +56,7 @@ func (s *Server) Describe() (mesh.Status, error) {
 		status.Silent[id] = silent.Seconds()
 	}
 	for _, l := range s.policy.Status() {
-		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
+		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Digest: l.Digest, Problem: l.Error})
 	}
 	return status, nil
 }
@@ -140,6 +140,10 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 	}
 	answers := everyNode(ctx, s, ids, s.Describe, s.mesh.Status)
 	out.AppliedIndex = answers[s.self.Node].AppliedIndex
+	inForce, err := s.layersInForce()
+	if err != nil {
+		return out, err
+	}
 	lead, led := answers[out.Leader]
 	head := lead.AppliedIndex
 	for i := range members {
@@ -151,6 +155,9 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
 		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
+		if ok {
+			m.Layers = standing(a.Layers, inForce, answers[s.self.Node].Layers)
+		}
 		if ok && head > a.AppliedIndex {
 			m.Lag = uint64(head - a.AppliedIndex)
 		}

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,21 +11,10 @@ import (
 )
 
 // decide asks the policy decision point about a flow. The directory and the
-// policies compiled from it do not change in the same instant, and after a start
-// there is a moment without any layer but base: a decision by other layers than
-// those the directory had for this flow is none.
+// policies compiled from it do not change in the same instant: until a new revision
+// of a layer is compiled the one before it decides.
 func (x *Exchange) decide(ctx context.Context, f flow) bus.Decision {
-	d := x.Decider.Decide(ctx, f.input)
-	asked := maps.Clone(d.Layers)
-	delete(asked, bus.BaseLayer)
-	if passing(d) || maps.Equal(asked, f.layers) {
-		return d
-	}
-	d.Allow, d.Obligations = false, bus.Obligations{}
-	d.Reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: policy.CodeLayerUnavailable, Message: bus.Text{
-		ZH: "策略层正在更新，按拒绝处理，请稍后重试", EN: "the policy layers are being updated, which denies; try again",
-	}}}
-	return d
+	return x.Decider.Decide(ctx, f.input)
 }
 
 // passing reports whether a denial says nothing about the request, only that

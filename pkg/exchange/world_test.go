@@ -105,7 +105,7 @@ func (w *world) found() {
 	w.tb.Helper()
 	w.write(bus.Principal{Node: shenzhen}, command.ClusterInit, 0, command.Init{
 		Cluster: "test", CA: "none", Divisions: bus.Guangdong(), Node: nodeEntry(shenzhen, "440300", 1),
-		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
+		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "secadmin-2", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
 	})
 	w.join(guangzhou, "440100", 2)
 	for _, d := range []bus.Department{
@@ -171,6 +171,16 @@ func (w *world) write(by bus.Principal, t command.Type, expect bus.Revision, bod
 	revision, err := w.propose(by, t, expect, body)
 	must(w.tb, err)
 	return revision
+}
+
+// enact puts a policy layer in force, and returns its revision.
+func (w *world) enact(l bus.Layer) bus.Revision {
+	w.tb.Helper()
+	draft := w.write(secadmin, command.LayerPush, 0, command.Push{
+		Layer: l.ID, LayerPush: bus.LayerPush{Modules: l.Modules, Note: "示例"}, Report: &bus.LayerReport{Layer: l.ID, OK: true},
+	})
+	second := bus.Principal{Account: "secadmin-2", Role: bus.RoleSecurityAdministrator}
+	return w.write(second, command.LayerActivate, draft, command.Activation{Layer: l.ID})
 }
 
 // propose applies one entry, which may be refused.
