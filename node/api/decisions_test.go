@@ -111,8 +111,7 @@ func TestAReplayOnTheNode(t *testing.T) {
 
 func (w *world) putLayer(l bus.Layer) {
 	w.t.Helper()
-	_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(context.Background(), l)
-	check(w.t, err)
+	w.Enact(l)
 }
 
 // offline replays the node's export.

@@ -36,8 +36,8 @@ var steps = map[string][]decision{
 	"batch": {
 		{policy.ActionSubscribe, policy.StageConsumer}, {policy.ActionForward, policy.StageProvider}, {policy.ActionDeliver, policy.StageConsumer},
 	},
-	"interface": {{"query", policy.StageConsumer}},
-	"file":      {{"download", policy.StageConsumer}},
+	"interface": {{policy.ActionQuery, policy.StageConsumer}},
+	"file":      {{policy.ActionDownload, policy.StageConsumer}},
 }
 
 // Explain works out what a department may do with a resource now, by the very

@@ -24,7 +24,13 @@ func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
 	if in.Action == ActionDiscover {
 		in = in.discovery()
 	}
+	known := e.refused.Load() != nil // first: Load sets it when the layers are there
 	layers := e.layers.Load().applying(in)
+	if !known {
+		d.Layers[bus.BaseLayer] = 0
+		d.Reasons = layers[0].refuse(CodeLayerUnavailable).Reasons
+		return d
+	}
 	for _, l := range layers {
 		d.Layers[l.id] = l.revision
 	}

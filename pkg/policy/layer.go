@@ -139,6 +139,12 @@ var refusals = map[string]bus.Text{
 // named gives a digest as evidence names it.
 func named(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
+// Digest identifies the source text of a layer: SHA-256 in hex.
+func Digest(modules map[string]string) string {
+	sum := digestOf(modules)
+	return hex.EncodeToString(sum[:])
+}
+
 // digestOf identifies a layer's source text.
 func digestOf(modules map[string]string) (sum [sha256.Size]byte) {
 	h := sha256.New()
