@@ -71,12 +71,13 @@ func leavesDistrictRows(k *kitchen, _ *testing.T) {
 func waitsForPublication(k *kitchen, _ *testing.T) {
 	r := k.offer("quarterly-statistics", sample.ShenzhenMarket, title)
 	k.publish(r)
-	out := k.clock.Now().Add(time.Hour).Format("2006-01-02T15:04:05.000000000Z")
-	k.serve(`"2099-04-20T02:00:00.000000000Z"}`, `"`+out+`"}`) // the table's, not the tests'
+	const layout = "2006-01-02T15:04:05.000000000Z"
+	out := k.clock.Now().Add(10 * time.Minute)
+	k.serve("2099-04-20T02:00:00.000000000Z", out.Format(layout), "2099-04-20T01:59:59.999999999Z", out.Add(-1).Format(layout))
 	sub := k.subscribed(r, wish{})
 	k.send(r, row())
 	k.held(sub, "embargo")
-	k.clock.advance(time.Hour)
+	k.clock.advance(10 * time.Minute)
 	k.got(sub, 1)
 }
 
