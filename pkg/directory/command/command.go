@@ -64,6 +64,16 @@ const (
 	AccountPut         Type = "account.put"
 	CheckpointPut      Type = "checkpoint.put"
 	Tick               Type = "tick"
+
+	ApplicationPut      Type = "application.put"
+	ApplicationDelete   Type = "application.delete"
+	ApplicationSubmit   Type = "application.submit"
+	ApplicationAnswer   Type = "application.answer"
+	ApplicationWithdraw Type = "application.withdraw"
+	ApplicationExtend   Type = "application.extend"
+	ApplicationConsent  Type = "application.consent"
+	GrantStop           Type = "grant.stop"
+	GrantDelivered      Type = "grant.delivered"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.
@@ -121,7 +131,7 @@ type (
 		Fingerprint string `json:"fingerprint"` // of the older root
 		Force       bool   `json:"force"`       // though nodes still have certificates under it
 	}
-	// Key is the body of NodeRemove and of the Delete types.
+	// Key is the body of NodeRemove, ApplicationSubmit and the Delete types.
 	Key struct {
 		ID string `json:"id"`
 	}
