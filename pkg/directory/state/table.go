@@ -30,6 +30,7 @@ const (
 	Libraries     Table = "libraries"
 	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
+	Applications  Table = "applications"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers"
 	Accounts      Table = "accounts"
@@ -45,7 +46,7 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints,
 	}
 	unwatched = []Table{
 		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
