@@ -170,6 +170,7 @@ func (s applications) put(ctx context.Context, p bus.Principal, in *putOf[bus.Ap
 		return nil, err
 	}
 	if p.Department != "" && content.Resource != "" { // what a policy hides from a department it does not ask for
+		s.Cluster.CatchUp(ctx) // the resource may be a moment old
 		if err := s.found(ctx, p, string(content.Resource)); err != nil {
 			return nil, err
 		}
