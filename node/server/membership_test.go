@@ -203,8 +203,12 @@ func withoutTheRole(g *group, t *testing.T) {
 		}
 	}
 	by := bus.Principal{Account: "auditor", Role: bus.RoleSystemAdministrator} // a node that vouches for what is not so
-	if err := g.Nodes["tianhe"].Server.Lead(ctx, by, "shenzhen"); bus.CodeOf(err) != bus.CodeForbidden {
+	if err := g.Nodes["guangzhou"].Server.Lead(ctx, by, "shenzhen"); bus.CodeOf(err) != bus.CodeForbidden {
 		t.Errorf("transfer in a wrong name: %v", err)
+	}
+	by.Account = "sysadmin" // S31: a node that does not vote speaks for no administrator
+	if err := g.Nodes["tianhe"].Server.Lead(ctx, by, "shenzhen"); bus.CodeOf(err) != bus.CodeWrongNode {
+		t.Errorf("transfer through a node that does not vote: %v", err)
 	}
 	after, err := g.admin("guangdong").Nodes(ctx)
 	check(t, err)
