@@ -197,10 +197,10 @@ func jsonRefusals(t *testing.T) []refusal {
 			return request{method: "GET", path: "/api/v1/subscriptions/sub-1/events?limit=all", who: consumer}
 		}},
 		{name: "S36 a policy layer of another kind", status: 400, code: bus.CodeInvalid, field: "kind", allowed: "division", request: func() request {
-			return request{method: "PUT", path: "/api/v1/policies/base/x", who: secadmin, header: map[string]string{create: "*"}, body: text(`{"modules":{}}`)}
+			return request{method: "PUT", path: "/api/v1/policies/base/x/draft", who: secadmin, header: map[string]string{create: "*"}, body: text(`{"modules":{}}`)}
 		}},
 		{name: "S36 rego in a layer's name", status: 400, code: bus.CodeInvalid, field: "of", request: func() request {
-			return request{method: "PUT", path: "/api/v1/policies/division/440000%5D%3B%20allow%20:=%20true", who: secadmin, header: map[string]string{create: "*"}, body: text(`{"modules":{}}`)}
+			return request{method: "PUT", path: "/api/v1/policies/division/440000%5D%3B%20allow%20:=%20true/draft", who: secadmin, header: map[string]string{create: "*"}, body: text(`{"modules":{}}`)}
 		}},
 		{name: "S57 profiles", status: 404, code: bus.CodeNotFound, field: "path", request: func() request {
 			return request{method: "GET", path: "/debug/pprof/heap", who: sysadmin}

@@ -34,6 +34,8 @@ var departmental = map[string][2]int{
 	"GET /api/v1/audit/export":                                {403, 403},
 	"GET /api/v1/resources/{id}/access":                       {403, 403},
 	"GET /api/v1/audit/trace/{event}":                         {403, 403},
+	"GET /api/v1/decisions/{id}":                              {200, 404},
+	"GET /api/v1/audit/watermarks/{mark}":                     {403, 403},
 	"PUT /api/v1/drafts/{id}":                                 {200, 403},
 	"DELETE /api/v1/drafts/{id}":                              {204, 403},
 	"POST /api/v1/drafts/submit":                              {200, 403},
@@ -44,6 +46,9 @@ var departmental = map[string][2]int{
 	"POST /api/v1/claims/{entity}/{item}/decision":            {403, 200},
 	"POST /api/v1/resources/{id}/triggers/{number}/extension": {200, 403},
 	"POST /api/v1/resources/{id}/triggers/{number}/consent":   {403, 200},
+	"GET /api/v1/policies/{kind}/{of}/draft":                  {404, 404},
+	"GET /api/v1/policies/{kind}/{of}/revisions":              {403, 403},
+	"GET /api/v1/policies/{kind}/{of}/revisions/{revision}":   {403, 403},
 }
 
 func (r route) wanted(name string, cell int) int {

@@ -139,29 +139,22 @@ func matrix() map[string]route {
 		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
 		}},
-		"GET /api/v1/changes":  {known, plain("/api/v1/changes?wait=0")},
-		"GET /api/v1/policies": {known, nil},
-		"POST /api/v1/policies/check": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
-			return request{body: text(asJSON(w.t, nodetest.SampleLayer(w.t, "440000")))}
+		"GET /api/v1/changes":   {known, plain("/api/v1/changes?wait=0")},
+		"GET /api/v1/decisions": {known, nil},
+		"GET /api/v1/decisions/{id}": {[7]int{401, 200, 200, 404, 404, 200, 200}, func(w *world, _ int) request {
+			return request{path: "/api/v1/decisions/" + w.subscribed()}
 		}},
-		"PUT /api/v1/policies/{kind}/{of}": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
-			return creating("/api/v1/policies/division/440100", nodetest.SampleLayer(w.t, "440100"))
+		"POST /api/v1/policies/replay": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
+			return request{body: text(asJSON(w.t, client.ReplayRequest{Layer: nodetest.SampleLayer(w.t, "440100")}))}
 		}},
-		"GET /api/v1/policies/{kind}/{of}": {known, plain("/api/v1/policies/division/440000")},
-		"DELETE /api/v1/policies/{kind}/{of}": {[7]int{401, 403, 403, 403, 403, 204, 403}, func(w *world, cell int) request {
-			if columns[cell] != secadmin {
-				return deleting("/api/v1/policies/division/440000", 1)
-			}
-			l, err := w.First.Client(w.bearers[sysadmin]).Policies().Read(context.Background(), "division/440000")
-			check(w.t, err)
-			return deleting("/api/v1/policies/division/440000", l.Revision)
-		}},
-		"GET /api/v1/audit/export":        {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
-		"GET /api/v1/audit/checkpoints":   {known, nil},
-		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"GET /api/v1/audit/checkpoints":       {known, nil},
+		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
 	maps.Copy(rows, sharingMatrix(known))
+	maps.Copy(rows, policiesMatrix(known, plain))
 	return rows
 }
 
@@ -210,8 +203,7 @@ func (w *world) routes() map[string]map[string]any {
 
 func TestS29S30EveryRoleAgainstEveryRouteEachRefusalRecordedOnce(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(context.Background(), nodetest.SampleLayer(t, "440000"))
-	check(t, err)
+	w.Enact(nodetest.SampleLayer(t, "440000"))
 	rows := matrix()
 	routes := w.routes()
 	for name := range rows {

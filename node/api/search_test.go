@@ -142,10 +142,8 @@ test_it_hides if count(layer.deny) == 1 with input as {"action": "discover", "re
 func TestWhatPolicyHidesIsAbsentInEveryFace(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(spareResource(1))
-	ctx := context.Background()
 	_, before := w.changes(sysadmin, "wait=0")
-	_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(ctx, hiding())
-	check(t, err)
+	w.Enact(hiding())
 	second := sample.EnterpriseRegistration()
 	second.Abstract = "又一版"
 	w.Publish(second)
@@ -212,9 +210,7 @@ func TestWhatPolicyHidesIsAbsentInEveryFace(t *testing.T) {
 		}
 	}
 
-	l, err := w.First.Client(w.bearers[secadmin]).Policies().Read(ctx, "division/440300")
-	check(t, err)
-	check(t, w.First.Client(w.bearers[secadmin]).Policies().Delete(ctx, l.ID, l.Revision))
+	w.Enact(bus.Layer{ID: "division/440300"})
 	if page := w.search(stranger, ""); page.Total != 2 {
 		t.Errorf("once the layer is gone: %v", found(page))
 	}
@@ -312,11 +308,10 @@ func TestAccessIsExplained(t *testing.T) {
 	}
 
 	t.Run("hidden from the department that is asked about", func(t *testing.T) {
-		_, err := w.First.Client(w.bearers[secadmin]).Policies().Put(ctx, bus.Layer{ID: "division/440300", Modules: map[string]string{
+		w.Enact(bus.Layer{ID: "division/440300", Modules: map[string]string{
 			"hide.rego":      strings.ReplaceAll(hiding().Modules["hide.rego"], "not trusted", "input.consumer.department"),
 			"hide_test.rego": strings.ReplaceAll(hiding().Modules["hide_test.rego"], `"action"`, `"consumer": {"department": "X"}, "action"`),
 		}})
-		check(t, err)
 		a := explain(auditor, client.AccessQuery{Department: sample.GuangzhouHealth.ID})
 		if len(a.Uses) != 0 || len(a.Missing) != 1 || a.Missing[0].Code != "not-for-you" {
 			t.Errorf("%+v", a)

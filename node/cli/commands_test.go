@@ -220,9 +220,10 @@ func TestPolicyCheckAndPush(t *testing.T) {
 	bad := bus.LayerReport{Layer: "division/440100", Problems: []bus.LayerProblem{
 		{File: "a.rego", Row: 3, Col: 2, Code: "rego_parse_error", Message: bus.Text{ZH: "语法错误", EN: "syntax error"}}}}
 	sh := newShell(t, map[string]http.HandlerFunc{
-		"POST /policies/check":          give(report),
-		"GET /policies/division/440100": give(bus.Layer{ID: "division/440100", Revision: 6, Modules: map[string]string{"a.rego": "package\ta\x1b\n"}}),
-		"PUT /policies/division/440100": echo,
+		"POST /policies/check":                give(report),
+		"GET /policies/division/440100":       give(bus.Layer{ID: "division/440100", Revision: 6, Modules: map[string]string{"a.rego": "package\ta\x1b\n"}}),
+		"GET /policies/division/440100/draft": give(bus.LayerDraft{ID: "division/440100", Revision: 6}),
+		"PUT /policies/division/440100/draft": give(bus.LayerDraft{ID: "division/440100", Revision: 7, Report: &report}),
 	})
 	dir := filepath.Dir(sh.file("a.rego", "package a\n"))
 	for name, content := range map[string]string{"a_test.rego": "package a_test\n", "notes.txt": "no policy"} {
@@ -239,7 +240,8 @@ func TestPolicyCheckAndPush(t *testing.T) {
 	if err := json.Unmarshal([]byte(sh.seen[0].body), &sent); err != nil || len(sent.Modules) != 2 || sent.Modules["a.rego"] != "package a\n" {
 		t.Errorf("sent %+v, %v", sent, err)
 	}
-	sh.ok("policy", "push", dir, "--layer", "division/440100")
+	_, errs := sh.ok("policy", "push", dir, "--layer", "division/440100", "--note", "n")
+	contains(t, "what to do next", errs, "gxbus policy activate division/440100 7", "replaces draft 6")
 	if last := sh.seen[len(sh.seen)-1]; last.header.Get("If-Match") != `"6"` {
 		t.Errorf("pushed over %q", last.header.Get("If-Match"))
 	}
@@ -248,21 +250,21 @@ func TestPolicyCheckAndPush(t *testing.T) {
 	}
 
 	sh = newShell(t, map[string]http.HandlerFunc{"POST /policies/check": give(bad)})
-	code, out, errs := sh.run("policy", "check", dir, "--layer", "division/440100", "--lang", "zh")
+	code, out, refused := sh.run("policy", "check", dir, "--layer", "division/440100", "--lang", "zh")
 	if code != 1 {
 		t.Errorf("a bad layer: exit %d", code)
 	}
-	contains(t, "report", out+errs, "a.rego:3:2", "语法错误", "policy-refused")
+	contains(t, "report", out+refused, "a.rego:3:2", "语法错误", "policy-refused")
 	sh.seen = nil
 	for _, layer := range []string{"base", "division", "division/", "division/a/b", "province/440000"} {
-		if code, _, _ := sh.run("policy", "push", dir, "--layer", layer); code != 1 || len(sh.seen) != 0 {
+		if code, _, _ := sh.run("policy", "push", dir, "--layer", layer, "--note", "n"); code != 1 || len(sh.seen) != 0 {
 			t.Errorf("layer %q: exit %d, asked %v", layer, code, sh.seen)
 		}
 	}
 	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "out.rego")); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, _ := sh.run("policy", "push", dir, "--layer", "division/440100"); code != 1 || len(sh.seen) != 0 {
+	if code, _, _ := sh.run("policy", "push", dir, "--layer", "division/440100", "--note", "n"); code != 1 || len(sh.seen) != 0 {
 		t.Error("a link out of the directory was followed")
 	}
 }

@@ -162,10 +162,10 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 func TestStatus(t *testing.T) {
 	sh := newShell(t, map[string]http.HandlerFunc{"GET /status": give(client.Status{
 		Cluster: "c1", Node: "n1", AppliedIndex: 7, AgeSeconds: 0.25,
-		Members: []client.Member{{ID: "n1", DivisionName: "广东省", Layers: []client.LayerState{{ID: "base", Revision: 1, Problem: "x"}}}},
+		Members: []client.Member{{ID: "n1", DivisionName: "广东省", Layers: []client.LayerState{{ID: "base", Standing: client.LayerBroken, Problem: "x"}}}},
 	})})
 	out, _ := sh.ok("status", "--lang", "zh")
-	contains(t, "status", out, "集群 c1", "主节点 无", "目录序号 7", "广东省", "base@1!")
+	contains(t, "status", out, "集群 c1", "主节点 无", "目录序号 7", "广东省", "1, base@0 无法编译，拒绝")
 	sh.ok("status", "--hash")
 	if sh.seen[0].line != "GET /status?hash=true" {
 		t.Errorf("asked %v", sh.seen[0].line)

@@ -4,39 +4,32 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
-	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 func (a *app) policyCommand() *cobra.Command {
-	w := layers()
+	n := layers()
 	return a.group("policy", "共享策略层", "Policy layers",
-		w.list(a), a.showLayer(w),
-		a.checkLayer(), a.testLayer(),
-		a.pushLayer(w), remove(a, w, func(c *client.Client) client.Removable[bus.LayerID, bus.Layer] { return c.Policies().Removable }))
+		n.list(a), a.showLayer(n), a.lintLayer(), a.testLayer(), a.coverLayer(), a.checkLayer(),
+		a.pushLayer(), a.rollBackLayer(n), a.removeLayer(n), a.listLayerDrafts(), a.diffLayer(n), a.activateLayer(n), a.discardLayer(n),
+		a.layerHistory(n), a.policyStatus(), a.replayLayer(), a.explainDecision(), a.listDecisions())
 }
 
-func layers() writer[bus.LayerID, bus.Layer] {
-	return writer[bus.LayerID, bus.Layer]{
-		noun: noun[bus.LayerID, bus.Layer]{
-			zh: "策略层", en: "policy", example: "division/440100",
-			columns: []column[bus.Layer]{
-				{"id", "策略层", func(l bus.Layer) string { return string(l.ID) }},
-				{"modules", "文件", func(l bus.Layer) string { return listed(fileNames(l)) }},
-				{"revision", "修订号", func(l bus.Layer) string { return sprint(l.Revision) }},
-			},
-			entries: func(c *client.Client) client.Readable[bus.LayerID, bus.Layer] { return c.Policies().Readable },
+func layers() noun[bus.LayerID, bus.Layer] {
+	return noun[bus.LayerID, bus.Layer]{
+		zh: "策略层", en: "policy", example: "division/440100",
+		columns: []column[bus.Layer]{
+			{"id", "策略层", func(l bus.Layer) string { return string(l.ID) }},
+			{"modules", "文件", func(l bus.Layer) string { return listed(fileNames(l.Modules)) }},
+			{"revision", "修订号", func(l bus.Layer) string { return sprint(l.Revision) }},
 		},
-		check: checkLayerID,
-		name:  func(l *bus.Layer) (bus.LayerID, *bus.Revision) { return l.ID, &l.Revision },
-		put: func(ctx context.Context, c *client.Client, l bus.Layer) (bus.Layer, error) {
-			return c.Policies().Put(ctx, l)
-		},
+		entries: func(c *client.Client) client.Readable[bus.LayerID, bus.Layer] { return c.Policies().Readable },
 	}
 }
 
@@ -49,132 +42,124 @@ func checkLayerID(l bus.Layer) []bus.Defect {
 	return []bus.Defect{{Field: "layer", Problem: bus.Text{ZH: "策略层名称不正确", EN: "not the name of a layer"}, Allowed: "division/440100, department/USCC"}}
 }
 
-func fileNames(l bus.Layer) []string {
+func fileNames(modules map[string]string) []string {
 	var names []string
-	for name := range l.Modules {
+	for name := range modules {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-func (a *app) showLayer(w writer[bus.LayerID, bus.Layer]) *cobra.Command {
-	cmd := w.show(a)
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
-		layer, err := c.Policies().Read(ctx, bus.LayerID(args[0]))
-		if err != nil {
-			return err
-		}
-		if a.output != "table" {
-			return printOne(a, w.columns, layer)
-		}
-		for _, name := range fileNames(layer) {
-			fmt.Fprintf(a.Out, "# %s\n", printable(name))
-			for line := range strings.Lines(layer.Modules[name]) {
-				fmt.Fprintln(a.Out, printable(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    ")))
-			}
-		}
-		return nil
-	})
-	return cmd
+// layerArgument reads the id of a layer.
+func layerArgument(arg string) (bus.LayerID, error) {
+	id := bus.LayerID(arg)
+	return id, bus.Invalid(checkLayerID(bus.Layer{ID: id}))
+}
+
+// revisionArgument reads the number of a revision.
+func (a *app) revisionArgument(cmd *cobra.Command, arg string) (bus.Revision, error) {
+	n, err := strconv.ParseUint(arg, 10, 64)
+	if err != nil || n == 0 {
+		return 0, a.usage(cmd, "不是修订号："+arg, "not a revision: "+arg)
+	}
+	return bus.Revision(n), nil
 }
 
 // layerFlag adds --layer.
 func (a *app) layerFlag(cmd *cobra.Command, layer *string) {
 	cmd.Flags().StringVar(layer, "layer", "", a.say("策略 `层`：division/440100 或 department/信用代码", "the `layer`: division/440100 or department/USCC"))
+	offer := layers().complete(a)
+	_ = cmd.RegisterFlagCompletionFunc("layer", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return offer(cmd, nil, typed)
+	}) // fails only for a flag that is not there
 }
 
-func (a *app) checkLayer() *cobra.Command {
-	var id string
+// noteFlag adds --note.
+func (a *app) noteFlag(cmd *cobra.Command, note *string) {
+	cmd.Flags().StringVar(note, "note", "", a.say("`理由`，留存备查", "why, as `text` that is kept"))
+}
+
+func (a *app) showLayer(n noun[bus.LayerID, bus.Layer]) *cobra.Command {
+	var revision uint64
+	var draft bool
 	cmd := &cobra.Command{
-		Use: "check DIR --layer LAYER", Short: a.say("在节点上检查策略目录并运行测试，不保存", "Check a directory of Rego on the node, tests included; nothing is stored"),
-		Args: a.exactly("DIR"), Example: "  gxbus policy check policies/guangzhou --layer division/440100",
+		Use: "show LAYER", Short: a.say("显示策略层的文本：生效的、某一修订或草稿", "Show a layer's text: in force, of a revision, or the draft"), Args: a.exactly("LAYER"),
+		Example:           "  gxbus policy show division/440100\n  gxbus policy show division/440100 --draft\n  gxbus policy show division/440100 --revision 42 -o yaml",
+		ValidArgsFunction: n.complete(a),
 	}
-	a.layerFlag(cmd, &id)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		layer, err := a.layerOf(cmd, args[0], id)
-		if err != nil {
-			return err
-		}
-		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
-			report, err := c.Policies().Check(ctx, layer)
+	cmd.Flags().Uint64Var(&revision, "revision", 0, a.say("修订 `号`，见 policy history", "`number` of the revision, see policy history"))
+	cmd.Flags().BoolVar(&draft, "draft", false, a.say("草稿", "the draft"))
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, cmd *cobra.Command, args []string) error {
+		id := bus.LayerID(args[0])
+		switch {
+		case draft && revision != 0:
+			return a.usage(cmd, "--draft 与 --revision 只能取一", "--draft and --revision exclude each other")
+		case draft:
+			d, err := c.Policies().Draft(ctx, id)
 			if err != nil {
 				return err
 			}
-			return a.printReport(report)
-		})(cmd, args)
-	}
-	return cmd
-}
-
-// testLayer checks a layer here, without a node: for who writes one.
-func (a *app) testLayer() *cobra.Command {
-	var id string
-	cmd := &cobra.Command{
-		Use: "test base | test DIR --layer LAYER", Short: a.say("在本机检查策略目录并运行测试，不需要节点", "Check a directory of Rego and run its tests here, without a node"),
-		Long: a.say("在本机检查策略目录并运行测试，规则与节点上启用前的检查相同。base 运行随程序发布的基础策略的测试。",
-			"Check a directory of Rego and run its tests here, by the rules a node applies before it takes a layer.\n\"base\" runs the tests of the base policy that ships with this program."),
-		Args: a.exactly("DIR"), Example: "  gxbus policy test base\n  gxbus policy test policies/samples/division-440100 --layer division/440100",
-	}
-	a.layerFlag(cmd, &id)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		engine, err := policy.New(policy.Options{})
-		if err != nil {
-			return err
-		}
-		if args[0] == "base" {
-			report, err := engine.TestBase(cmd.Context())
+			if a.output == "table" {
+				a.notice(sprint("草稿 ", d.Revision, "：", a.layerKind(d), "，", actText(d.Pushed)), sprint("draft ", d.Revision, ": ", a.layerKind(d), ", ", actText(d.Pushed)))
+			}
+			return showText(a, layerDraftColumns(a), d, d.Modules)
+		case revision != 0:
+			r, err := c.Policies().Revision(ctx, id, bus.Revision(revision))
 			if err != nil {
 				return err
 			}
-			return a.printReport(report)
+			if a.output == "table" {
+				a.notice(sprint("修订 ", r.Revision, "：", actText(r.Draft.Pushed), "；启用 ", actText(r.Activated)),
+					sprint("revision ", r.Revision, ": pushed by ", actText(r.Draft.Pushed), "; activated by ", actText(r.Activated)))
+			}
+			return showText(a, layerRevisionColumns(a), r, r.Draft.Modules)
 		}
-		layer, err := a.layerOf(cmd, args[0], id)
+		layer, err := c.Policies().Read(ctx, id)
 		if err != nil {
 			return err
 		}
-		return a.printReport(engine.Check(cmd.Context(), layer))
-	}
+		return showText(a, n.columns, layer, layer.Modules)
+	})
 	return cmd
 }
 
-// printReport prints problems, then tests; a layer that would be refused is an error.
-func (a *app) printReport(r bus.LayerReport) error {
-	g := grid{keys: []string{"result", "where", "message"}, heads: []string{a.say("结果", "result"), a.say("位置", "where"), a.say("说明", "message")}}
-	for _, p := range r.Problems {
-		g.rows = append(g.rows, []string{p.Code, p.Where(), p.Message.In(a.lang)})
+// showText prints the text of a layer for people, else all of what holds it.
+func showText[V any](a *app, columns []column[V], value V, modules map[string]string) error {
+	if a.output != "table" {
+		return printOne(a, columns, value)
 	}
-	for _, t := range r.Tests {
-		result := "pass"
-		if !t.Pass {
-			result = "FAIL"
+	for _, name := range fileNames(modules) {
+		fmt.Fprintf(a.Out, "# %s\n", printable(name))
+		for line := range strings.Lines(modules[name]) {
+			fmt.Fprintln(a.Out, sourceLine(line))
 		}
-		g.rows = append(g.rows, []string{result, t.Name, t.Output})
-	}
-	if err := a.print(r, g); err != nil {
-		return err
-	}
-	if !r.OK {
-		return bus.E(bus.CodePolicyRefused, bus.Defect{Field: string(r.Layer), Problem: bus.Text{ZH: "见上", EN: "see above"}})
 	}
 	return nil
 }
 
-func (a *app) pushLayer(w writer[bus.LayerID, bus.Layer]) *cobra.Command {
-	var id string
-	var dry bool
-	cmd := &cobra.Command{
-		Use: "push DIR --layer LAYER", Short: a.say("上传策略目录（*.rego），通过检查后启用", "Upload a directory of *.rego; it is used once it passes the checks"), Args: a.exactly("DIR"),
-		Example: "  gxbus policy push policies/guangzhou --layer division/440100",
+// sourceLine is a line of a text as a terminal may be given it.
+func sourceLine(line string) string {
+	return printable(strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
+}
+
+// layerKind says what a draft would do.
+func (a *app) layerKind(d bus.LayerDraft) string {
+	switch {
+	case d.Remove:
+		return a.say("撤销", "removal")
+	case d.Rollback != 0:
+		return a.say(sprint("恢复 ", d.Rollback), sprint("rollback to ", d.Rollback))
+	default:
+		return a.say("文本", "text")
 	}
-	a.layerFlag(cmd, &id)
-	a.dryRunFlag(cmd, &dry)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		layer, err := a.layerOf(cmd, args[0], id)
-		if err != nil {
-			return err
-		}
-		return w.putAll(cmd.Context(), a, []bus.Layer{layer}, dry)
+}
+
+// actText says who, when and why.
+func actText(act bus.LayerAct) string {
+	text := who(act.By) + " " + stamp(act.At)
+	if act.Note != "" {
+		text += " " + act.Note
 	}
-	return cmd
+	return text
 }

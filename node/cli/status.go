@@ -60,7 +60,7 @@ func (a *app) memberColumns() []column[client.Member] {
 		{"api_address", "接口地址", func(m client.Member) string { return m.APIAddress }},
 		{"relayed", "经转接", func(m client.Member) string { return sprint(m.Relayed) }},
 		{"relaying", "转接", relaying},
-		{"layers", "策略层", layerStates},
+		{"layers", "策略层", a.layerStates},
 	}
 }
 
@@ -71,16 +71,4 @@ func relaying(m client.Member) string {
 		return ""
 	}
 	return fmt.Sprintf("%d, %.1f MB", m.Relaying.Streams, float64(m.Relaying.Bytes)/1e6)
-}
-
-// layerStates names the layers a node runs, and marks those that only deny.
-func layerStates(m client.Member) string {
-	names := make([]string, len(m.Layers))
-	for i, l := range m.Layers {
-		names[i] = sprint(l.ID, "@", l.Revision)
-		if l.Problem != "" {
-			names[i] += "!"
-		}
-	}
-	return listed(names)
 }

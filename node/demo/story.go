@@ -106,7 +106,7 @@ func (s *story) catalogue(ctx context.Context) (told bus.Text, err error) {
 }
 
 func (s *story) push(ctx context.Context, layer bus.Layer) (bus.Layer, error) {
-	put, err := s.as("secadmin").Policies().Put(ctx, layer)
+	put, err := s.fleet.Enact(ctx, layer)
 	if err != nil {
 		return put, err
 	}

@@ -149,6 +149,29 @@ func (f *Fleet) review(ctx context.Context, admin *client.Client) error {
 	return f.replacePasswords(ctx, f.nodes[0], []oneTime{{reviewer.Account.Name, reviewer.Password}})
 }
 
+// Enact puts a policy layer in force: one security administrator pushes it, a second
+// one, made if there is none yet, activates it.
+func (f *Fleet) Enact(ctx context.Context, layer bus.Layer) (bus.Layer, error) {
+	first, err := f.SignIn(ctx, f.nodes[0], "secadmin")
+	if err != nil {
+		return bus.Layer{}, err
+	}
+	if f.password[sample.Second] == "" {
+		made, err := first.Accounts().Put(ctx, bus.Account{Name: sample.Second, Role: bus.RoleSecurityAdministrator})
+		if err != nil {
+			return bus.Layer{}, err
+		}
+		if err := f.replacePasswords(ctx, f.nodes[0], []oneTime{{sample.Second, made.Password}}); err != nil {
+			return bus.Layer{}, err
+		}
+	}
+	second, err := f.SignIn(ctx, f.nodes[0], sample.Second)
+	if err != nil {
+		return bus.Layer{}, err
+	}
+	return sample.Enact(ctx, first, second, layer)
+}
+
 // SignIn opens a session at a node.
 func (f *Fleet) SignIn(ctx context.Context, n *Node, account string) (*client.Client, error) {
 	anonymous, err := n.Client("")

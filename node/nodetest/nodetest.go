@@ -260,6 +260,20 @@ func (c *Cluster) Publish(resources ...bus.Resource) {
 	must(c.tb, sample.Publish(ctx, admin, c.Client(sample.Reviewer), resources...))
 }
 
+// Enact puts a policy layer in force: one security administrator pushes it, a second
+// one, made if there is none yet, activates it.
+func (c *Cluster) Enact(layer bus.Layer) bus.Layer {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if c.Passwords[sample.Second] == "" {
+		c.AddAccount(bus.Account{Name: sample.Second, Role: bus.RoleSecurityAdministrator})
+	}
+	made, err := sample.Enact(ctx, c.Client("secadmin"), c.Client(sample.Second), layer)
+	must(c.tb, err)
+	return made
+}
+
 // AddAccount creates an account, with a password of its own, and signs it in at the
 // node that serves its department; an administrator at the first node.
 func (c *Cluster) AddAccount(account bus.Account) (bearer string) {

@@ -55,11 +55,13 @@ func (l *layers) wait(ctx context.Context, at bus.Revision) error {
 
 // follow keeps the policy engine at the layers that the directory holds.
 func (s *Server) follow(ctx context.Context) {
-	var loaded bus.Revision
+	loaded, first := bus.Revision(0), true
 	for {
 		_, changed := s.directory.Applied()
-		if err := s.loadLayers(&loaded); err != nil {
+		if err := s.loadLayers(&loaded, first); err != nil {
 			s.logger.Error("load policy layers", "error", err)
+		} else {
+			first = false
 		}
 		select {
 		case <-changed:
@@ -69,12 +71,12 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-func (s *Server) loadLayers(loaded *bus.Revision) error {
+func (s *Server) loadLayers(loaded *bus.Revision, first bool) error {
 	var layers []bus.Layer
 	fresh := false
 	err := s.state.View(func(tx *state.Tx) error {
 		now := tx.Revision(state.Layers)
-		if fresh = now != *loaded; !fresh {
+		if fresh = first || now != *loaded; !fresh { // the first time also that there are none
 			return nil
 		}
 		*loaded = now

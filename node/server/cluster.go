@@ -64,7 +64,7 @@ func (s *Server) Describe() (mesh.Status, error) {
 		status.Silent[id] = silent.Seconds()
 	}
 	for _, l := range s.policy.Status() {
-		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Problem: l.Error})
+		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Digest: l.Digest, Problem: l.Error})
 	}
 	return status, nil
 }
@@ -148,6 +148,10 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 	}
 	answers := everyNode(ctx, s, ids, s.Describe, s.mesh.Status)
 	out.AppliedIndex = answers[s.self.Node].AppliedIndex
+	inForce, err := s.layersInForce()
+	if err != nil {
+		return out, err
+	}
 	lead, led := answers[out.Leader]
 	head := lead.AppliedIndex
 	for i := range members {
@@ -159,6 +163,9 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
 		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
+		if ok {
+			m.Layers = standing(a.Layers, inForce, answers[s.self.Node].Layers)
+		}
 		if ok && head > a.AppliedIndex {
 			m.Lag = uint64(head - a.AppliedIndex)
 		}
@@ -235,17 +242,21 @@ func (s *Server) TraceHere(q mesh.TraceQuery) (mesh.TraceAnswer, error) {
 	return answer, nil
 }
 
-// Trace follows an event across all nodes: first to whoever took it in, then to
-// whoever recorded a step of it.
-func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
-	trace := client.Trace{Event: event}
-	var nodes []bus.NodeID
-	err := s.state.View(func(tx *state.Tx) error {
+func (s *Server) nodes() (nodes []bus.NodeID, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
 		for n := range tx.Nodes() {
 			nodes = append(nodes, n.ID)
 		}
 		return nil
 	})
+	return nodes, err
+}
+
+// Trace follows an event across all nodes: first to whoever took it in, then to
+// whoever recorded a step of it.
+func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
+	trace := client.Trace{Event: event}
+	nodes, err := s.nodes()
 	if err != nil {
 		return trace, err
 	}
@@ -273,6 +284,39 @@ func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) 
 			trace.Silent = append(trace.Silent, id)
 		}
 		trace.Steps = append(trace.Steps, a.Steps...)
+	}
+	return trace, inOrder(trace.Steps)
+}
+
+// Watermark tells what a watermark that this node set stands for: the decision, and
+// the steps of the batch that went out on it, on all nodes.
+func (s *Server) Watermark(ctx context.Context, mark string) (client.Trace, error) {
+	leaf, first, err := s.exchange.Watermark(mark)
+	if err != nil {
+		return client.Trace{}, err
+	}
+	nodes, err := s.nodes()
+	if err != nil {
+		return client.Trace{}, err
+	}
+	about := mesh.TraceQuery{Occurrences: []exchange.Occurrence{first}}
+	found := everyNode(ctx, s, nodes,
+		func() (mesh.TraceAnswer, error) { return s.TraceHere(about) },
+		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) {
+			return s.mesh.Trace(ctx, id, about)
+		})
+	trace := client.Trace{Resource: string(first.Resource)}
+	for _, id := range nodes {
+		a, ok := found[id]
+		if !ok {
+			trace.Silent = append(trace.Silent, id)
+		}
+		for _, step := range a.Steps {
+			var r audit.Record
+			if json.Unmarshal(step.Record, &r) == nil && r.Subscription == leaf.Record.Subscription {
+				trace.Steps = append(trace.Steps, step)
+			}
+		}
 	}
 	return trace, inOrder(trace.Steps)
 }

@@ -210,8 +210,7 @@ func layersChangeOutcomes(s *story, t *testing.T) {
 	check(t, err)
 	check(t, s.consumer.Subscriptions().Delete(ctx, before.ID, before.Revision))
 	for _, division := range []bus.DivisionCode{"440000", "440100"} {
-		_, err := secadmin.Policies().Put(ctx, nodetest.SampleLayer(t, division))
-		check(t, err)
+		s.Enact(nodetest.SampleLayer(t, division))
 	}
 	nodetest.Eventually(t, "every node runs both layers", func() error {
 		status, err := secadmin.Status(ctx, false)

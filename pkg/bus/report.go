@@ -11,7 +11,31 @@ type LayerReport struct {
 	OK       bool           `json:"ok"`
 	Problems []LayerProblem `json:"problems,omitempty"` // sorted by file, row, column
 	Tests    []LayerTest    `json:"tests,omitempty"`    // sorted by name
+	Coverage []FileCoverage `json:"coverage,omitempty"` // by the tests, sorted by file; tests themselves left out
 	Slowest  time.Duration  `json:"slowest,omitempty"`  // slowest sample input, in ns
+}
+
+// FileCoverage is how much of a file the tests of its layer evaluate.
+type FileCoverage struct {
+	File    string      `json:"file"`
+	Lines   int         `json:"lines"`            // that can be evaluated
+	Covered int         `json:"covered"`          // of those
+	Missed  []LineRange `json:"missed,omitempty"` // the others
+}
+
+// LineRange is the lines of a file from First to Last, which count from 1.
+type LineRange struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+// Covered counts, over all files, the lines that the tests evaluate, and those that
+// they could.
+func (r LayerReport) Covered() (covered, lines int) {
+	for _, f := range r.Coverage {
+		covered, lines = covered+f.Covered, lines+f.Lines
+	}
+	return covered, lines
 }
 
 // LayerProblem is one thing that keeps a layer from being accepted. Row and Col

@@ -127,13 +127,35 @@ func TestRoutes(t *testing.T) {
 	}, client.Config{})
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"GET /api/v1/departments":                func() error { _, err := c.Departments().List(ctx); return err },
-		"GET /api/v1/resources/r":                func() error { _, err := c.Resources().Read(ctx, "r"); return err },
-		"GET /api/v1/audit/trace/a%2Fb%20c":      func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
-		"POST /api/v1/grants/g/revoke":           func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
-		"PUT /api/v1/systems/s":                  func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
-		"POST /api/v1/systems/s/credential":      func() error { _, err := c.Systems().Rotate(ctx, "s"); return err },
-		"GET /api/v1/policies/division/440100":   func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
+		"GET /api/v1/departments":              func() error { _, err := c.Departments().List(ctx); return err },
+		"GET /api/v1/resources/r":              func() error { _, err := c.Resources().Read(ctx, "r"); return err },
+		"GET /api/v1/audit/trace/a%2Fb%20c":    func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
+		"POST /api/v1/grants/g/revoke":         func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
+		"PUT /api/v1/systems/s":                func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
+		"POST /api/v1/systems/s/credential":    func() error { _, err := c.Systems().Rotate(ctx, "s"); return err },
+		"GET /api/v1/policies/division/440100": func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
+		"GET /api/v1/policies/drafts":          func() error { _, err := c.Policies().Drafts(ctx); return err },
+		"GET /api/v1/policies/division/440100/draft": func() error {
+			_, err := c.Policies().Draft(ctx, "division/440100")
+			return err
+		},
+		"PUT /api/v1/policies/division/440100/draft": func() error {
+			_, err := c.Policies().Push(ctx, "division/440100", 7, bus.LayerPush{})
+			return err
+		},
+		"DELETE /api/v1/policies/division/440100/draft": func() error { return c.Policies().Discard(ctx, "division/440100", 7) },
+		"POST /api/v1/policies/division/440100/draft/activate": func() error {
+			_, err := c.Policies().Activate(ctx, "division/440100", 7, "")
+			return err
+		},
+		"GET /api/v1/policies/division/440100/revisions": func() error {
+			_, err := c.Policies().Revisions(ctx, "division/440100")
+			return err
+		},
+		"GET /api/v1/policies/division/440100/revisions/7": func() error {
+			_, err := c.Policies().Revision(ctx, "division/440100", 7)
+			return err
+		},
 		"POST /api/v1/policies/check":            func() error { _, err := c.Policies().Check(ctx, bus.Layer{}); return err },
 		"GET /api/v1/status?hash=true":           func() error { _, err := c.Status(ctx, true); return err },
 		"GET /api/v1/audit/checkpoints":          func() error { _, err := c.Checkpoints(ctx); return err },

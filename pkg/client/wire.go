@@ -125,7 +125,7 @@ type Member struct {
 	Relayed      bool             `json:"relayed"`  // takes no connections: reached through the node above
 	Relaying     Relaying         `json:"relaying"` // zero where not reachable
 	Version      string           `json:"version,omitempty"`
-	Layers       []LayerState     `json:"layers,omitempty"`
+	Layers       []LayerState     `json:"layers,omitempty"` // base first; none where not reachable
 
 	PeerAddress string             `json:"peer_address"`
 	Voter       bool               `json:"voter"`              // meant to vote; see Suffrage for whether it does
@@ -201,12 +201,27 @@ type Relaying struct {
 	Bytes   uint64 `json:"bytes"` // both ways together
 }
 
-// LayerState is a policy layer as a node runs it.
+// LayerState is a policy layer as a node runs it. The base layer has revision 0: it
+// comes with the node's release.
 type LayerState struct {
-	ID       bus.LayerID  `json:"id"`
-	Revision bus.Revision `json:"revision"`
-	Problem  string       `json:"problem,omitempty"` // set: it could not be compiled and denies
+	ID       bus.LayerID   `json:"id"`
+	Revision bus.Revision  `json:"revision"`           // that the node decides by; 0: it has none
+	InForce  bus.Revision  `json:"in_force"`           // by the directory of the node that answers; 0: none
+	Standing LayerStanding `json:"standing,omitempty"` // how the two agree
+	Digest   string        `json:"digest"`             // of the text, hex SHA-256
+	Problem  string        `json:"problem,omitempty"`  // set: it denies all that it applies to
 }
+
+// LayerStanding is how a layer that a node runs agrees with what is in force.
+type LayerStanding string
+
+// The standings of a layer.
+const (
+	LayerCurrent LayerStanding = "current"
+	LayerBehind  LayerStanding = "behind"    // another revision is in force, or none
+	LayerBroken  LayerStanding = "broken"    // it cannot be compiled or asked, and denies
+	LayerForeign LayerStanding = "different" // another text of the same revision: of base, that of another release
+)
 
 // Status is the state of the bus as one node sees it.
 type Status struct {
@@ -388,6 +403,11 @@ type Check struct {
 // BackupRequest asks for a backup.
 type BackupRequest struct {
 	RecoveryKey string `json:"recovery_key,omitempty" doc:"public part of the recovery key; the configured one where left out"`
+}
+
+// LayerActivation says why the draft of a policy layer is put in force.
+type LayerActivation struct {
+	Note string `json:"note,omitempty"`
 }
 
 // Confirmation names suspended grants that are to stand again.

@@ -311,8 +311,10 @@ func TestFullDiskHoldsAnEntryUntilThereIsRoom(t *testing.T) {
 
 // bulky is an entry that takes 100 KiB more of the directory's file.
 func bulky(t *testing.T, n uint64) command.Entry {
-	return entryOf(t, command.LayerPut, bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}, bus.Layer{
-		ID: bus.DivisionLayer(province(n)), Modules: map[string]string{"x.rego": strings.Repeat("#", 100<<10)},
+	id := bus.DivisionLayer(province(n))
+	return entryOf(t, command.LayerPush, bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}, command.Push{
+		Layer: id, Report: &bus.LayerReport{Layer: id, OK: true},
+		LayerPush: bus.LayerPush{Modules: map[string]string{"x.rego": strings.Repeat("#", 100<<10)}, Note: "sample"},
 	})
 }
 

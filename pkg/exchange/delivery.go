@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
 )
@@ -28,6 +29,24 @@ func (x *Exchange) noteFirst(tx *bbolt.Tx, f flow) error {
 		return nil
 	}
 	return firsts.Put(grant, []byte(x.Now().UTC().Format(time.RFC3339Nano)))
+}
+
+// exchanged moves the cursor past a batch that the consumer's node has, with the
+// records of it and, where it was the first under its grant, a note of that.
+func (f *forwarder) exchanged(ctx context.Context, flow flow, first uint64, batch Batch, records []audit.Record) error {
+	some := len(batch.Events) > 0
+	err := f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if some {
+			if err := f.x.noteFirst(tx, flow); err != nil {
+				return err
+			}
+		}
+		return f.advance(tx, flow.provider, first, batch.Last, records)
+	})
+	if err == nil && some && flow.undelivered {
+		poke(f.x.firsts)
+	}
+	return err
 }
 
 // tellFirsts tells the directory of the first exchanges that were noted.

@@ -439,14 +439,19 @@ func TestChangedAttributeGetsAFreshDecision(t *testing.T) { // S38
 	}
 }
 
-func TestLayerThatThePolicyEngineHasNotLoadedYetHolds(t *testing.T) {
-	e := engine(t)
-	w := newWorld(t, e)
+// After a start there is a moment without any layer but base: nothing passes then.
+func TestWithoutItsLayersThePolicyEngineHolds(t *testing.T) {
+	w := newWorld(t, engine(t))
 	w.subscribe(sub, puller)
 	text := "package gxbus.division.d440100\n\nitems := {\"name\"}\n"
 	layer := bus.Layer{ID: bus.DivisionLayer("440100"), Modules: map[string]string{"a.rego": text}}
-	layer.Revision = w.write(secadmin, command.LayerPut, 0, layer)
+	layer.Revision = w.enact(layer)
+	w.line.hook(func(context.Context, exchange.Batch) error { return errLine }, nil)
 	w.publish(1, 1)
+	e := unloaded(t)
+	w.decider = e
+	w.provider().reopen()
+	w.line.hook(nil, nil)
 	eventually(t, "the batch is held", func() error {
 		for _, r := range w.provider().records(audit.KindDecision) {
 			if r.Subscription == sub && !r.Decision.Allow && r.Decision.Reasons[0].Code == policy.CodeLayerUnavailable {

@@ -15,8 +15,7 @@ type flow struct {
 	resource     bus.Resource
 	input        policy.Input
 	provider     seat
-	consumer     seat                         // none of a publication
-	layers       map[bus.LayerID]bus.Revision // that speak of it, without base
+	consumer     seat // none of a publication
 	basis        basis
 	undelivered  bool // nothing was exchanged under its grant, as far as the directory knows
 }
@@ -62,7 +61,6 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	f.input = x.input(tx, f.resource)
 	f.input.Consumer = party(tx, consumer, s.System)
 	f.input.Provider = party(tx, provider, "")
-	f.layers = layersOf(tx, f.input.Provider, f.input.Consumer)
 	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
 	if grant, ok := tx.Grant(s.Grant); ok && grant.Consumer == s.Consumer { // another's is as good as none
 		f.input.Grant = policy.GrantOf(grant)
@@ -81,23 +79,6 @@ func (x *Exchange) input(tx *state.Tx, r bus.Resource) policy.Input {
 
 func party(tx *state.Tx, d bus.Department, system bus.SystemID) policy.Party {
 	return policy.Party{Department: d.ID, Division: d.Division, Divisions: tx.Chain(d.Division), System: system}
-}
-
-// layersOf lists the layers that apply to an exchange between parties.
-func layersOf(tx *state.Tx, parties ...policy.Party) map[bus.LayerID]bus.Revision {
-	layers := map[bus.LayerID]bus.Revision{}
-	add := func(id bus.LayerID) {
-		if l, ok := tx.Layer(id); ok {
-			layers[id] = l.Revision
-		}
-	}
-	for _, p := range parties {
-		for _, code := range p.Divisions {
-			add(bus.DivisionLayer(code))
-		}
-		add(bus.DepartmentLayer(p.Department))
-	}
-	return layers
 }
 
 // elsewhere refuses what is another node's to do for a department, and says whose.

@@ -114,7 +114,6 @@ func (x *Exchange) publishing(by bus.Principal, id bus.ResourceID, events []clou
 		f.resource, f.input = r, x.input(tx, r)
 		f.input.Action, f.input.Stage = policy.ActionPublish, policy.StageProvider
 		f.input.Provider = party(tx, own, by.System)
-		f.layers = layersOf(tx, f.input.Provider)
 		return nil
 	})
 	if err != nil {

@@ -268,6 +268,14 @@ func TestManyPublishersOfTheSameEventsKeepEachOnce(t *testing.T) {
 // engine is the real policy decision point with the layers of the release.
 func engine(tb testing.TB) *policy.Engine {
 	tb.Helper()
+	e := unloaded(tb)
+	e.Load(nil)
+	return e
+}
+
+// unloaded is the policy decision point as a node begins with it.
+func unloaded(tb testing.TB) *policy.Engine {
+	tb.Helper()
 	e, err := policy.New(policy.Options{Deadline: patience})
 	must(tb, err)
 	return e

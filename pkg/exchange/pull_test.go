@@ -187,11 +187,14 @@ func TestLayerThatChangesWhileEventsWaitAppliesAtHandOut(t *testing.T) {
 	w.publish(1, 2)
 	w.received(2)
 	layer := bus.Layer{ID: bus.DivisionLayer("440106"), Modules: map[string]string{"a.rego": "package gxbus.division.d440106\n\nitems := {\"phone\"}\n"}}
-	layer.Revision = w.write(secadmin, "layer.put", 0, layer)
-	_, _, err := w.consumer().Pull(t.Context(), puller, sub, 1) // not loaded yet
-	wantCode(t, err, bus.CodeUndecided)
-	e.Load([]bus.Layer{layer})
+	layer.Revision = w.enact(layer)
 	events, _, err := w.consumer().Pull(t.Context(), puller, sub, 1)
+	must(t, err) // not compiled yet: who pulls does not wait for it
+	if got := string(events[0].Data()); !strings.Contains(got, "name") {
+		t.Errorf("before it is compiled: got %s", got)
+	}
+	e.Load([]bus.Layer{layer})
+	events, _, err = w.consumer().Pull(t.Context(), puller, sub, 1)
 	must(t, err)
 	if got := string(events[0].Data()); !strings.HasPrefix(got, `{"phone":"138`) || strings.Contains(got, "name") {
 		t.Errorf("got %s", got)

@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,7 @@ var (
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // world is a directory, two nodes and the line between them.
 type world struct {
@@ -106,7 +107,7 @@ func (w *world) found() {
 	w.tb.Helper()
 	w.write(bus.Principal{Node: shenzhen}, command.ClusterInit, 0, command.Init{
 		Cluster: "test", CA: "none", Divisions: bus.Guangdong(), Node: nodeEntry(shenzhen, "440300", 1),
-		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
+		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "secadmin-2", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
 	})
 	w.join(guangzhou, "440100", 2)
 	for _, d := range []bus.Department{
@@ -172,6 +173,16 @@ func (w *world) write(by bus.Principal, t command.Type, expect bus.Revision, bod
 	revision, err := w.propose(by, t, expect, body)
 	must(w.tb, err)
 	return revision
+}
+
+// enact puts a policy layer in force, and returns its revision.
+func (w *world) enact(l bus.Layer) bus.Revision {
+	w.tb.Helper()
+	draft := w.write(secadmin, command.LayerPush, 0, command.Push{
+		Layer: l.ID, LayerPush: bus.LayerPush{Modules: l.Modules, Note: "示例"}, Report: &bus.LayerReport{Layer: l.ID, OK: true},
+	})
+	second := bus.Principal{Account: "secadmin-2", Role: bus.RoleSecurityAdministrator}
+	return w.write(second, command.LayerActivate, draft, command.Activation{Layer: l.ID})
 }
 
 // propose applies one entry, which may be refused.
@@ -444,6 +455,22 @@ func (n *node) inbox(id bus.SubscriptionID) (waiting []uint64) {
 	return waiting
 }
 
+// delivered is the largest number that was handed out, or dealt with instead.
+func (n *node) delivered(id bus.SubscriptionID) int {
+	n.world.tb.Helper()
+	var mark struct {
+		Delivered int `json:"delivered"`
+	}
+	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
+		data := tx.Bucket([]byte("marks")).Get([]byte(id))
+		if data == nil {
+			return nil
+		}
+		return json.Unmarshal(data, &mark)
+	}))
+	return mark.Delivered
+}
+
 func (n *node) cursor(id bus.SubscriptionID) (at uint64) {
 	n.world.tb.Helper()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
@@ -460,7 +487,7 @@ func (n *node) contents() [32]byte {
 	n.world.tb.Helper()
 	h := sha256.New()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings"} {
+		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings", "ledger"} {
 			hashBucket(h.Write, tx.Bucket([]byte(name)))
 		}
 		return nil

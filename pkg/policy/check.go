@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/tester"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -25,6 +26,10 @@ const (
 // It changes nothing in the engine. Problems are all that one stage finds;
 // later stages run only where the earlier ones found none.
 func (e *Engine) Check(ctx context.Context, l bus.Layer) bus.LayerReport {
+	return e.examine(ctx, l, e.check)
+}
+
+func (e *Engine) examine(ctx context.Context, l bus.Layer, by func(context.Context, bus.Layer) bus.LayerReport) bus.LayerReport {
 	ctx, stop := context.WithTimeout(ctx, checkLimit)
 	defer stop()
 	report, done := within(checkLimit, func() (r bus.LayerReport) {
@@ -33,13 +38,21 @@ func (e *Engine) Check(ctx context.Context, l bus.Layer) bus.LayerReport {
 				r = refusedReport(ProblemCompile, bus.Text{ZH: "编译器无法处理该策略。", EN: fmt.Sprintf("the compiler failed: %v", x)})
 			}
 		}()
-		return e.check(ctx, l)
+		return by(ctx, l)
 	})
 	if !done {
 		return refusedReport(ProblemTooSlow, bus.Text{ZH: "检查未在限定时间内完成；请简化策略。", EN: "the check did not end in time; simplify the policy"})
 	}
 	report.Layer = l.ID
 	return report
+}
+
+// Lint examines a layer's text as Check does, up to its compilation: no test is run.
+func (e *Engine) Lint(ctx context.Context, l bus.Layer) bus.LayerReport {
+	return e.examine(ctx, l, func(ctx context.Context, l bus.Layer) bus.LayerReport {
+		_, problems := e.language.ready(ctx, l)
+		return bus.LayerReport{OK: len(problems) == 0, Problems: problems}
+	})
 }
 
 // TestBase checks the base layer of this release, its tests included.
@@ -56,19 +69,12 @@ func refusedReport(code string, message bus.Text) bus.LayerReport {
 }
 
 func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
-	src, problems := e.language.read(l)
+	ready, problems := e.language.ready(ctx, l)
 	if len(problems) > 0 {
 		return bus.LayerReport{Problems: problems}
 	}
-	// Compiling changes modules; the tests read theirs again below.
-	ready := &layer{id: l.ID, revision: l.Revision}
-	if err := ready.compile(ctx, src); err != nil {
-		problems = problemsOf(ProblemCompile, "", err)
-		sortProblems(problems)
-		return bus.LayerReport{Problems: problems}
-	}
-	var r bus.LayerReport
-	if r.Tests, r.Problems = e.language.test(ctx, l); len(r.Problems) > 0 {
+	r := e.language.test(ctx, l) // reads the modules again: compiling changes them
+	if len(r.Problems) > 0 {
 		return r
 	}
 	r.Slowest, r.Problems = e.probe(ctx, ready)
@@ -76,41 +82,58 @@ func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
 	return r
 }
 
-var noTests = bus.Text{
-	ZH: "没有测试；请在 *_test.rego 文件中编写以 test_ 开头的规则。",
-	EN: "there are no tests; write rules that begin with test_ in *_test.rego files"}
-
-// test runs the tests of a layer that was read without problems before.
-func (l *language) test(ctx context.Context, of bus.Layer) ([]bus.LayerTest, []bus.LayerProblem) {
+// ready reads and compiles a layer without its tests.
+func (l *language) ready(ctx context.Context, of bus.Layer) (*layer, []bus.LayerProblem) {
 	src, problems := l.read(of)
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	ready := &layer{id: of.ID, revision: of.Revision}
+	if err := ready.compile(ctx, src); err != nil {
+		problems = problemsOf(ProblemCompile, "", err)
+		sortProblems(problems)
+	}
+	return ready, problems
+}
+
+var noTests = bus.Text{
+	ZH: "没有测试；请在 *_test.rego 文件中编写以 test_ 开头的规则。",
+	EN: "there are no tests; write rules that begin with test_ in *_test.rego files"}
+
+// test runs the tests of a layer that was read without problems before, and looks
+// what they evaluate.
+func (l *language) test(ctx context.Context, of bus.Layer) (r bus.LayerReport) {
+	src, problems := l.read(of)
+	if len(problems) > 0 {
+		return bus.LayerReport{Problems: problems}
+	}
+	looking := cover.New()
 	modules := maps.Clone(src.modules)
 	maps.Copy(modules, src.tests)
 	for _, m := range modules {
 		bound(m)
 	}
 	runner := tester.NewRunner().SetCompiler(src.compiler(l.tests)).SetModules(modules).SetStore(l.data).
-		AddCustomBuiltins(l.functions).SetTimeout(testLimit).SetParallel(1).CapturePrintOutput(true)
+		AddCustomBuiltins(l.functions).SetTimeout(testLimit).SetParallel(1).CapturePrintOutput(true).
+		SetCoverageQueryTracer(looking).SetCoverageRuns(nil)
 	results, err := runner.RunTests(ctx, nil)
 	if err != nil {
-		problems = problemsOf(ProblemCompile, "", err)
-		sortProblems(problems)
-		return nil, problems
+		r.Problems = problemsOf(ProblemCompile, "", err)
+		sortProblems(r.Problems)
+		return r
 	}
-	var tests []bus.LayerTest
 	for result := range results {
 		test, problem := outcome(result)
-		tests = append(tests, test)
-		problems = append(problems, problem...)
+		r.Tests = append(r.Tests, test)
+		r.Problems = append(r.Problems, problem...)
 	}
-	slices.SortFunc(tests, func(a, b bus.LayerTest) int { return strings.Compare(a.Name, b.Name) })
-	if len(tests) == 0 {
-		problems = append(problems, bus.LayerProblem{Code: ProblemNoTests, Message: noTests})
+	slices.SortFunc(r.Tests, func(a, b bus.LayerTest) int { return strings.Compare(a.Name, b.Name) })
+	if len(r.Tests) == 0 {
+		r.Problems = append(r.Problems, bus.LayerProblem{Code: ProblemNoTests, Message: noTests})
 	}
-	sortProblems(problems)
-	return tests, problems
+	sortProblems(r.Problems)
+	r.Coverage = coverageOf(looking, src.modules)
+	return r
 }
 
 // outcome reads OPA's result of one test. A skipped test (todo_test_…) fails:
@@ -181,5 +204,6 @@ func (s *source) compiler(allowed *allowList) *ast.Compiler {
 		WithCapabilities(allowed.capabilities).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithStrict(true).
+		WithSchemas(s.language.schemas).
 		WithEnablePrintStatements(allowed == s.language.tests)
 }

@@ -121,6 +121,7 @@ func TestSightSaysWhatDecideSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		e.Load(nil)
 		if text != "" {
 			module := "package gxbus.division.d440100\n" + strings.ReplaceAll(text, " D if", " "+denial+" if")
 			e.Load([]bus.Layer{{ID: "division/440100", Revision: 1, Modules: map[string]string{"a.rego": module}}})

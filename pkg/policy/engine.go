@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/policies"
 )
 
 // Options configures an Engine. The zero value is usable.
@@ -39,8 +37,8 @@ type Engine struct {
 
 	loading sync.Mutex                   // one Load at a time
 	seen    map[bus.LayerID]bus.Revision // newest revision ever loaded, also of unloaded layers
-	refused map[bus.LayerID]Status       // what the last Load did not take
 	layers  atomic.Pointer[layerSet]
+	refused atomic.Pointer[map[bus.LayerID]string] // why the last Load did not take a layer; nil before the first
 	sights  sights
 }
 
@@ -51,15 +49,17 @@ type layerSet map[bus.LayerID]*layer
 type Status struct {
 	Layer    bus.LayerID  `json:"layer"`
 	Revision bus.Revision `json:"revision"`        // in use; 0 for base
+	Digest   string       `json:"digest"`          // of its text, see Digest
 	Error    string       `json:"error,omitempty"` // why it denies everything, or why the newer text was not taken
 }
 
-// New returns an engine with the base layer of this release and no other.
+// New returns an engine with the base layer of this release. It denies all until it
+// is told of the other layers: see Load.
 func New(opts Options) (*Engine, error) {
 	e := &Engine{
 		deadline: opts.Deadline, compileLimit: opts.CompileLimit, newID: opts.NewID,
 		language: newLanguage(),
-		seen:     map[bus.LayerID]bus.Revision{}, refused: map[bus.LayerID]Status{},
+		seen:     map[bus.LayerID]bus.Revision{},
 	}
 	if e.deadline <= 0 {
 		e.deadline = 200 * time.Millisecond
@@ -82,89 +82,43 @@ func New(opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// Base returns the base layer as shipped, its tests included, at revision 0.
-func Base() (bus.Layer, error) { return shipped(bus.BaseLayer, "base") }
-
-// Samples returns the sample layers as shipped, at revision 0: 440000 and
-// 440100.
-func Samples() ([]bus.Layer, error) {
-	entries, err := fs.ReadDir(policies.FS, "samples")
-	if err != nil {
-		return nil, fmt.Errorf("sample policies: %w", err)
-	}
-	var layers []bus.Layer
-	for _, entry := range entries {
-		id := bus.DivisionLayer(bus.DivisionCode(strings.TrimPrefix(entry.Name(), "division-")))
-		layer, err := shipped(id, path.Join("samples", entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, layer)
-	}
-	return layers, nil
-}
-
-func shipped(id bus.LayerID, dir string) (bus.Layer, error) {
-	dirFS, err := fs.Sub(policies.FS, dir)
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("shipped policy %s: %w", dir, err)
-	}
-	return ReadLayer(id, dirFS)
-}
-
-// ReadLayer reads the *.rego files at the root of dir as a layer at revision 0.
-func ReadLayer(id bus.LayerID, dir fs.FS) (bus.Layer, error) {
-	files, err := fs.Glob(dir, "*.rego")
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("policy files: %w", err)
-	}
-	layer := bus.Layer{ID: id, Modules: map[string]string{}}
-	for _, file := range files {
-		text, err := fs.ReadFile(dir, file)
-		if err != nil {
-			return bus.Layer{}, fmt.Errorf("policy file: %w", err)
-		}
-		layer.Modules[file] = string(text)
-	}
-	return layer, nil
-}
-
 // Load makes layers the ones in use beside base, in one step: a decision sees
 // either all of the old or all of the new. What did not change is kept; what is
 // not listed any more is unloaded. It never fails as a whole: a layer that
 // cannot be compiled denies every request it applies to (layer-unavailable), a
 // layer at an older revision than one seen before is not taken, and base cannot
-// be replaced. Status tells.
+// be replaced. Status tells. While it compiles, decisions go on with what was in use
+// before: nobody waits, and nothing is denied because a layer changes.
 func (e *Engine) Load(layers []bus.Layer) {
 	e.loading.Lock()
 	defer e.loading.Unlock()
 	old := *e.layers.Load()
 	next := layerSet{bus.BaseLayer: old[bus.BaseLayer]}
-	e.refused = map[bus.LayerID]Status{}
+	refused := map[bus.LayerID]string{}
 	for _, l := range layers {
 		if l.ID == bus.BaseLayer {
-			e.refused[l.ID] = Status{l.ID, l.Revision, "the base policy ships with the release and cannot be replaced"}
+			refused[l.ID] = "the base policy ships with the release and cannot be replaced"
 			continue
 		}
 		have, ok := next[l.ID]
 		if !ok {
 			have = old[l.ID]
 		}
-		next[l.ID] = e.take(l, have)
+		next[l.ID] = e.take(l, have, refused)
 	}
 	e.layers.Store(&next)
+	e.refused.Store(&refused)
 }
 
 // take returns what is to be used for l, given what is in use for it, if
-// anything.
-func (e *Engine) take(l bus.Layer, have *layer) *layer {
+// anything; refused is told why it is not l.
+func (e *Engine) take(l bus.Layer, have *layer, refused map[bus.LayerID]string) *layer {
 	if l.Revision < e.seen[l.ID] {
-		status := Status{l.ID, l.Revision, fmt.Sprintf("revision %d is older than %d, seen before; revisions only grow", l.Revision, e.seen[l.ID])}
-		e.refused[l.ID] = status
+		refused[l.ID] = fmt.Sprintf("revision %d is older than %d, seen before; revisions only grow", l.Revision, e.seen[l.ID])
 		if have != nil {
 			return have
 		}
-		return &layer{id: l.ID, revision: l.Revision, problem: status.Error}
+		return &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules), problem: refused[l.ID]}
 	}
 	e.seen[l.ID] = l.Revision
 	digest := digestOf(l.Modules)
@@ -192,9 +146,9 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		}
 		ready := &layer{}
 		if err := ready.compile(context.Background(), src); err != nil {
-			return err.Error()
+			return problemsOf(ProblemCompile, "", err)[0].String()
 		}
-		made.query, made.discovery = ready.query, ready.discovery
+		made.query, made.discovery, made.reads, made.exports = ready.query, ready.discovery, ready.reads, ready.exports
 		return ""
 	})
 	if !done {
@@ -216,16 +170,18 @@ func withoutTests(modules map[string]string) map[string]string {
 
 // Status lists the layers in use, sorted, base first.
 func (e *Engine) Status() []Status {
-	e.loading.Lock()
-	defer e.loading.Unlock()
+	var refused map[bus.LayerID]string
+	if told := e.refused.Load(); told != nil {
+		refused = *told
+	}
 	var all []Status
 	for id, l := range *e.layers.Load() {
-		s := Status{id, l.revision, l.problem}
+		s := Status{Layer: id, Revision: l.revision, Digest: hex.EncodeToString(l.digest[:]), Error: l.problem}
 		if l.stuck.Load() > 0 {
 			s.Error = "an evaluation did not stop at its deadline and still runs"
 		}
-		if refused, ok := e.refused[id]; ok && s.Error == "" {
-			s.Error = refused.Error
+		if why, ok := refused[id]; ok && s.Error == "" {
+			s.Error = why
 		}
 		all = append(all, s)
 	}

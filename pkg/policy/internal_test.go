@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Load(nil)
 	entered, release := make(chan struct{}, 9), make(chan struct{})
 	hanging := hangingLayer(t, entered, release)
 	e.layers.Store(&layerSet{bus.BaseLayer: (*e.layers.Load())[bus.BaseLayer], hanging.id: hanging})
@@ -79,6 +82,7 @@ func TestANoWithoutAReasonGetsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.Load(nil)
 	silent := e.compile(bus.Layer{ID: bus.BaseLayer, Modules: map[string]string{"a.rego": "package gxbus.base\nallow := false"}})
 	e.layers.Store(&layerSet{bus.BaseLayer: silent})
 	d := e.Decide(t.Context(), Input{})
@@ -98,6 +102,7 @@ func TestTheInputDocumentIsWhatJSONSays(t *testing.T) {
 	full := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 9)
 	full.Items = []bus.ItemID{"item_1"}
 	full.Resource.Items[2].Sharing = bus.NotShared
+	full.Resource.Network, full.Resource.Items[1].Personal = "internet", true
 	full.Event = Event{"id": "e-1", "source": "/systems/x"}
 	full.Directory = DirectoryState{Index: 1<<63 + 1, AgeSeconds: -1}
 	full.Grant.Revoked = true
@@ -141,6 +146,37 @@ func TestEveryListedBuiltinExists(t *testing.T) {
 		}
 		if b := ast.BuiltinMap[name]; b != nil && (b.Nondeterministic || b.IsDeprecated()) {
 			t.Errorf("%s is listed and not deterministic, or deprecated", name)
+		}
+	}
+}
+
+func TestAMisspeltFieldInBaseDoesNotCompile(t *testing.T) {
+	e, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := Base()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Modules["access.rego"] = strings.Replace(base.Modules["access.rego"], "input.resource.provider", "input.resource.owner", 1)
+	if l := e.compile(base); !strings.Contains(l.problem, "there is no input.resource.owner") {
+		t.Errorf("problem = %q", l.problem)
+	}
+}
+
+// What a layer is asked for is what the output schema lists.
+func TestTheQuestionIsTheOutputSchema(t *testing.T) {
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(OutputSchema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if len(schema.Properties) != len(narrowing)+1 {
+		t.Errorf("the schema lists %d rules, the engine reads %d and allow", len(schema.Properties), len(narrowing))
+	}
+	for name := range schema.Properties {
+		if !strings.Contains(question, `"`+name+`": [x | x := layer.`+name+`]`) {
+			t.Errorf("layers are not asked for %s", name)
 		}
 	}
 }

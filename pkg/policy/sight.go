@@ -24,7 +24,11 @@ type Sight struct {
 // Sight returns what caller may discover at a time, on a replica that stands as
 // described.
 func (e *Engine) Sight(ctx context.Context, caller Party, at time.Time, replica DirectoryState) Sight {
+	known := e.refused.Load() != nil // first: Load sets it when the layers are there
 	s := Sight{engine: e, layers: e.layers.Load()}
+	if !known {
+		return s // which layers there are is not known yet: nothing is seen
+	}
 	s.input = Input{Version: InputVersion, Action: ActionDiscover, Stage: StageConsumer, Time: Instant{at}, Consumer: caller, Directory: replica}
 	// The base layer looks at the parties only: one resource stands for all, which a
 	// test holds it to. Whether a provider is one is looked at in Provider.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // Type names what an entry asks for.
@@ -61,11 +62,12 @@ const (
 	GrantConfirm       Type = "grant.confirm"
 	SubscriptionPut    Type = "subscription.put"
 	SubscriptionDelete Type = "subscription.delete"
-	LayerPut           Type = "layer.put"
-	LayerDelete        Type = "layer.delete"
 	AccountPut         Type = "account.put"
 	CheckpointPut      Type = "checkpoint.put"
 	Tick               Type = "tick"
+	LayerPush          Type = "layer.push"
+	LayerActivate      Type = "layer.activate"
+	LayerDiscard       Type = "layer.discard"
 
 	ApplicationPut      Type = "application.put"
 	ApplicationDelete   Type = "application.delete"
@@ -138,7 +140,8 @@ type (
 		Fingerprint string `json:"fingerprint"` // of the older root
 		Force       bool   `json:"force"`       // though nodes still have certificates under it
 	}
-	// Key is the body of NodeRemove, ApplicationSubmit and the Delete types.
+	// Key is the body of NodeRemove, ApplicationSubmit, LayerDiscard and the Delete
+	// types.
 	Key struct {
 		ID string `json:"id"`
 	}
@@ -218,6 +221,19 @@ type (
 	Moved struct {
 		Department bus.USCC     `json:"department"`
 		Epoch      bus.Revision `json:"epoch"` // of the move
+	}
+	// Push is the body of LayerPush: the draft of a layer, which replaces the one that
+	// is expected.
+	Push struct {
+		Layer bus.LayerID `json:"layer"`
+		bus.LayerPush
+		Report *bus.LayerReport `json:"report,omitempty"` // of the node that was asked
+	}
+	// Activation is the body of LayerActivate: the draft that is expected comes into
+	// force.
+	Activation struct {
+		Layer bus.LayerID `json:"layer"`
+		Note  string      `json:"note,omitempty"`
 	}
 	// Empty is the body of Tick.
 	Empty struct{}
@@ -303,5 +319,5 @@ func (e Entry) DecodeBody(body any) error {
 // decode refuses what it would otherwise drop in silence: a replica of an older
 // release would then keep less than the others.
 func decode(data []byte, v any) error {
-	return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
+	return strictjson.Own(data, v, jsonv2.RejectUnknownMembers(true))
 }

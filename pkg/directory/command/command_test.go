@@ -71,11 +71,11 @@ func TestGoldenBytesAreReadWhole(t *testing.T) {
 
 func TestEncodeRefusesWhatIsTooLarge(t *testing.T) {
 	fits := func(n int) error {
-		e := entry(t, command.LayerPut, bus.Layer{Modules: map[string]string{"a.rego": strings.Repeat("x", n)}})
+		e := entry(t, command.LayerPush, push(strings.Repeat("x", n)))
 		_, err := e.Encode()
 		return err
 	}
-	overhead := len(encode(t, entry(t, command.LayerPut, bus.Layer{Modules: map[string]string{"a.rego": ""}})))
+	overhead := len(encode(t, entry(t, command.LayerPush, push(""))))
 	if err := fits(command.MaxSize - overhead); err != nil {
 		t.Errorf("an entry of exactly the cap: %v", err)
 	}
@@ -225,6 +225,10 @@ func entry(t testing.TB, typ command.Type, body any) command.Entry {
 	return e
 }
 
+func push(text string) command.Push {
+	return command.Push{LayerPush: bus.LayerPush{Modules: map[string]string{"a.rego": text}}}
+}
+
 func encode(t testing.TB, e command.Entry) []byte {
 	t.Helper()
 	data, err := e.Encode()
@@ -313,11 +317,22 @@ var (
 			Purpose: bus.PurposeReference, Matter: "m1", Items: []bus.ItemID{"uscc"}, Created: noon, Revision: 3,
 		},
 		command.SubscriptionDelete: command.Key{ID: "s1"},
-		command.LayerPut:           bus.Layer{ID: "division/440100", Modules: map[string]string{"b.rego": "package b", "a.rego": "package a"}, Revision: 3},
-		command.LayerDelete:        command.Key{ID: "division/440100"},
-		command.AccountPut:         account,
-		command.CheckpointPut:      bus.Checkpoint{Node: "gz", Size: 9, Root: hash, Note: "gz evidence\n9\n", At: noon, Revision: 3},
-		command.Tick:               command.Empty{},
+		command.LayerPush: command.Push{
+			Layer:     "division/440100",
+			LayerPush: bus.LayerPush{Modules: map[string]string{"b.rego": "package b", "a.rego": "package a"}, Rollback: 3, Remove: true, Note: "样例"},
+			Report: &bus.LayerReport{
+				Layer: "division/440100", OK: true, Slowest: time.Millisecond,
+				Problems: []bus.LayerProblem{{File: "a.rego", Row: 1, Col: 2, Code: "parse-error", Message: bus.Text{ZH: "样例", EN: "sample"}}},
+				Tests:    []bus.LayerTest{{Name: "a_test.test_a", Pass: true, Duration: time.Millisecond, Output: "样例"}},
+				Coverage: []bus.FileCoverage{{File: "a.rego", Lines: 3, Covered: 1, Missed: []bus.LineRange{{First: 2, Last: 3}}}},
+			},
+		},
+		command.LayerActivate: command.Activation{Layer: "division/440100", Note: "样例"},
+		command.LayerDiscard:  command.Key{ID: "division/440100"},
+		command.AccountPut:    account,
+		command.CheckpointPut: bus.Checkpoint{Node: "gz", Size: 9, Root: hash, Note: "gz evidence\n9\n", At: noon, Revision: 3},
+		command.Tick:          command.Empty{},
+
 		command.ApplicationPut: command.Application{ID: "a1", Content: bus.ApplicationContent{
 			Department: "11440000006939561H", Resource: "registrations", Version: 2, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"},
 			Division: "440106", Mode: "batch", Purposes: []bus.Purpose{bus.PurposeReference}, Matters: []string{"m1"}, From: noon, Until: noon.Add(time.Hour), Renews: "g1",

@@ -137,7 +137,10 @@ func TestTheChangeLogForgetsAndSaysSo(t *testing.T) {
 				t.Errorf("%s: from before the log begins: %v", name, err)
 			}
 		})
-		want := []string{fmt.Sprintf("%d put layers division/440100", first), fmt.Sprintf("%d put drafts r3", kept)}
+		want := []string{
+			fmt.Sprintf("%d deleted layer-drafts division/440100", first), fmt.Sprintf("%d put layers division/440100", first),
+			fmt.Sprintf("%d put drafts r3", kept),
+		}
 		if got, _ := r.changes(first-1, 100); !slices.Equal(got, want) {
 			t.Errorf("%s: %q", name, got)
 		}

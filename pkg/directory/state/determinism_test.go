@@ -152,14 +152,17 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		command.SubscriptionDelete: func() any {
 			return command.Key{ID: pick("s1", "s2", "s3")}
 		},
-		command.LayerPut: func() any {
-			l := layer(bus.LayerID(pick("division/440100", "division/440106", "base")))
+		command.LayerPush: func() any {
+			p := push(bus.LayerID(pick("division/440100", "division/440106", "base")))
 			for i := range rapid.IntRange(0, 8).Draw(rt, "modules") {
-				l.Modules[fmt.Sprint(i, ".rego")] = "package layer"
+				p.Modules[fmt.Sprint(i, ".rego")] = "package layer"
 			}
-			return l
+			return p
 		},
-		command.LayerDelete:   func() any { return command.Key{ID: pick("division/440100", "division/440106")} },
+		command.LayerActivate: func() any {
+			return command.Activation{Layer: bus.LayerID(pick("division/440100", "division/440106")), Note: pick("", "样例")}
+		},
+		command.LayerDiscard:  func() any { return command.Key{ID: pick("division/440100", "division/440106")} },
 		command.AccountPut:    func() any { return account(pick("auditor", "deputy"), bus.Role(pick("auditor", "root"))) },
 		command.CheckpointPut: func() any { return checkpoint(bus.NodeID(pick("gz", "th")), int64(index%7), byte(index%2)) },
 		command.Tick:          func() any { return command.Empty{} },
@@ -167,7 +170,7 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 	a := ask{
 		typ: rapid.SampledFrom(slices.Sorted(maps.Keys(bodies))).Draw(rt, "type"),
 		by: rapid.SampledFrom([]bus.Principal{
-			bySysadmin, bySysadmin, bySecurity, bySecurity, byMarket, byMarket, byHousing, byHousing, byGZ, byTH, byAuditor, {},
+			bySysadmin, bySysadmin, bySecurity, bySecurity, bySecond, byMarket, byMarket, byHousing, byHousing, byGZ, byTH, byAuditor, {},
 			byOperator, byReviewer, byReviewer,
 		}).Draw(rt, "by"),
 		request: pick("", "", "q1", "q2", "q3"),

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -16,7 +17,7 @@ const maxFaults = 20
 // this program, has any.
 func (t *Tx) Faults() []string {
 	f := &faultFinder{tx: t}
-	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.journal, f.revisions} {
+	for _, check := range []func(){f.keys, f.codes, f.homes, f.references, f.journal, f.layers, f.revisions} {
 		f.guarded(check)
 	}
 	return f.found
@@ -47,7 +48,7 @@ func (f *faultFinder) add(format string, args ...any) {
 func (f *faultFinder) keys() {
 	for table, id := range map[Table]string{
 		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Drafts: "id", Grants: "id",
-		Subscriptions: "id", Layers: "id", Accounts: "name", Checkpoints: "node",
+		Subscriptions: "id", Layers: "id", LayerDrafts: "id", Accounts: "name", Checkpoints: "node",
 	} {
 		_ = f.tx.tx.Bucket([]byte(table)).ForEach(func(key, data []byte) error { // only our own errors, and there are none
 			var v map[string]json.RawMessage
@@ -146,6 +147,31 @@ func (f *faultFinder) journal() {
 			f.add("the journal has an entry at %d, kept are %d to %d", at, floor, index)
 		}
 		_ = decodeJournalled(key, value) // panics over one that cannot be read
+	}
+}
+
+// layers holds the policies in force against the newest revision of each that was
+// kept: a text that nobody activated is one.
+func (f *faultFinder) layers() {
+	newest := map[bus.LayerID]bus.LayerRevision{}
+	for r := range all[bus.LayerRevision](f.tx, LayerHistory) {
+		newest[r.Draft.ID] = r // in the order of their revisions
+		if _, ok := f.tx.LayerRevision(r.Draft.ID, r.Revision); !ok {
+			f.add("revision %d of layer %s is kept as another", r.Revision, r.Draft.ID)
+		}
+	}
+	for l := range f.tx.Layers() {
+		last, ok := newest[l.ID]
+		kept, inForce := last.Layer()
+		if !ok || !inForce || kept.Revision != l.Revision || !maps.Equal(kept.Modules, l.Modules) {
+			f.add("layer %s at %d is not what was activated last, at %d", l.ID, l.Revision, kept.Revision)
+		}
+		delete(newest, l.ID)
+	}
+	for id, r := range newest {
+		if _, ok := r.Layer(); ok {
+			f.add("layer %s is not in force, though revision %d is", id, r.Revision)
+		}
 	}
 }
 

@@ -81,10 +81,12 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(bySystem, planSubscriptionPut), nil
 	case command.SubscriptionDelete:
 		return of(bySystem, planSubscriptionDelete), nil
-	case command.LayerPut:
-		return of(bySecurityAdministrator, planLayerPut), nil
-	case command.LayerDelete:
-		return of(bySecurityAdministrator, planLayerDelete), nil
+	case command.LayerPush:
+		return of(bySecurityAdministrator, planLayerPush), nil
+	case command.LayerActivate:
+		return of(bySecurityAdministrator, planLayerActivate), nil
+	case command.LayerDiscard:
+		return of(bySecurityAdministrator, planLayerDiscard), nil
 	case command.AccountPut:
 		return of(byAccount, planAccountPut), nil
 	case command.CheckpointPut:

@@ -189,20 +189,3 @@ func TestASubscriptionKeepsItsCreation(t *testing.T) {
 }
 
 // S36.
-func TestLayerRefusals(t *testing.T) {
-	w := newWorld(t)
-	var refusals []refusal
-	for _, id := range []bus.LayerID{
-		"", "base", "base/", "/", "division", "division/", "division/990000", "division/440106/x", "Division/440106", "division/../440106",
-		"department/", "department/440106", bus.DepartmentLayer(freeDepartment), "node/gz",
-	} {
-		refusals = append(refusals, refusal{"layer " + string(id), ask{by: bySecurity, typ: command.LayerPut, body: layer(id)}, bus.CodeInvalid, "id"})
-	}
-	refusals = append(refusals,
-		refusal{"no module", ask{by: bySecurity, typ: command.LayerPut, body: bus.Layer{ID: "division/440106"}}, bus.CodeInvalid, "modules"},
-		refusal{"delete none", ask{by: bySecurity, typ: command.LayerDelete, body: command.Key{ID: "division/440106"}}, bus.CodeNotFound, "layer"},
-	)
-	checkRefusals(t, w, refusals)
-	w.must(bySecurity, command.LayerPut, 0, layer("division/440106"))
-	w.must(bySecurity, command.LayerPut, 0, layer(bus.DepartmentLayer(market)))
-}

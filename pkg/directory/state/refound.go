@@ -53,7 +53,7 @@ func (s *Store) Refound(r Refounding) (done Refounded, err error) {
 		done = Refounded{Index: tx.Index() + indexLeap, Epoch: tx.Epoch() + 1}
 		var changes []Change
 		for _, plan := range []func(*Tx, Refounding, *Refounded) ([]Change, error){
-			refoundCluster, refoundGrants, refoundSystems, refoundTokens, refoundAccounts, refoundNodes,
+			refoundCluster, refoundGrants, refoundSystems, refoundTokens, refoundAccounts, refoundLayers, refoundNodes,
 		} {
 			more, err := plan(tx, r, &done)
 			if err != nil {
@@ -200,6 +200,16 @@ func refoundAccounts(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 		a.PasswordHash, a.MustChange, a.Revision = r.Passwords[a.Name], true, done.Index
 		return a.Name, true
 	})
+}
+
+// refoundLayers drops the drafts: which of them were discarded since, and why, nobody
+// knows. The layers in force stay, for they only deny.
+func refoundLayers(tx *Tx, _ Refounding, _ *Refounded) ([]Change, error) {
+	var changes []Change
+	for d := range tx.LayerDrafts() {
+		changes = append(changes, Change{LayerDrafts, string(d.ID), nil})
+	}
+	return changes, nil
 }
 
 // refoundNodes leaves one node.

@@ -5,9 +5,8 @@ import (
 	"iter"
 	"slices"
 
-	jsonv2 "github.com/go-json-experiment/json"
-
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 	"go.etcd.io/bbolt"
 )
 
@@ -33,7 +32,9 @@ const (
 	Grants        Table = "grants"
 	Applications  Table = "applications"
 	Subscriptions Table = "subscriptions"
-	Layers        Table = "layers"
+	Layers        Table = "layers" // in force
+	LayerDrafts   Table = "layer-drafts"
+	LayerHistory  Table = "layer-history" // layer/revision → one that is or was in force
 	Accounts      Table = "accounts"
 	Checkpoints   Table = "checkpoints"
 	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
@@ -47,10 +48,10 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints, LayerDrafts,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, LayerHistory, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -99,7 +100,7 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 // decoded reads what was stored under a key. These are our own bytes: where they
 // cannot be read, the file is damaged.
 func decoded[V any](table Table, key string, data []byte) (v V) {
-	if err := jsonv2.Unmarshal(data, &v); err != nil {
+	if err := strictjson.Own(data, &v); err != nil {
 		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
 	}
 	return v
@@ -232,6 +233,35 @@ func (t *Tx) Layer(id bus.LayerID) (bus.Layer, bool) { return read[bus.Layer](t,
 
 // Layers yields all policy layers by id.
 func (t *Tx) Layers() iter.Seq[bus.Layer] { return all[bus.Layer](t, Layers) }
+
+// LayerDraft returns the draft of a policy layer.
+func (t *Tx) LayerDraft(id bus.LayerID) (bus.LayerDraft, bool) {
+	return read[bus.LayerDraft](t, LayerDrafts, string(id))
+}
+
+// LayerDrafts yields all drafts of policy layers by id.
+func (t *Tx) LayerDrafts() iter.Seq[bus.LayerDraft] { return all[bus.LayerDraft](t, LayerDrafts) }
+
+// LayerRevision returns a revision of a policy layer that is or was in force.
+func (t *Tx) LayerRevision(id bus.LayerID, revision bus.Revision) (bus.LayerRevision, bool) {
+	return read[bus.LayerRevision](t, LayerHistory, layerKey(id, revision))
+}
+
+// LayerRevisions yields the revisions of a policy layer, the first one first; those
+// of one that was removed too.
+func (t *Tx) LayerRevisions(id bus.LayerID) iter.Seq[bus.LayerRevision] {
+	return func(yield func(bus.LayerRevision) bool) {
+		for r := range from[bus.LayerRevision](t, LayerHistory, string(id)+"/") {
+			if r.Draft.ID != id || !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func layerKey(id bus.LayerID, revision bus.Revision) string {
+	return fmt.Sprintf("%s/%020d", id, revision)
+}
 
 // Account returns the account with this name.
 func (t *Tx) Account(name string) (bus.Account, bool) { return read[bus.Account](t, Accounts, name) }

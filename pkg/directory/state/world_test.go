@@ -25,6 +25,7 @@ var (
 	byTH       = bus.Principal{Node: "th"}
 	bySysadmin = bus.Principal{Account: "sysadmin", Role: bus.RoleSystemAdministrator}
 	bySecurity = bus.Principal{Account: "security", Role: bus.RoleSecurityAdministrator}
+	bySecond   = bus.Principal{Account: "security-2", Role: bus.RoleSecurityAdministrator}
 	byAuditor  = bus.Principal{Account: "auditor", Role: bus.RoleAuditor}
 	byOperator = bus.Principal{Account: "operator", Role: bus.RoleOperator, Department: market}
 	byReviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: tax}
@@ -230,8 +231,8 @@ func idOf(body any) string {
 		return string(b.ID)
 	case bus.Subscription:
 		return string(b.ID)
-	case bus.Layer:
-		return string(b.ID)
+	case command.Activation:
+		return string(b.Layer)
 	}
 	return ""
 }
@@ -248,7 +249,7 @@ func founding() []ask {
 		Libraries: bus.BaseLibraries(),
 		Accounts: []bus.Account{
 			{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "security", Role: bus.RoleSecurityAdministrator},
-			{Name: "auditor", Role: bus.RoleAuditor},
+			{Name: "security-2", Role: bus.RoleSecurityAdministrator}, {Name: "auditor", Role: bus.RoleAuditor},
 			{Name: "operator", Role: bus.RoleOperator, Department: market}, {Name: "reviewer", Role: bus.RoleReviewer, Department: tax},
 			{Name: "applicant", Role: bus.RoleOperator, Department: housing}, {Name: "sharing", Role: bus.RoleReviewer, Department: market},
 		},
@@ -272,7 +273,8 @@ func founding() []ask {
 	}
 	add(bySecurity, command.GrantPut, grant("g1"))
 	add(byHousing, command.SubscriptionPut, subscription("s1"))
-	add(bySecurity, command.LayerPut, layer("division/440100"))
+	add(bySecurity, command.LayerPush, push("division/440100"))
+	asks = append(asks, ask{by: bySecond, typ: command.LayerActivate, expect: bus.Revision(len(asks)), body: command.Activation{Layer: "division/440100"}})
 	return asks
 }
 
@@ -360,8 +362,12 @@ func subscription(id bus.SubscriptionID) bus.Subscription {
 	}
 }
 
-func layer(id bus.LayerID) bus.Layer {
-	return bus.Layer{ID: id, Modules: map[string]string{"layer.rego": "package layer"}}
+// push is a text for a layer, as a node that checked it asks for it.
+func push(id bus.LayerID) command.Push {
+	return command.Push{
+		Layer: id, Report: &bus.LayerReport{Layer: id, OK: true},
+		LayerPush: bus.LayerPush{Modules: map[string]string{"layer.rego": "package layer"}, Note: "样例"},
+	}
 }
 
 func account(name string, role bus.Role) bus.Account {
