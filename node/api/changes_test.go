@@ -39,6 +39,7 @@ var listsOf = map[string][2]string{
 	"division": {"divisions", "code"}, "node": {"nodes", "id"}, "department": {"departments", "id"}, "system": {"systems", "id"},
 	"resource": {"resources", "id"}, "grant": {"grants", "id"}, "subscription": {"subscriptions", "id"}, "layer": {"policies", "id"},
 	"checkpoint": {"audit/checkpoints", "node"}, "draft": {"drafts", "id"}, "layer-draft": {"policies/drafts", "id"}, "library": {"libraries", "id"},
+	"application": {"applications", "id"},
 }
 
 // Everybody is told of the changes of what he sees in the lists, as he sees it

@@ -74,6 +74,7 @@ const (
 	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
 	CodeLocked             Code = "sign-in-locked"
+	CodeNotShared          Code = "not-shared"
 	CodeHeld               Code = "held-by-policy"
 )
 
@@ -106,13 +107,14 @@ var codes = map[Code]codeInfo{
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeNotShared:          {KindForbidden, Text{"该资源不予共享，不能申请", "the resource is not shared, and cannot be applied for"}},
 	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeHeld:               {KindUnavailable, Text{"共享策略要求暂缓，数据已保留，请稍后重试", "a sharing policy holds this for now; what waits is kept, try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
-	CodeIncomplete:         {KindInvalid, Text{"目录条目不完整，以下各项须一次补正", "the catalogue entry is not complete; this is all that it lacks"}},
-	CodeWrongState:         {KindConflict, Text{"目录条目的当前状态不允许此操作", "the catalogue entry is in another state"}},
+	CodeIncomplete:         {KindInvalid, Text{"内容不完整，以下各项须一次补正", "it is not complete; this is all that it lacks"}},
+	CodeWrongState:         {KindConflict, Text{"当前状态不允许此操作", "it is in another state"}},
 	CodeClaim:              {KindConflict, Text{"一数一源有争议，待数据主管部门裁定", "another resource is the source of this data; the data authority has to decide first"}},
 	CodeAlreadyInitialized: {KindConflict, Text{"数据目录已初始化", "the data directory is already initialised"}},
 	CodeNotInitialized:     {KindConflict, Text{"数据目录尚未初始化", "the data directory is not initialised"}},

@@ -211,9 +211,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
-	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, record.First, batch.Last, forwarded(flow, decision, going))
-	})
+	return true, f.exchanged(ctx, flow, record.First, batch, forwarded(flow, decision, going))
 }
 
 // record begins the evidence about a batch of a flow.

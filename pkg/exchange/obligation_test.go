@@ -144,8 +144,9 @@ func TestWhatNodesTellEachOtherIsNotThePublishersToSay(t *testing.T) {
 func TestPseudonymsAreStableUnderAGrantAndNotBetweenGrants(t *testing.T) {
 	w, d := fake(t)
 	d.follow(with(bus.Obligations{Masks: map[bus.ItemID]bus.Mask{"legal_id": {Method: bus.MaskPseudonym}}}))
-	w.write(publisher, command.GrantPut, 0, bus.Grant{
-		ID: "grant-2", Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
+	w.write(secadmin, command.GrantPut, 0, bus.Grant{
+		Agreement: "示例协议",
+		ID:        "grant-2", Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
 		Items: []bus.ItemID{"legal_id"}, NotBefore: w.clock.at.AddDate(0, -1, 0), NotAfter: w.clock.at.AddDate(1, 0, 0),
 	})
 	w.subscribe(sub, puller)

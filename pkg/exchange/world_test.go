@@ -63,6 +63,7 @@ type world struct {
 	clock     *clock
 	line      *line
 	nodes     map[bus.NodeID]*node
+	mute      atomic.Bool                                     // no first exchange is told of; so it is at first
 	late      atomic.Bool                                     // no move is told to have ended
 	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
 }
@@ -92,6 +93,7 @@ func newWorld(tb testing.TB, d exchange.Decider) *world {
 		tb: tb, decider: d, clock: &clock{at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)},
 		directory: newDirectory(tb), line: &line{ends: map[bus.NodeID]*exchange.Exchange{}}, nodes: map[bus.NodeID]*node{},
 	}
+	w.mute.Store(true) // a grant that changes has every flow decided on anew: tests of that make the change
 	w.found()
 	for _, id := range []bus.NodeID{shenzhen, guangzhou} {
 		w.nodes[id] = newNode(w, id)
@@ -121,8 +123,8 @@ func (w *world) found() {
 		w.write(sysadmin, command.SystemPut, 0, bus.System{ID: p.System, Department: p.Department, Name: "示例系统", SecretHash: make([]byte, 32)})
 	}
 	w.catalogue(publisher, resource())
-	w.write(publisher, command.GrantPut, 0, bus.Grant{
-		ID: grant, Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
+	w.write(secadmin, command.GrantPut, 0, bus.Grant{
+		ID: grant, Agreement: "示例协议", Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
 		Items: []bus.ItemID{"name", "legal_id", "phone"}, NotBefore: w.clock.at.AddDate(0, -1, 0), NotAfter: w.clock.at.AddDate(1, 0, 0),
 	})
 }
@@ -385,6 +387,13 @@ func (n *node) open() {
 				return err
 			}
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.DepartmentMoved, 0, command.Moved{Department: d, Epoch: epoch})
+			return err
+		},
+		Delivered: func(_ context.Context, id bus.GrantID, at time.Time) error {
+			if n.world.mute.Load() {
+				return errLine
+			}
+			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry,

@@ -70,6 +70,16 @@ const (
 	LayerPush          Type = "layer.push"
 	LayerActivate      Type = "layer.activate"
 	LayerDiscard       Type = "layer.discard"
+
+	ApplicationPut      Type = "application.put"
+	ApplicationDelete   Type = "application.delete"
+	ApplicationSubmit   Type = "application.submit"
+	ApplicationAnswer   Type = "application.answer"
+	ApplicationWithdraw Type = "application.withdraw"
+	ApplicationExtend   Type = "application.extend"
+	ApplicationConsent  Type = "application.consent"
+	GrantStop           Type = "grant.stop"
+	GrantDelivered      Type = "grant.delivered"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.
@@ -132,7 +142,8 @@ type (
 		Fingerprint string `json:"fingerprint"` // of the older root
 		Force       bool   `json:"force"`       // though nodes still have certificates under it
 	}
-	// Key is the body of NodeRemove, of LayerDiscard and of the Delete types.
+	// Key is the body of NodeRemove, ApplicationSubmit, LayerDiscard and the Delete
+	// types.
 	Key struct {
 		ID string `json:"id"`
 	}

@@ -76,9 +76,9 @@ func plannerOf(entry command.Entry) (planner, error) {
 	case command.CredentialEnd:
 		return of(bySystemAdministrator, planCredentialEnd), nil
 	case command.GrantPut:
-		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
+		return of(byRegistrar, planGrantPut), nil
 	case command.GrantRevoke:
-		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
+		return of(byEnder, planGrantRevoke), nil
 	case command.GrantConfirm:
 		return of(bySecurityAdministrator, planGrantConfirm), nil
 	case command.SubscriptionPut:
@@ -98,7 +98,34 @@ func plannerOf(entry command.Entry) (planner, error) {
 	case command.Tick:
 		return of(byNode, planTick), nil
 	default:
-		return cataloguePlannerOf(entry.Type)
+		return sharingPlannerOf(entry.Type)
+	}
+}
+
+// sharingPlannerOf is the part of plannerOf that is about applications and the life
+// of grants.
+func sharingPlannerOf(t command.Type) (planner, error) {
+	switch t {
+	case command.ApplicationPut:
+		return of(byOperator, planApplicationPut), nil
+	case command.ApplicationDelete:
+		return of(byOperator, planApplicationDelete), nil
+	case command.ApplicationSubmit:
+		return of(byOperator, planApplicationSubmit), nil
+	case command.ApplicationAnswer:
+		return of(byReviewer, planApplicationAnswer), nil
+	case command.ApplicationWithdraw:
+		return of(byDepartment, planApplicationWithdraw), nil
+	case command.ApplicationExtend:
+		return of(byReviewer, planApplicationExtend), nil
+	case command.ApplicationConsent:
+		return of(byReviewer, planApplicationConsent), nil
+	case command.GrantStop:
+		return of(byReviewer, planGrantStop), nil
+	case command.GrantDelivered:
+		return of(byNode, planGrantDelivered), nil
+	default:
+		return cataloguePlannerOf(t)
 	}
 }
 
@@ -224,8 +251,14 @@ func byCompiler(p bus.Principal) bool {
 }
 func byReviewer(p bus.Principal) bool { return p.Role == bus.RoleReviewer }
 
-func bySecurityAdministratorOrSystem(p bus.Principal) bool {
-	return bySecurityAdministrator(p) || bySystem(p)
+func byOperator(p bus.Principal) bool   { return p.Role == bus.RoleOperator }
+func byDepartment(p bus.Principal) bool { return p.Role.Departmental() }
+
+// byRegistrar lets in who may register an agreement from before the bus, byEnder who
+// may end some grant.
+func byRegistrar(p bus.Principal) bool { return bySecurityAdministrator(p) || byReviewer(p) }
+func byEnder(p bus.Principal) bool {
+	return bySecurityAdministrator(p) || bySystem(p) || byDepartment(p)
 }
 
 // genuine reports whether p is one thing only, and still what it says it is: the

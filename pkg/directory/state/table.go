@@ -30,6 +30,7 @@ const (
 	Libraries     Table = "libraries"
 	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
+	Applications  Table = "applications"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers" // in force
 	LayerDrafts   Table = "layer-drafts"
@@ -48,7 +49,7 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints, LayerDrafts,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints, LayerDrafts,
 	}
 	unwatched = []Table{
 		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, retired, cluster, revisions, journal, meta,
@@ -101,7 +102,7 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 // cannot be read, the file is damaged.
 func decoded[V any](table Table, key string, data []byte) (v V) {
 	if err := strictjson.Own(data, &v); err != nil {
-		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err))
+		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
 	}
 	return v
 }
