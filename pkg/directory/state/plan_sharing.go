@@ -94,6 +94,9 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "grant "+string(g.ID))
 		}
 	}
+	if by := tx.caseOf(id); by != "" {
+		return nil, inUse("department", by)
+	}
 	for d := range tx.Divisions() {
 		if d.Authority == id {
 			return nil, inUse("department", "division "+string(d.Code))

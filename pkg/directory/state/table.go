@@ -30,6 +30,8 @@ const (
 	Libraries     Table = "libraries"
 	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
+	Corrections   Table = "corrections"
+	Disputes      Table = "disputes"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers"
 	Accounts      Table = "accounts"
@@ -46,6 +48,7 @@ const (
 var (
 	watched = []Table{
 		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
+		Corrections, Disputes,
 	}
 	unwatched = []Table{
 		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, retired, cluster, revisions, journal, meta,
