@@ -39,6 +39,9 @@ var departmental = map[string][2]int{
 	"POST /api/v1/claims/{entity}/{item}/decision":            {403, 200},
 	"POST /api/v1/resources/{id}/triggers/{number}/extension": {200, 403},
 	"POST /api/v1/resources/{id}/triggers/{number}/consent":   {403, 200},
+	"POST /api/v1/corrections/{id}/steps":                     {200, 403},
+	"POST /api/v1/disputes/{id}/steps":                        {200, 403},
+	"POST /api/v1/disputes/{id}/decision":                     {403, 200},
 }
 
 func (r route) wanted(name string, cell int) int {

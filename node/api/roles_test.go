@@ -161,6 +161,7 @@ func matrix() map[string]route {
 		"GET /api/v1/audit/trace/{event}": {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
+	maps.Copy(rows, caseworkMatrix(known, plain))
 	return rows
 }
 
