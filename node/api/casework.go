@@ -40,6 +40,19 @@ func (in *stepOf[T]) read() (expect bus.Revision, body T, err error) {
 	return expect, body, err
 }
 
+// followShown has the changes of a noun told as its entries are listed, with what a
+// node works out about them.
+func followShown[V any](a *API, n noun[V], shown func(*state.Tx, V) V) {
+	stored := a.followed[n.table].seen
+	a.followed[n.table] = followed{n.tag, func(tx *state.Tx, p bus.Principal, data []byte) (any, bool, error) {
+		seen, ok, err := stored(tx, p, data)
+		if v, is := seen.(V); ok && is {
+			return shown(tx, v), true, err
+		}
+		return seen, ok, err
+	}}
+}
+
 func (a *API) addCorrections(h huma.API) {
 	corrections := noun[bus.Correction]{
 		path: "corrections", tag: "correction", table: state.Corrections,
@@ -61,6 +74,7 @@ func (a *API) addCorrections(h huma.API) {
 		visible:  (*state.Tx).SeesCorrection,
 	}
 	addNoun(a, h, corrections)
+	followShown(a, corrections, func(tx *state.Tx, c bus.Correction) bus.Correction { return a.shownCorrection(tx.Calendar(), c) })
 	op := func(id, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/api/v1/corrections" + path, Tags: []string{"corrections"}, Summary: summary, Description: description}
 	}
@@ -133,6 +147,7 @@ func (a *API) addDisputes(h huma.API) {
 		visible:  (*state.Tx).SeesDispute,
 	}
 	addNoun(a, h, disputes)
+	followShown(a, disputes, shown)
 	op := func(id, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/api/v1/disputes" + path, Tags: []string{"disputes"}, Summary: summary, Description: description}
 	}

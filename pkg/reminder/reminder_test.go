@@ -306,5 +306,7 @@ func TestOldRemindersAreForgottenOnceTheirTaskIsDone(t *testing.T) {
 // store is a bbolt file, one transaction a step.
 type store struct{ db *bbolt.DB }
 
-func (s store) Commit(_ context.Context, write func(*bbolt.Tx) error) error { return s.db.Update(write) }
-func (s store) View(fn func(*bbolt.Tx) error) error                         { return s.db.View(fn) }
+func (s store) Commit(_ context.Context, write func(*bbolt.Tx) error) error {
+	return s.db.Update(write)
+}
+func (s store) View(fn func(*bbolt.Tx) error) error { return s.db.View(fn) }
