@@ -72,20 +72,32 @@ func (l *lines) Close() error { return l.file.Close() }
 type native struct{ *lines }
 
 func (n native) next() (Entry, error) {
-	text, err := n.lines.next()
+	finish, err := n.read()
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Row: n.number, Rows: 1}
-	var line bus.DraftContent
-	if err := strictjson.Decode(text, lineLimits, &line); err != nil {
-		e.broken(err)
-		return e, nil
+	return finish(), nil
+}
+
+// read reads a line, and makes an entry of it in the function that it returns.
+func (n native) read() (func() Entry, error) {
+	line, err := n.lines.next()
+	if err != nil {
+		return nil, err
 	}
-	e.Draft.Resource, e.Draft.Clearance = line.Resource, line.Clearance
-	e.unset()
-	e.check()
-	return e, nil
+	text, number := bytes.Clone(line), n.number
+	return func() Entry {
+		e := Entry{Row: number, Rows: 1}
+		var content bus.DraftContent
+		if err := strictjson.Decode(text, lineLimits, &content); err != nil {
+			e.broken(err)
+			return e
+		}
+		e.Draft.Resource, e.Draft.Clearance = content.Resource, content.Clearance
+		e.unset()
+		e.check()
+		return e
+	}, nil
 }
 
 // unset takes away what the bus sets itself.

@@ -100,7 +100,23 @@ func openTable(path string, o Options) (table, error) {
 
 // Next returns the next entry with all that is wrong with it, or io.EOF. Any
 // other error ends the file there.
-func (s *Source) Next() (Entry, error) { return s.entries.next() }
+func (s *Source) Next() (Entry, error) {
+	finish, err := s.Read()
+	if err != nil {
+		return Entry{}, err
+	}
+	return finish(), nil
+}
+
+// Read reads the next entry as Next does, and leaves what can be done beside the
+// reading of others to the function that it returns.
+func (s *Source) Read() (func() Entry, error) {
+	if n, ok := s.entries.(native); ok {
+		return n.read()
+	}
+	e, err := s.entries.next()
+	return func() Entry { return e }, err
+}
 
 // Close closes the file.
 func (s *Source) Close() error { return s.entries.Close() }

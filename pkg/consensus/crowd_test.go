@@ -329,8 +329,10 @@ func (m measuring) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{lo
 
 func (m measuring) ApplyBatch(logs []*raft.Log) []any {
 	for _, log := range logs {
-		var e command.Entry
-		if log.Type == raft.LogCommand && json.Unmarshal(log.Data, &e) == nil {
+		if log.Type != raft.LogCommand {
+			continue
+		}
+		if e, err := command.Decode(log.Data); err == nil {
 			m.lags.add(time.Since(e.At))
 		}
 	}

@@ -204,10 +204,10 @@ func TestAcceptRefuses(t *testing.T) {
 		"a forged node":          {encode(t, tickEntry(t)), bus.CodeForbidden},
 		"no entry":               {[]byte("{"), bus.CodeInvalid},
 		"nothing":                {nil, bus.CodeInvalid},
-		"an unknown type":        {[]byte(`{"type":"moon.put","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"},"body":{}}`), bus.CodeInvalid},
-		"an unknown version":     {[]byte(`{"type":"tick","v":2,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"},"body":{}}`), bus.CodeInvalid},
-		"an unknown field":       {[]byte(`{"type":"tick","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"},"body":{"x":1}}`), bus.CodeInvalid},
-		"a body of another kind": {[]byte(`{"type":"token.create","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"},"body":{"id":1}}`), bus.CodeInvalid},
+		"an unknown type":        {[]byte(`{"type":"moon.put","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"}}` + "\t" + `{}`), bus.CodeInvalid},
+		"an unknown version":     {[]byte(`{"type":"tick","v":2,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"}}` + "\t" + `{}`), bus.CodeInvalid},
+		"an unknown field":       {[]byte(`{"type":"tick","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"}}` + "\t" + `{"x":1}`), bus.CodeInvalid},
+		"a body of another kind": {[]byte(`{"type":"token.create","v":1,"at":"2026-01-02T03:04:05Z","node":"","by":{"node":"sz"}}` + "\t" + `{"id":1}`), bus.CodeInvalid},
 		"what is too large":      {mustMarshal(t, large), bus.CodeTooLarge},
 	} {
 		if _, err := d.Accept(t.Context(), "sz", c.data); bus.CodeOf(err) != c.code {

@@ -3,6 +3,7 @@ package directory_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -53,8 +54,8 @@ func (g *group) join(id bus.NodeID) *directory.Directory {
 func (m member) Apply(_ context.Context, data []byte) (any, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var e command.Entry
-	if err := json.Unmarshal(data, &e); err != nil {
+	e, err := command.Decode(data)
+	if err != nil {
 		return nil, err
 	}
 	m.asked = append(m.asked, e.Request)
@@ -196,11 +197,11 @@ func encode(t *testing.T, e command.Entry) []byte {
 // mustMarshal encodes without a cap, as a hostile node would.
 func mustMarshal(t *testing.T, e command.Entry) []byte {
 	t.Helper()
-	data, err := json.Marshal(e)
+	head, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	return slices.Concat(head, []byte{'\t'}, e.Body)
 }
 
 // fixed always says the same.

@@ -3,7 +3,6 @@ package strictjson
 import (
 	"bytes"
 	"hash/maphash"
-	"reflect"
 	"unicode/utf8"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -50,7 +49,6 @@ type scanner struct {
 	keys    []key   // keys seen in the objects around pos, outermost first
 	seed    maphash.Seed
 	scratch []byte
-	shapes  map[reflect.Type]shape // what Decode knows of structs; nil for Check
 }
 
 // frame is one enclosing object or array.
@@ -69,15 +67,15 @@ func newScanner(data []byte, lim Limits) *scanner {
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// document reads the whole text; t is the type it is meant for, or nil.
-func (s *scanner) document(t reflect.Type) *bus.Error {
+// document reads the whole text; of is what it is meant for, nil for Check.
+func (s *scanner) document(of *shape) *bus.Error {
 	if bytes.HasPrefix(s.data, byteOrderMark) {
 		return s.fail(0, bus.Text{ZH: "不允许字节顺序标记", EN: "has a byte order mark"}, "UTF-8 without one")
 	}
 	if !utf8.Valid(s.data) {
 		return s.fail(firstInvalid(s.data), bus.Text{ZH: "不是有效的 UTF-8", EN: "is not valid UTF-8"}, "UTF-8")
 	}
-	if err := s.value(t); err != nil {
+	if err := s.value(of); err != nil {
 		return err
 	}
 	s.space()
@@ -117,15 +115,15 @@ func (s *scanner) next() byte {
 	return s.data[s.pos]
 }
 
-func (s *scanner) value(t reflect.Type) *bus.Error {
+func (s *scanner) value(of *shape) *bus.Error {
 	first := s.next()
 	start := s.pos
 	var err *bus.Error
 	switch first {
 	case '{':
-		err = s.object(t)
+		err = s.object(of)
 	case '[':
-		err = s.array(t)
+		err = s.array(of)
 	case '"':
 		err = s.text()
 	case 't':
@@ -140,10 +138,10 @@ func (s *scanner) value(t reflect.Type) *bus.Error {
 		}
 		err = s.number()
 	}
-	if err != nil || t == nil {
+	if err != nil {
 		return err
 	}
-	return s.decodable(t, start)
+	return s.decodable(of, start)
 }
 
 func (s *scanner) literal(word string) *bus.Error {
@@ -169,17 +167,17 @@ func (s *scanner) leave() {
 	s.pos++
 }
 
-func (s *scanner) array(t reflect.Type) *bus.Error {
+func (s *scanner) array(of *shape) *bus.Error {
 	if err := s.enter(frame{}); err != nil {
 		return err
 	}
-	t = elementType(t)
+	element := of.holds()
 	if s.next() == ']' {
 		s.leave()
 		return nil
 	}
 	for {
-		if err := s.value(t); err != nil {
+		if err := s.value(element); err != nil {
 			return err
 		}
 		switch s.next() {
@@ -195,18 +193,17 @@ func (s *scanner) array(t reflect.Type) *bus.Error {
 	}
 }
 
-func (s *scanner) object(t reflect.Type) *bus.Error {
+func (s *scanner) object(of *shape) *bus.Error {
 	if err := s.enter(frame{object: true}); err != nil {
 		return err
 	}
-	fields := s.shapeOf(t)
 	base := len(s.keys)
 	if s.next() == '}' {
 		s.leave()
 		return nil
 	}
 	for {
-		memberType, err := s.key(fields, base)
+		member, err := s.key(of, base)
 		if err != nil {
 			return err
 		}
@@ -214,7 +211,7 @@ func (s *scanner) object(t reflect.Type) *bus.Error {
 			return s.unexpected(`":"`)
 		}
 		s.pos++
-		if err := s.value(memberType); err != nil {
+		if err := s.value(member); err != nil {
 			return err
 		}
 		switch s.next() {
@@ -233,9 +230,9 @@ func (s *scanner) object(t reflect.Type) *bus.Error {
 	}
 }
 
-// key reads one key of the object whose keys start at base, and returns the
-// type that its value is meant for.
-func (s *scanner) key(fields shape, base int) (reflect.Type, *bus.Error) {
+// key reads one key of the object whose keys start at base, and returns what its
+// value is meant for.
+func (s *scanner) key(of *shape, base int) (*shape, *bus.Error) {
 	if s.next() != '"' {
 		return nil, s.unexpected("a key in double quotes")
 	}
@@ -250,5 +247,5 @@ func (s *scanner) key(fields shape, base int) (reflect.Type, *bus.Error) {
 	}
 	k.hash = s.hash(k)
 	s.keys = append(s.keys, k)
-	return s.fieldType(fields, k)
+	return s.field(of, k)
 }

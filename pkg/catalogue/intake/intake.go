@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -23,9 +26,10 @@ type Node interface {
 	Import(ctx context.Context, request string, drafts []json.RawMessage, submit, dry bool) ([]bus.ImportRow, error)
 }
 
-// Source yields the entries of a file; io.EOF ends it.
+// Source yields the entries of a file; io.EOF ends it. Each is made by the function
+// that comes back, beside others.
 type Source interface {
-	Next() (catalogue.Entry, error)
+	Read() (func() catalogue.Entry, error)
 }
 
 // Config says what is taken in, and how.
@@ -79,25 +83,21 @@ func (in *Intake) Check() (*Report, error) {
 	if in.Spool != nil {
 		spool = bufio.NewWriterSize(in.Spool, 256<<10)
 	}
-	for {
-		e, err := in.Source.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	for lot := range in.examined(ctx) {
+		for _, x := range <-lot {
+			if x.err != nil {
+				return nil, x.err
+			}
+			in.compare(&x.entry, &x.Result, seen)
+			if x.sent() && spool != nil {
+				x.at = in.spooled
+				in.spooled += int64(len(x.text))
+				_, _ = spool.Write(x.text) // told by Flush
+			}
+			in.report.Entries = append(in.report.Entries, x.Result)
 		}
-		if err != nil {
-			return nil, err
-		}
-		result, text, err := in.examine(&e)
-		if err != nil {
-			return nil, err
-		}
-		in.compare(&e, &result, seen)
-		if result.sent() && spool != nil {
-			result.at = in.spooled
-			in.spooled += int64(len(text))
-			_, _ = spool.Write(text) // told by Flush
-		}
-		in.report.Entries = append(in.report.Entries, result)
 	}
 	if spool != nil {
 		if err := spool.Flush(); err != nil {
@@ -108,39 +108,86 @@ func (in *Intake) Check() (*Report, error) {
 	return &in.report, in.report.count()
 }
 
+// examined is an entry judged by itself, and the text that is sent of it.
+type examined struct {
+	Result
+	entry catalogue.Entry
+	text  []byte
+	err   error // ends the file here
+}
+
+const lotSize = 128 // entries that are examined together
+
+// examined yields the entries of the file in its order, in lots that are examined
+// beside each other, until ctx ends.
+func (in *Intake) examined(ctx context.Context) <-chan chan []examined {
+	lots := make(chan chan []examined, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(lots)
+		for ended := false; !ended; {
+			var made []func() catalogue.Entry
+			var broken []examined
+			for len(made) < lotSize && !ended {
+				next, err := in.Source.Read()
+				if ended = err != nil; !ended {
+					made = append(made, next)
+				} else if !errors.Is(err, io.EOF) {
+					broken = []examined{{err: err}}
+				}
+			}
+			lot := make(chan []examined, 1)
+			go func() {
+				entries := make([]examined, 0, len(made)+1)
+				for _, next := range made {
+					entries = append(entries, examine(next()))
+				}
+				lot <- append(entries, broken...)
+			}()
+			select {
+			case lots <- lot:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lots
+}
+
 // examine makes the result of an entry by itself, and the text that is sent.
-func (in *Intake) examine(e *catalogue.Entry) (Result, []byte, error) {
+func examine(e catalogue.Entry) examined {
 	r := &e.Draft.Resource
-	result := Result{Row: e.Row, Rows: e.Rows, ID: r.ID, Name: r.Name, place: e.Place()}
+	x := examined{entry: e, Result: Result{Row: e.Row, Rows: e.Rows, ID: r.ID, Name: r.Name, place: e.Place()}}
 	if len(r.Codes) > 0 {
-		result.Code = r.Codes[0]
+		x.Code = r.Codes[0]
 	}
-	text, err := json.Marshal(bus.DraftContent{Resource: e.Draft.Resource, Clearance: e.Draft.Clearance})
-	if err != nil {
-		return result, nil, err
+	if x.text, x.err = json.Marshal(bus.DraftContent{Resource: e.Draft.Resource, Clearance: e.Draft.Clearance}); x.err != nil {
+		return x
 	}
-	sum := sha256.Sum256(text)
-	result.size = len(text)
-	copy(result.sum[:], sum[:])
-	if result.size > maxEntry {
-		e.Note(catalogue.Refused, bus.Defect{Problem: bus.Text{ZH: "目录条目过大", EN: "the entry is too large"}, Allowed: fmt.Sprintf("%d bytes", maxEntry)})
+	sum := sha256.Sum256(x.text)
+	x.size = len(x.text)
+	copy(x.sum[:], sum[:])
+	if x.size > maxEntry {
+		x.entry.Note(catalogue.Refused, bus.Defect{Problem: bus.Text{ZH: "目录条目过大", EN: "the entry is too large"}, Allowed: fmt.Sprintf("%d bytes", maxEntry)})
 	}
-	fields := map[string]bool{}
-	for _, n := range e.Notes {
+	for _, n := range x.entry.Notes {
 		if n.Kind != catalogue.Synthetic {
-			result.Notes = append(result.Notes, n)
-		} else if !fields[n.Field] {
-			fields[n.Field] = true
-			in.report.Synthetic[n.Field]++
+			x.Notes = append(x.Notes, n)
 		}
 	}
-	result.judge()
-	return result, text, nil
+	x.judge()
+	return x
 }
 
 // compare finds entries that are in the file before: one that says the same is
 // merged with it, another one is refused, or the last would win by accident.
 func (in *Intake) compare(e *catalogue.Entry, result *Result, seen map[string]int) {
+	fields := map[string]bool{}
+	for _, n := range e.Notes {
+		if n.Kind == catalogue.Synthetic && !fields[n.Field] {
+			fields[n.Field] = true
+			in.report.Synthetic[n.Field]++
+		}
+	}
 	if result.Verdict == Refused {
 		return
 	}
@@ -231,11 +278,7 @@ func (in *Intake) load(ctx context.Context, chunks chan<- chunk) {
 		}
 		next = chunk{}
 	}
-	for i := range in.report.Entries {
-		result := &in.report.Entries[i]
-		if !result.sent() {
-			continue
-		}
+	for _, result := range in.ordered() {
 		if next.size+result.size+1 > in.Chunk && len(next.results) > 0 {
 			hand()
 		}
@@ -247,8 +290,22 @@ func (in *Intake) load(ctx context.Context, chunks chan<- chunk) {
 	}
 }
 
-// drafts reads a chunk's texts, which lie one after the other but for what is
-// not sent.
+// ordered lists what is to be sent by code, and so nearly as it will lie in the
+// directory: neighbours that come together share the pages that are written.
+func (in *Intake) ordered() []*Result {
+	results := make([]*Result, 0, len(in.report.Entries))
+	for i := range in.report.Entries {
+		if result := &in.report.Entries[i]; result.sent() {
+			results = append(results, result)
+		}
+	}
+	slices.SortStableFunc(results, func(a, b *Result) int {
+		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.ID, b.ID))
+	})
+	return results
+}
+
+// drafts reads a chunk's texts.
 func (in *Intake) drafts(c chunk) ([]json.RawMessage, error) {
 	drafts := make([]json.RawMessage, len(c.results))
 	for i, r := range c.results {

@@ -12,8 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"reflect"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
@@ -74,7 +76,9 @@ const (
 // MaxSize is the largest entry in bytes; a larger import is split.
 const MaxSize = 512 << 10
 
-// Entry is one entry of the log.
+// Entry is one entry of the log. Its bytes are its head and its body, each compact
+// JSON, with a tab between them: JSON escapes a tab inside a text, so that the
+// body is found, and handed on, without being read.
 type Entry struct {
 	Type      Type            `json:"type"`
 	Version   int             `json:"v"`
@@ -83,7 +87,10 @@ type Entry struct {
 	Principal bus.Principal   `json:"by"`                // who asked
 	Request   string          `json:"request,omitempty"` // repeat-safe: the second is answered as the first
 	Expect    bus.Revision    `json:"expect,omitempty"`  // revision it changes; 0: must not exist
-	Body      json.RawMessage `json:"body"`
+	Body      json.RawMessage `json:"-"`                 // compact
+
+	holds reflect.Type // what a body was made from; nil where it was read
+	made  *byte        // where that body begins
 }
 
 // Bodies that are not simply a noun of package bus.
@@ -251,15 +258,33 @@ func New(t Type, by bus.Principal, request string, expect bus.Revision, body any
 	if err != nil {
 		return Entry{}, fmt.Errorf("encode %s: %w", t, err)
 	}
-	return Entry{Type: t, Version: 1, Principal: by, Request: request, Expect: expect, Body: data}, nil
+	return Entry{Type: t, Version: 1, Principal: by, Request: request, Expect: expect, Body: data, holds: reflect.TypeOf(body), made: &data[0]}, nil
 }
 
-// Encode gives the bytes of e; CodeTooLarge above MaxSize.
+// Holds reports whether the body was made, here and now, from a value of type t, so
+// that nobody need read it to know that it can be read.
+func (e Entry) Holds(t reflect.Type) bool {
+	return e.holds == t && len(e.Body) > 0 && e.made == &e.Body[0]
+}
+
+// What stands between the parts of an entry, and between entries.
+const (
+	headEnd  = '\t'
+	entryEnd = '\n'
+)
+
+// Encode gives the bytes of e; CodeTooLarge above MaxSize. Whether the body fits
+// the type, state.Known says; one that would reach into the next entry is refused
+// here.
 func (e Entry) Encode() ([]byte, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode entry: %w", err)
 	}
+	if len(e.Body) == 0 || bytes.ContainsAny(e.Body, "\t\n") {
+		return nil, fmt.Errorf("encode entry: the body of %s is not compact JSON", e.Type)
+	}
+	data = append(append(data, headEnd), e.Body...)
 	if len(data) > MaxSize {
 		return nil, bus.E(bus.CodeTooLarge, bus.Defect{
 			Problem: bus.Text{ZH: "目录写入过大", EN: "the directory write is too large"}, Allowed: fmt.Sprintf("%d bytes", MaxSize),
@@ -271,20 +296,25 @@ func (e Entry) Encode() ([]byte, error) {
 // Together makes one entry of the log from several, each encoded: they are applied
 // together, in order, under one index. None has a line feed inside, for JSON
 // escapes them.
-func Together(entries [][]byte) []byte { return bytes.Join(entries, []byte{'\n'}) }
+func Together(entries [][]byte) []byte { return bytes.Join(entries, []byte{entryEnd}) }
 
 // Split gives the entries that were put together.
-func Split(data []byte) [][]byte { return bytes.Split(data, []byte{'\n'}) }
+func Split(data []byte) [][]byte { return bytes.Split(data, []byte{entryEnd}) }
 
 // ErrUnknown means that an entry is of a type or version, or has a field, that
 // this release does not know: it was written by a newer one, and going on would
 // make replicas differ.
 var ErrUnknown = errors.New("log entry of an unknown type, version or field: upgrade this node")
 
-// Decode reads an entry. Its type and version may still be unknown to state.
+// Decode reads an entry. Its type and version may still be unknown to state, and
+// its body may not fit them. The body is a part of data.
 func Decode(data []byte) (Entry, error) {
-	var e Entry
-	if err := decode(data, &e); err != nil {
+	head, body, whole := bytes.Cut(data, []byte{headEnd})
+	if !whole {
+		return Entry{}, fmt.Errorf("%w: there is no body", ErrUnknown)
+	}
+	e := Entry{Body: body}
+	if err := decode(head, &e); err != nil {
 		return Entry{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return e, nil
@@ -302,13 +332,5 @@ func (e Entry) DecodeBody(body any) error {
 // decode refuses what it would otherwise drop in silence: a replica of an older
 // release would then keep less than the others.
 func decode(data []byte, v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
+	return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
 }

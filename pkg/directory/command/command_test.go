@@ -85,12 +85,21 @@ func TestEncodeRefusesWhatIsTooLarge(t *testing.T) {
 	}
 }
 
-func TestEncodeFailsOnABodyThatIsNotJSON(t *testing.T) {
-	if _, err := (command.Entry{Body: json.RawMessage(`{"a":`)}).Encode(); err == nil {
-		t.Error("half a body was encoded")
+// The tab and the line feed are what stands between the parts of the log.
+func TestEncodeRefusesABodyThatReachesIntoWhatFollows(t *testing.T) {
+	for name, body := range map[string]string{
+		"nothing": "", "a second entry": "{}\n{}", "a second body": "{}\t{}", "laid out": "{\n\t\"id\": 1\n}",
+	} {
+		if _, err := (command.Entry{Type: command.Tick, Version: 1, Body: json.RawMessage(body)}).Encode(); err == nil {
+			t.Errorf("%s was encoded", name)
+		}
 	}
 	if _, err := command.New(command.Tick, bus.Principal{}, "", 0, make(chan int)); err == nil {
 		t.Error("a channel became a body")
+	}
+	e := entry(t, command.ResourceWithdraw, command.Withdrawal{Resource: "a", Reason: "one\ttwo\nthree"})
+	if again, err := command.Decode(encode(t, e)); err != nil || len(command.Split(encode(t, e))) != 1 || !bytes.Equal(again.Body, e.Body) {
+		t.Errorf("a text with a tab and a line feed: %v", err)
 	}
 }
 
@@ -101,19 +110,27 @@ func TestDecodeRefusesWhatItWouldDrop(t *testing.T) {
 	for name, data := range map[string]string{
 		"nothing":             "",
 		"half an entry":       good[:len(good)-2],
+		"half a head":         good[:len(good)/2],
 		"two entries":         good + good,
 		"an entry and more":   good + "}",
 		"an unknown field":    strings.Replace(good, `"v":1`, `"v":1,"priority":2`, 1),
+		"a field twice":       strings.Replace(good, `"v":1`, `"v":1,"v":1`, 1),
+		"another case":        strings.Replace(good, `"v":1`, `"V":1`, 1),
 		"a version in words":  strings.Replace(good, `"v":1`, `"v":"one"`, 1),
 		"a negative revision": strings.Replace(good, `"v":1`, `"v":1,"expect":-1`, 1),
-		"no object":           `[]`,
+		"no object":           "[]\t{}",
 	} {
-		if _, err := command.Decode([]byte(data)); !errors.Is(err, command.ErrUnknown) {
+		e, err := command.Decode([]byte(data))
+		if err == nil {
+			err = e.DecodeBody(new(command.Empty))
+		}
+		if !errors.Is(err, command.ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, body := range map[string]string{
 		"an unknown field":         `{"resource":{"id":"a"},"colour":"red"}`,
+		"half of it":               `{"resource":`,
 		"an unknown field, nested": `{"resource":{"id":"a","sharing":{"type":"none","until":"tomorrow"}}}`,
 		"two values":               `{} {}`,
 		"nothing":                  ``,
@@ -127,7 +144,7 @@ func TestDecodeRefusesWhatItWouldDrop(t *testing.T) {
 }
 
 func TestDecodeLeavesTypeAndVersionToTheState(t *testing.T) {
-	e, err := command.Decode([]byte(`{"type":"moon.put","v":9,"at":"2026-01-02T03:04:05Z","node":"gz","by":{},"body":{"phase":1}}`))
+	e, err := command.Decode([]byte(`{"type":"moon.put","v":9,"at":"2026-01-02T03:04:05Z","node":"gz","by":{}}` + "\t" + `{"phase":1}`))
 	if err != nil || e.Type != "moon.put" || e.Version != 9 {
 		t.Errorf("%+v: %v", e, err)
 	}
@@ -142,8 +159,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(golden)
 	}
-	f.Add([]byte(`{"type":"tick","body":null}`))
-	f.Add([]byte(`{"BY":{"account":"a"},"by":null}`))
+	f.Add([]byte("{\"type\":\"tick\"}\tnull"))
+	f.Add([]byte("{\"BY\":{\"account\":\"a\"},\"by\":null}\t{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := command.Decode(data)
 		if err != nil {

@@ -15,6 +15,12 @@ const (
 	chunk      = 500             // entries that are read, and indexed, at a time
 	behindMost = 10_000          // directory entries that the disk may not know of
 	pause      = 2 * time.Second // before another try after a failure
+
+	// While an import runs, the index waits: what it takes of the processor, three
+	// nodes on one machine would take from the import.
+	bulk  = 200                    // changes at once that are an import
+	lull  = 300 * time.Millisecond // without a change, after which it is over
+	lagAt = 30 * time.Second       // how long the index waits at most
 )
 
 // followed are the tables that rows are made from.
@@ -70,11 +76,38 @@ func (x *Index) keep(ctx context.Context) (err error) {
 		if bus.CodeOf(err) == bus.CodeResync {
 			return &unusable{err}
 		}
+		if err == nil && len(batch.Changes) >= bulk && batch.Through > f.calm {
+			err = f.wait(ctx)
+		}
 		if err == nil {
 			err = f.apply(ctx, batch)
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// wait waits for the end of an import, or as long as the index may lag.
+func (f *follower) wait(ctx context.Context) error {
+	timer := time.NewTimer(lull)
+	defer timer.Stop()
+	for until := time.Now().Add(lagAt); ; {
+		before := f.calm
+		err := f.Directory.View(func(tx *state.Tx) error {
+			for _, table := range followed {
+				f.calm = max(f.calm, tx.Revision(table))
+			}
+			return nil
+		})
+		if err != nil || f.calm == before || time.Now().After(until) {
+			return err
+		}
+		timer.Reset(lull)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -85,6 +118,7 @@ type follower struct {
 	store    *store
 	through  bus.Revision // of the directory, that rows and documents are of
 	stored   bus.Revision // the same as the disk knows it
+	calm     bus.Revision // up to which nothing is waited for
 	goal     bus.Revision // until through has come here, the index is not complete
 	total    int          // entries in the directory when it was opened
 	labels   *labels

@@ -6,7 +6,9 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -137,32 +139,56 @@ func (s *search) mark(field int, word string, where []uint8) error {
 	bit := uint8(1) << field
 	if field == inCodes {
 		if coded(word) {
-			for n, p := range s.view.pages {
-				p.coded(word, func(at int) { where[n*pageSize+at] |= bit })
-			}
+			spread(len(s.view.pages), 1, func(n int) {
+				s.view.pages[n].coded(word, func(at int) { where[n*pageSize+at] |= bit })
+			})
 		}
 		return nil
 	}
-	check := func(slot uint32, sure bool) {
-		if sure {
+	var unsure []uint32 // what the text has to decide
+	any, err := s.view.words.lookup(field, word, func(slot uint32, sure bool) {
+		switch {
+		case sure:
 			where[slot] |= bit
-			return
+		case s.scores[slot] > 0 && (s.graded || where[slot] == 0): // not out already, nor in
+			unsure = append(unsure, slot)
 		}
-		if s.scores[slot] == 0 || !s.graded && where[slot] != 0 { // out already, or in
-			return
+	})
+	if err != nil {
+		return err
+	}
+	if any {
+		for slot := range where {
+			if s.scores[slot] > 0 && (s.graded || where[slot] == 0) {
+				unsure = append(unsure, uint32(slot))
+			}
 		}
+	}
+	spread(len(unsure), 1000, func(n int) {
+		slot := unsure[n]
 		if r := s.view.pages[slot/pageSize].rows[slot%pageSize]; r != nil && contains(r.text[field], word) {
 			where[slot] |= bit
 		}
-	}
-	any, err := s.view.words.lookup(field, word, check)
-	if err != nil || !any {
-		return err
-	}
-	for slot := range where {
-		check(uint32(slot), false)
-	}
+	})
 	return nil
+}
+
+// spread calls do for each number below n, with several processors where there are
+// more than few for each.
+func spread(n, few int, do func(int)) {
+	hands := min(runtime.GOMAXPROCS(0), n/few)
+	var others sync.WaitGroup
+	for hand := 1; hand < hands; hand++ {
+		others.Go(func() {
+			for i := n * hand / hands; i < n*(hand+1)/hands; i++ {
+				do(i)
+			}
+		})
+	}
+	for i := range n / max(hands, 1) {
+		do(i)
+	}
+	others.Wait()
 }
 
 // conditions prepares the filters and the counts.

@@ -148,7 +148,7 @@ func written(r bus.Resource) bus.Resource {
 // references lists what a resource names that is not there, or is another's.
 func (f *filing) references(res bus.Resource) []bus.Defect {
 	var defects []bus.Defect
-	if _, ok := f.tx.Department(res.Provider); !ok {
+	if f.tx.bytes(Departments, string(res.Provider)) == nil {
 		defects = append(defects, unknown("provider", string(res.Provider)))
 	}
 	if f.state == bus.StateWithdrawn {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -107,11 +106,7 @@ func (t *Tx) journalled(at place) (journalled, bool) {
 }
 
 func decodeJournalled(k, v []byte) journalled {
-	var j journalled
-	if err := json.Unmarshal(v, &j); err != nil {
-		panic(fmt.Sprintf("directory journal at %x: %v", k, err)) // as in read
-	}
-	return j
+	return decoded[journalled](journal, string(k), v)
 }
 
 // answered gives the answer to a repeated request: the first one's, or the

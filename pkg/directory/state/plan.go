@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
@@ -160,8 +161,13 @@ func of[B any](may permission, plan func(*Tx, request[B]) ([]Change, error)) pla
 // ofRows makes a planner from one of a typed body that holds many.
 func ofRows[B any](may permission, plan func(*Tx, request[B]) ([]Change, []bus.ImportRow, error)) planner {
 	return planner{
-		may:   may,
-		check: func(entry command.Entry) error { return entry.DecodeBody(new(B)) },
+		may: may,
+		check: func(entry command.Entry) error {
+			if entry.Holds(reflect.TypeFor[B]()) {
+				return nil
+			}
+			return entry.DecodeBody(new(B))
+		},
 		run: func(tx *Tx, index bus.Revision, entry command.Entry) ([]Change, []bus.ImportRow, error) {
 			r := request[B]{Entry: entry, index: index}
 			if err := entry.DecodeBody(&r.body); err != nil {

@@ -131,9 +131,9 @@ func TestAppliedEntriesAreSkipped(t *testing.T) {
 func TestAnUnknownEntryStopsTheWholeBatch(t *testing.T) {
 	w := newWorld(t)
 	for name, broken := range map[string]string{
-		"unknown type":    `{"type":"moon.put","v":1,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"},"body":{}}`,
-		"unknown version": `{"type":"tick","v":2,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"},"body":{}}`,
-		"unknown field":   `{"type":"tick","v":1,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"},"body":{"phase":1}}`,
+		"unknown type":    `{"type":"moon.put","v":1,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"}}` + "\t" + `{}`,
+		"unknown version": `{"type":"tick","v":2,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"}}` + "\t" + `{}`,
+		"unknown field":   `{"type":"tick","v":1,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"}}` + "\t" + `{"phase":1}`,
 		"no body":         `{"type":"tick","v":1,"at":"2026-01-02T03:04:05Z","node":"gz","by":{"node":"gz"}}`,
 		"no entry":        `]`,
 	} {

@@ -1,10 +1,11 @@
 package state
 
 import (
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
+
+	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"go.etcd.io/bbolt"
@@ -94,10 +95,16 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 	if data == nil {
 		return v, false
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
+	return decoded[V](table, key, data), true
+}
+
+// decoded reads what was stored under a key. These are our own bytes: where they
+// cannot be read, the file is damaged.
+func decoded[V any](table Table, key string, data []byte) (v V) {
+	if err := jsonv2.Unmarshal(data, &v); err != nil {
+		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err))
 	}
-	return v, true
+	return v
 }
 
 // all decodes every value of a table in key order.
@@ -108,11 +115,7 @@ func from[V any](t *Tx, table Table, first string) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		cursor := t.tx.Bucket([]byte(table)).Cursor()
 		for key, data := cursor.Seek([]byte(first)); key != nil; key, data = cursor.Next() {
-			var v V
-			if err := json.Unmarshal(data, &v); err != nil {
-				panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // as in read
-			}
-			if !yield(v) {
+			if !yield(decoded[V](table, string(key), data)) {
 				return
 			}
 		}
