@@ -24,15 +24,15 @@ func (a *API) addCasework(h huma.API) {
 	a.addTasks(h)
 }
 
-// stepOf is a step of a case, which must still have the revision that it names.
-type stepOf[T any] struct {
+// caseStep is a step of a case, which must still have the revision that it names.
+type caseStep[T any] struct {
 	ByID
 	Expected
 	Sent[T]
 }
 
 // read gives what is needed to write the step.
-func (in *stepOf[T]) read() (expect bus.Revision, body T, err error) {
+func (in *caseStep[T]) read() (expect bus.Revision, body T, err error) {
 	if expect, err = in.revision(); err != nil {
 		return expect, body, err
 	}
@@ -95,7 +95,7 @@ func (a *API) addCorrections(h huma.API) {
 		return corrections.showing(a, p, string(r.ID))
 	})
 	step := op("step-correction", "/{id}/steps", "Take a step of a correction", "confirm, correct and explain are the provider's; pass, fail, accept and withdraw the consumer's.")
-	handle(a, h, describes[client.CorrectionStep](a, h, step), func(ctx context.Context, p bus.Principal, in *stepOf[client.CorrectionStep]) (*answer[bus.Correction], error) {
+	handle(a, h, describes[client.CorrectionStep](a, h, step), func(ctx context.Context, p bus.Principal, in *caseStep[client.CorrectionStep]) (*answer[bus.Correction], error) {
 		expect, s, err := in.read()
 		if err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func (a *API) addDisputes(h huma.API) {
 		return disputes.showing(a, p, string(r.ID))
 	})
 	step := op("step-dispute", "/{id}/steps", "Take a step of a dispute", "Either side keeps a record of the negotiation (negotiate) or asks for a decision once it has failed (submit); the raiser settles.")
-	handle(a, h, describes[client.DisputeStep](a, h, step), func(ctx context.Context, p bus.Principal, in *stepOf[client.DisputeStep]) (*answer[bus.Dispute], error) {
+	handle(a, h, describes[client.DisputeStep](a, h, step), func(ctx context.Context, p bus.Principal, in *caseStep[client.DisputeStep]) (*answer[bus.Dispute], error) {
 		expect, s, err := in.read()
 		if err != nil {
 			return nil, err
@@ -176,7 +176,7 @@ func (a *API) addDisputes(h huma.API) {
 		return disputes.showing(a, p, in.ID)
 	})
 	decide := op("decide-dispute", "/{id}/decision", "Decide a dispute", "A reviewer of the data authority of the lowest division that both sides are of, never of a side.")
-	handle(a, h, describes[client.DisputeVerdict](a, h, decide), func(ctx context.Context, p bus.Principal, in *stepOf[client.DisputeVerdict]) (*answer[bus.Dispute], error) {
+	handle(a, h, describes[client.DisputeVerdict](a, h, decide), func(ctx context.Context, p bus.Principal, in *caseStep[client.DisputeVerdict]) (*answer[bus.Dispute], error) {
 		expect, v, err := in.read()
 		if err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ func (w *world) changes(who, query string) ([]told, reply) {
 var listsOf = map[string][2]string{
 	"division": {"divisions", "code"}, "node": {"nodes", "id"}, "department": {"departments", "id"}, "system": {"systems", "id"},
 	"resource": {"resources", "id"}, "grant": {"grants", "id"}, "subscription": {"subscriptions", "id"}, "layer": {"policies", "id"},
-	"checkpoint": {"audit/checkpoints", "node"}, "draft": {"drafts", "id"}, "library": {"libraries", "id"},
+	"checkpoint": {"audit/checkpoints", "node"}, "draft": {"drafts", "id"}, "library": {"libraries", "id"}, "application": {"applications", "id"},
 	"correction": {"corrections", "id"}, "dispute": {"disputes", "id"},
 }
 

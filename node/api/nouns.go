@@ -22,6 +22,7 @@ type noun[V any] struct {
 	id        func(*V) *string                       // the field that the path names
 	visible   func(*state.Tx, bus.Principal, V) bool // nil: to every principal
 	shown     func(V) V                              // without what is nobody's business; nil: as it is
+	worked    func(*state.Tx, V) V                   // with what follows from it and the directory; nil: as it is
 
 	// found refuses, with its record, who is not to find the entry that the path names.
 	found func(ctx context.Context, a *API, p bus.Principal, id string) error
@@ -126,14 +127,16 @@ func (n noun[V]) showing(a *API, p bus.Principal, id string) (*answer[V], error)
 // seen is the one rule of who sees what: an entry as a principal may see it, or
 // not at all. Lists, single entries and changes all ask it.
 func (n noun[V]) seen(tx *state.Tx, p bus.Principal, v V) (shown V, ok bool) {
-	switch {
-	case n.visible != nil && !n.visible(tx, p, v):
+	if n.visible != nil && !n.visible(tx, p, v) {
 		return shown, false
-	case n.shown != nil:
-		return n.shown(v), true
-	default:
-		return v, true
 	}
+	if n.shown != nil {
+		v = n.shown(v)
+	}
+	if n.worked != nil {
+		v = n.worked(tx, v)
+	}
+	return v, true
 }
 
 func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf[V]) (*answer[V], error) {
@@ -203,48 +206,9 @@ func (a *API) addNouns(h huma.API) {
 	a.addAccounts(h)
 	a.addVersions(h)
 	a.addGrants(h)
+	a.addApplications(h)
 	a.addSubscriptions(h)
 	a.addSystems(h)
-}
-
-func (a *API) addGrants(h huma.API) {
-	grants := noun[bus.Grant]{
-		path: "grants", tag: "grant", table: state.Grants,
-		list:     (*state.Tx).Grants,
-		find:     func(tx *state.Tx, id string) (bus.Grant, bool) { return tx.Grant(bus.GrantID(id)) },
-		revision: func(v bus.Grant) bus.Revision { return v.Revision },
-		id:       func(v *bus.Grant) *string { return (*string)(&v.ID) },
-		visible: func(tx *state.Tx, p bus.Principal, v bus.Grant) bool {
-			return administrator(p) || p.Department != "" && (p.Department == v.Consumer || p.Department == tx.Provider(v.Resource))
-		},
-		put: command.GrantPut,
-	}
-	addNoun(a, h, grants)
-	type revoke struct {
-		ByID
-		Sent[revocation]
-	}
-	op := huma.Operation{
-		OperationID: "revoke-grant", Method: http.MethodPost, Path: "/api/v1/grants/{id}/revoke", Tags: []string{"grants"},
-		Summary:     "Revoke grant",
-		Description: "Once this answers, no event of the grant leaves or is handed out at any node that has applied the answer's index.",
-	}
-	handle(a, h, describes[revocation](a, h, op), func(ctx context.Context, p bus.Principal, in *revoke) (*answer[bus.Grant], error) {
-		why, err := in.decode()
-		if err != nil {
-			return nil, err
-		}
-		_, err = a.write(ctx, p, command.GrantRevoke, 0, command.Revoke{Grant: bus.GrantID(in.ID), Reason: why.Reason}, in.ID)
-		if bus.CodeOf(err) == bus.CodeForbidden && p.Department != "" {
-			if _, hidden := grants.showing(a, p, in.ID); hidden != nil {
-				return nil, hidden // what a department may not see is not there
-			}
-		}
-		if err != nil {
-			return nil, err
-		}
-		return grants.showing(a, p, in.ID)
-	})
 }
 
 func (a *API) addSubscriptions(h huma.API) {

@@ -104,7 +104,7 @@ func matrix() map[string]route {
 		"GET /api/v1/accounts/{id}": {[7]int{401, 404, 404, 404, 200, 200, 200}, plain("/api/v1/accounts/auditor")},
 		"GET /api/v1/grants":        {known, nil},
 		"GET /api/v1/grants/{id}":   {[7]int{401, 200, 200, 404, 200, 200, 200}, plain("/api/v1/grants/grant-1")},
-		"PUT /api/v1/grants/{id}": {[7]int{401, 200, 403, 403, 403, 200, 403}, func(_ *world, cell int) request {
+		"PUT /api/v1/grants/{id}": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(_ *world, cell int) request {
 			g := sample.Grant(bus.GrantID(fmt.Sprint("spare-", cell)), sample.EnterpriseRegistration(), sample.TianheServices)
 			return creating("/api/v1/grants/"+string(g.ID), g)
 		}},
@@ -162,6 +162,7 @@ func matrix() map[string]route {
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
 	maps.Copy(rows, caseworkMatrix(known, plain))
+	maps.Copy(rows, sharingMatrix(known))
 	return rows
 }
 

@@ -33,6 +33,9 @@ const (
 	stranger = "stranger" // system of a third department
 	operator = "operator" // account of the provider that compiles
 	reviewer = "reviewer" // account of the data authority that reviews
+
+	applicant = "applicant" // account of the consumer that files applications
+	sharing   = "sharing"   // account of the provider's sharing office, which answers them
 )
 
 // world is a province's node with three departments, a resource, a grant and a
@@ -72,6 +75,8 @@ func newWorld(t *testing.T) *world {
 	w.Publish(resource)
 	w.bearers[reviewer] = w.SignIn(w.First, sample.Reviewer)
 	w.bearers[operator] = w.AddAccount(bus.Account{Name: operator, Role: bus.RoleOperator, Department: sample.ShenzhenMarket.ID})
+	w.bearers[applicant] = w.AddAccount(bus.Account{Name: applicant, Role: bus.RoleOperator, Department: sample.TianheServices.ID})
+	w.bearers[sharing] = w.AddAccount(bus.Account{Name: sharing, Role: bus.RoleReviewer, Department: sample.ShenzhenMarket.ID})
 	_, err = w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
 	check(t, err)
 	_, err = w.First.Client(w.bearers[consumer]).Subscriptions().Put(ctx, bus.Subscription{
@@ -159,7 +164,7 @@ func (w *world) leaves() []audit.Record {
 func (w *world) nouns() string {
 	w.t.Helper()
 	var all strings.Builder
-	for _, noun := range []string{"nodes", "departments", "systems", "resources", "drafts", "grants", "subscriptions", "accounts", "policies", "claims", "triggers", "libraries", "corrections", "disputes"} {
+	for _, noun := range []string{"nodes", "departments", "systems", "resources", "drafts", "applications", "grants", "subscriptions", "accounts", "policies", "claims", "triggers", "libraries", "corrections", "disputes"} {
 		got := w.ask(request{method: "GET", path: "/api/v1/" + noun, who: sysadmin})
 		if got.status != http.StatusOK {
 			w.t.Fatalf("list %s: %d %s", noun, got.status, got.body)

@@ -34,6 +34,7 @@ func (s *story) steps() []chapter {
 		{"load", bus.Text{ZH: "登记样例部门", EN: "enter the sample departments"}, s.loadSamples},
 		{"catalogue", bus.Text{ZH: "编制、审核、发布目录", EN: "the catalogue passes review"}, s.catalogue},
 		{"province-layer", bus.Text{ZH: "省级策略生效", EN: "the province's layer decides"}, s.provinceLayer},
+		{"application", bus.Text{ZH: "申请与答复", EN: "departments apply and are answered"}, s.applications},
 		{"exchange", bus.Text{ZH: "跨市跨层级交换", EN: "events cross the levels, masked"}, s.exchange},
 		{"deny", bus.Text{ZH: "未授权部门被拒绝", EN: "no grant, no data"}, s.deny},
 		{"city-layer", bus.Text{ZH: "市级策略收窄", EN: "the city's layer narrows"}, s.cityLayer},
@@ -79,7 +80,7 @@ func (s *story) loadSamples(ctx context.Context) (told bus.Text, err error) {
 func (s *story) catalogue(ctx context.Context) (told bus.Text, err error) {
 	lacking := sample.EnterpriseRegistration()
 	lacking.Abstract, lacking.UpdateCycle = "", ""
-	provider, err := s.system("guangdong", sample.ShenzhenMarket)
+	provider, err := s.system("shenzhen", sample.ShenzhenMarket)
 	if err != nil {
 		return told, err
 	}
@@ -204,12 +205,6 @@ func errOr(err error) error {
 
 func (s *story) exchange(ctx context.Context) (told bus.Text, err error) {
 	resource := sample.EnterpriseRegistration()
-	secadmin := s.as("secadmin")
-	for id, d := range map[bus.GrantID]bus.Department{"grant-tianhe": sample.TianheServices, "grant-health": sample.GuangzhouHealth} {
-		if _, err := secadmin.Grants().Put(ctx, sample.Grant(id, resource, d)); err != nil {
-			return told, err
-		}
-	}
 	subscriptions := []struct {
 		at bus.NodeID
 		by bus.Department

@@ -67,7 +67,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.nodes[0].Start(); err != nil {
 		return err
 	}
-	if err := f.replacePasswords(ctx, oneTime); err != nil {
+	if err := f.replacePasswords(ctx, f.nodes[0], oneTime); err != nil {
 		return err
 	}
 	admin, err := f.SignIn(ctx, f.nodes[0], "sysadmin")
@@ -146,7 +146,7 @@ func (f *Fleet) review(ctx context.Context, admin *client.Client) error {
 	if err != nil {
 		return err
 	}
-	return f.replacePasswords(ctx, []oneTime{{reviewer.Account.Name, reviewer.Password}})
+	return f.replacePasswords(ctx, f.nodes[0], []oneTime{{reviewer.Account.Name, reviewer.Password}})
 }
 
 // SignIn opens a session at a node.
@@ -162,14 +162,33 @@ func (f *Fleet) SignIn(ctx context.Context, n *Node, account string) (*client.Cl
 	return anonymous.WithToken(session.Token), nil
 }
 
-func (f *Fleet) replacePasswords(ctx context.Context, oneTime []oneTime) error {
-	anonymous, err := f.nodes[0].Client("")
+// AddAccount creates an account of a department and signs it in at the department's
+// node.
+func (f *Fleet) AddAccount(ctx context.Context, at *Node, account bus.Account) (*client.Client, error) {
+	security, err := f.SignIn(ctx, f.nodes[0], "secadmin")
+	if err != nil {
+		return nil, err
+	}
+	made, err := security.Accounts().Put(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.replacePasswords(ctx, at, []oneTime{{account.Name, made.Password}}); err != nil {
+		return nil, err
+	}
+	return f.SignIn(ctx, at, account.Name)
+}
+
+// replacePasswords has each account choose a password, at the node that vouches for
+// it.
+func (f *Fleet) replacePasswords(ctx context.Context, at *Node, oneTime []oneTime) error {
+	anonymous, err := at.Client("")
 	if err != nil {
 		return err
 	}
 	for _, o := range oneTime {
 		password := rand.Text()
-		err := Until(ctx, "the first node to serve", func(ctx context.Context) error {
+		err := Until(ctx, "the node to serve the account", func(ctx context.Context) error {
 			_, err := anonymous.SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
 			return err
 		})

@@ -43,7 +43,7 @@ type Authority interface {
 // Members knows who belongs to the bus.
 type Members interface {
 	Known(from bus.NodeID) error // nil for a node of the directory: no other is answered
-	Member(ctx context.Context, m Membership) (bus.Outlook, error)
+	Member(ctx context.Context, from bus.NodeID, m Membership) (bus.Outlook, error)
 }
 
 // Describer tells of a node.
@@ -78,8 +78,8 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)
 	})))
-	mux.HandleFunc("POST "+pathMembers, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, m Membership) (bus.Outlook, error) {
-		return n.Member(ctx, m)
+	mux.HandleFunc("POST "+pathMembers, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, m Membership) (bus.Outlook, error) {
+		return n.Member(ctx, from, m)
 	})))
 	mux.HandleFunc("POST "+pathRenew, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, r Renewal) (Certificate, error) {
 		return n.Renew(ctx, from, r)

@@ -80,7 +80,7 @@ func StartWith(tb testing.TB, o Options, specs ...fleet.Spec) *Cluster {
 			passwords, err := server.Init(ctx, f)
 			must(tb, err)
 			n.Start()
-			c.replacePasswords(ctx, passwords)
+			c.replacePasswords(ctx, n, passwords)
 			continue
 		}
 		token, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: spec.ID, Division: spec.Division, Voter: spec.Voter})
@@ -194,14 +194,33 @@ func (n *Node) Client(bearer string) *client.Client {
 	return api
 }
 
-func (c *Cluster) replacePasswords(ctx context.Context, oneTime []server.OneTime) {
+// replacePasswords has each account choose a password, at a node that vouches for
+// it.
+func (c *Cluster) replacePasswords(ctx context.Context, at *Node, oneTime []server.OneTime) {
 	c.tb.Helper()
 	for _, o := range oneTime {
 		password := rand.Text()
-		_, err := c.First.Client("").SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
-		must(c.tb, err)
+		Eventually(c.tb, "account "+o.Account+" chooses a password", func() error {
+			_, err := at.Client("").SignIn(ctx, client.SignIn{Account: o.Account, Password: o.Password, NewPassword: password})
+			return err
+		})
 		c.Passwords[o.Account] = password
 	}
+}
+
+// home is the node that serves a department, and vouches for its accounts; the first
+// one where that is not in the cluster.
+func (c *Cluster) home(ctx context.Context, department bus.USCC) *Node {
+	c.tb.Helper()
+	if department == "" {
+		return c.First
+	}
+	move, err := c.Client("sysadmin").Move(ctx, department)
+	must(c.tb, err)
+	if n, ok := c.Nodes[move.Home]; ok {
+		return n
+	}
+	return c.First
 }
 
 // Client signs in at the first node.
@@ -236,21 +255,22 @@ func (c *Cluster) Publish(resources ...bus.Resource) {
 		}
 		reviewer, err := sample.Review(ctx, admin, c.Client("secadmin"))
 		must(c.tb, err)
-		c.replacePasswords(ctx, []server.OneTime{{Account: sample.Reviewer, Password: reviewer.Password}})
+		c.replacePasswords(ctx, c.First, []server.OneTime{{Account: sample.Reviewer, Password: reviewer.Password}})
 	}
 	must(c.tb, sample.Publish(ctx, admin, c.Client(sample.Reviewer), resources...))
 }
 
 // AddAccount creates an account, with a password of its own, and signs it in at the
-// first node.
+// node that serves its department; an administrator at the first node.
 func (c *Cluster) AddAccount(account bus.Account) (bearer string) {
 	c.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	made, err := c.Client("secadmin").Accounts().Put(ctx, account)
 	must(c.tb, err)
-	c.replacePasswords(ctx, []server.OneTime{{Account: account.Name, Password: made.Password}})
-	return c.SignIn(c.First, account.Name)
+	at := c.home(ctx, account.Department)
+	c.replacePasswords(ctx, at, []server.OneTime{{Account: account.Name, Password: made.Password}})
+	return c.SignIn(at, account.Name)
 }
 
 // WaitPlaces waits until the nodes that are meant to vote do, and the others are

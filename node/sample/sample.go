@@ -160,12 +160,12 @@ func Event(system bus.System, n int) cloudevent.Event {
 	return e
 }
 
-// Grant makes a sample grant of all items of a resource, for every purpose it
+// Grant registers a sample agreement from before the bus about all items of a resource, for every purpose it
 // lists, good for a year around now.
 func Grant(id bus.GrantID, r bus.Resource, consumer bus.Department) bus.Grant {
 	now := time.Now().UTC()
 	return bus.Grant{
 		ID: id, Resource: r.ID, Consumer: consumer.ID, Purposes: r.Sharing.Purposes, Items: Items(r),
-		NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(1, 0, 0),
+		NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(1, 0, 0), Agreement: "样例共享协议〔2025〕第 1 号",
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,9 +27,16 @@ const (
 // ID returns the cluster's id.
 func (s *Server) ID() string { return s.self.Cluster }
 
-// Accept takes a directory entry that another node forwards.
+// Accept takes a directory entry that another node forwards. One in the name of
+// somebody for whom that node does not vouch is on record here too: there it may
+// not be (threat S31).
 func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error) {
-	return s.directory.Accept(ctx, from, entry)
+	result, err := s.directory.Accept(ctx, from, entry)
+	if code := bus.CodeOf(err); code == bus.CodeWrongNode {
+		refusal := audit.Record{Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Code: code, Detail: "entry in the name of a principal of another node"}
+		err = errors.Join(err, s.exchange.Record(ctx, refusal))
+	}
+	return result, err
 }
 
 // ReadIndex answers the leader's read index to another node.

@@ -207,7 +207,7 @@ func (s *Server) askLeader(ctx context.Context, m mesh.Membership) (o bus.Outloo
 		case "":
 			err = bus.E(bus.CodeNoLeader)
 		case s.self.Node:
-			o, err = s.Member(ctx, m)
+			o, err = s.Member(ctx, s.self.Node, m)
 		default:
 			o, err = s.mesh.Member(ctx, leader, m)
 		}
@@ -220,8 +220,8 @@ func (s *Server) askLeader(ctx context.Context, m mesh.Membership) (o bus.Outloo
 }
 
 // Member answers, on the leader, what a step would make of the quorum, or hands
-// the lead over.
-func (s *Server) Member(ctx context.Context, m mesh.Membership) (bus.Outlook, error) {
+// the lead over at the word of the node from.
+func (s *Server) Member(ctx context.Context, from bus.NodeID, m mesh.Membership) (bus.Outlook, error) {
 	if s.group.Leader() != s.self.Node {
 		return bus.Outlook{}, bus.E(bus.CodeNoLeader)
 	}
@@ -232,11 +232,11 @@ func (s *Server) Member(ctx context.Context, m mesh.Membership) (bus.Outlook, er
 	if m.Step != mesh.StepLead {
 		return bus.Foresee(s.standings(ctx, members), m.Step, m.Node), nil
 	}
-	return bus.Outlook{}, s.handOver(ctx, m, members)
+	return bus.Outlook{}, s.handOver(ctx, from, m, members)
 }
 
-func (s *Server) handOver(ctx context.Context, m mesh.Membership, members []consensus.Member) error {
-	if err := s.administrator(m.By); err != nil || m.Node == s.self.Node {
+func (s *Server) handOver(ctx context.Context, from bus.NodeID, m mesh.Membership, members []consensus.Member) error {
+	if err := s.administrator(from, m.By); err != nil || m.Node == s.self.Node {
 		return err
 	}
 	heir := m.Node == "" && len(members) > 1
@@ -256,10 +256,14 @@ func (s *Server) handOver(ctx context.Context, m mesh.Membership, members []cons
 	return nil
 }
 
-// administrator refuses whoever is no system administrator. What a leader does
-// without a directory entry no planner checks.
-func (s *Server) administrator(p bus.Principal) error {
+// administrator refuses whoever is no system administrator, or is not one that the
+// node from vouches for. What a leader does without a directory entry no planner
+// checks.
+func (s *Server) administrator(from bus.NodeID, p bus.Principal) error {
 	return s.state.View(func(tx *state.Tx) error {
+		if err := tx.Vouch(from, p); err != nil && from != s.self.Node {
+			return err
+		}
 		if a, ok := tx.Account(p.Account); !ok || a.Role != bus.RoleSystemAdministrator || p.Role != a.Role {
 			return bus.E(bus.CodeForbidden)
 		}

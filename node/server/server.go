@@ -332,7 +332,7 @@ func (s *Server) openSearch(context.Context) error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Arrived: s.arrived, Now: s.now, Logger: s.logger, Room: s.room.check,
+		Arrived: s.arrived, Delivered: s.delivered, Now: s.now, Logger: s.logger, Room: s.room.check,
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,14 @@ const (
 	ReviewDays    = 2  // to answer a submission
 )
 
+// The terms of an application in working days (decree 809 art. 21, 22).
+const (
+	AnswerAtOnceDays    = 1  // to answer one for data that is shared unconditionally
+	AnswerDays          = 10 // to answer any other
+	AnswerExtensionDays = 10 // that the answer may be extended by, at most
+	DeliveryDays        = 20 // to deliver, from the consent on
+)
+
 // TriggerKind is why a catalogue entry has to change.
 type TriggerKind string
 
@@ -51,10 +59,10 @@ type Trigger struct {
 	Deadline *Deadline `json:"deadline,omitempty"` // worked out when it is shown
 }
 
-// Extension is more time for a change, asked for once and before it is due; it
-// counts once the data authority consents to it, before it is due too.
+// Extension is more time for a change or an answer, asked for once and before that
+// is due; it counts once the data authority consents to it, before it is due too.
 type Extension struct {
-	Days    int       `json:"days"` // working days, 1–5
+	Days    int       `json:"days"` // working days
 	Reason  string    `json:"reason"`
 	By      Principal `json:"by"`
 	At      time.Time `json:"at"`
@@ -63,10 +71,15 @@ type Extension struct {
 
 // Days is the term of t in working days, with what was consented to.
 func (t Trigger) Days() int {
-	if t.Extension != nil && t.Extension.Consent != nil && t.Extension.Consent.Approved {
-		return ChangeDays + t.Extension.Days
+	return ChangeDays + t.Extension.Granted()
+}
+
+// Granted is how many working days were consented to: 0 where it was not asked for.
+func (e *Extension) Granted() int {
+	if e == nil || e.Consent == nil || !e.Consent.Approved {
+		return 0
 	}
-	return ChangeDays
+	return e.Days
 }
 
 var triggerKinds = []TriggerKind{TriggerLaw, TriggerDuty, TriggerSystem, TriggerOther}

@@ -72,6 +72,7 @@ const (
 	CodeQuorum             Code = "quorum-at-risk"
 	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
+	CodeNotShared          Code = "not-shared"
 )
 
 type codeInfo struct {
@@ -103,6 +104,7 @@ var codes = map[Code]codeInfo{
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
+	CodeNotShared:          {KindForbidden, Text{"该资源不予共享，不能申请", "the resource is not shared, and cannot be applied for"}},
 	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},

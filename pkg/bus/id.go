@@ -13,6 +13,8 @@ type (
 	ResourceID string
 	// GrantID names a grant; same alphabet as NodeID.
 	GrantID string
+	// ApplicationID names an application; same alphabet as NodeID.
+	ApplicationID string
 	// SubscriptionID names a subscription; same alphabet as NodeID.
 	SubscriptionID string
 	// ItemID names an item (信息项) as it is spelt in the data: a letter or

@@ -398,3 +398,42 @@ type BackupRequest struct {
 type Confirmation struct {
 	Grants []bus.GrantID `json:"grants"`
 }
+
+// Empty is a body that says nothing.
+type Empty struct{}
+
+// ApplicationPage is a page of applications; Next names the last one where there
+// are more.
+type ApplicationPage struct {
+	Items []bus.Application `json:"items"`
+	Next  bus.ApplicationID `json:"next,omitempty"`
+}
+
+// Verdict is an answer to an application.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictApprove Verdict = "approve" // 同意
+	VerdictRefuse  Verdict = "refuse"  // 不予同意
+	VerdictReturn  Verdict = "return"  // 一次性告知补正
+)
+
+// ApplicationAnswer answers an application.
+type ApplicationAnswer struct {
+	Verdict Verdict   `json:"verdict" enum:"approve,refuse,return"`
+	Terms   bus.Terms `json:"terms,omitzero" doc:"of a consent to less than was applied for"`
+	Opinion string    `json:"opinion,omitempty" doc:"needed but for a consent to all of it"`
+}
+
+// ApplicationWithdrawal takes an application back.
+type ApplicationWithdrawal struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// GrantStop interferes with a grant.
+type GrantStop struct {
+	Step   bus.GrantStep `json:"step" enum:"suspend,rectify,resume"`
+	Reason string        `json:"reason"`
+	Days   int           `json:"days,omitempty" doc:"of a rectification: working days to do it in, 1–60"`
+}

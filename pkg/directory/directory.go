@@ -63,12 +63,12 @@ func New(self bus.NodeID, store *state.Store, consensus Consensus, forwarder For
 // before the first write.
 func (d *Directory) Guard(room func() error) { d.room = room }
 
-// fits asks for room for a write. Revocations pass as long as the disk takes them:
+// fits asks for room for a write. Revocations and suspensions pass as long as the disk takes them:
 // to refuse one would leave data flowing. Ticks and checkpoints pass too, for
 // without them the replicas of nodes that have room would count as old.
 func (d *Directory) fits(t command.Type) error {
 	switch t {
-	case command.GrantRevoke, command.Tick, command.CheckpointPut:
+	case command.GrantRevoke, command.GrantStop, command.Tick, command.CheckpointPut:
 		return nil
 	}
 	if d.room == nil {
@@ -160,6 +160,9 @@ func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry)
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
 	}
+	if err := d.vouched(from, e.Principal); err != nil {
+		return state.Result{}, err
+	}
 	data, err := e.Encode()
 	if err != nil {
 		return state.Result{}, err
@@ -170,6 +173,15 @@ func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry)
 		defer cancel()
 		return d.apply(ctx, entries)
 	})
+}
+
+// vouched refuses an entry in the name of somebody for whom the node from does not
+// vouch: see state.Tx.Vouch. The leader lets its own accounts in whatever its place.
+func (d *Directory) vouched(from bus.NodeID, p bus.Principal) error {
+	if from == d.self && p.Department == "" {
+		return nil
+	}
+	return d.store.View(func(tx *state.Tx) error { return tx.Vouch(from, p) })
 }
 
 // apply puts entries through the log as one and returns what became of each.

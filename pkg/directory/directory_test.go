@@ -22,7 +22,10 @@ func tokenless(t *testing.T) command.Entry {
 	return entryOf(t, command.TokenCreate, sysadmin, bus.Token{})
 }
 
-// chosenPassword is a write that may come in anywhere.
+// sz is a node that vouches for administrators.
+var sz = bus.Node{ID: "sz", Voter: true}
+
+// chosenPassword is a write that may come in at any node that votes.
 func chosenPassword(t *testing.T) command.Entry {
 	e := entryOf(t, command.AccountPut, sysadmin, bus.Account{Name: "sysadmin", Role: sysadmin.Role, PasswordHash: "$argon2id$"})
 	e.Expect = 1
@@ -117,7 +120,7 @@ func TestARefusalIsReturnedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, "gz")
 		d, far := g.join("gz"), g.join("sz")
-		g.must(d.Write(t.Context(), initEntry(t)))
+		g.must(d.Write(t.Context(), initWith(t, sz)))
 		start, asked := time.Now(), len(g.requests())
 		for name, at := range map[string]*directory.Directory{"the leader": d, "another node": far} {
 			_, err := at.Write(t.Context(), tokenless(t))
@@ -145,7 +148,7 @@ func TestARefusalIsReturnedAtOnce(t *testing.T) {
 func TestWriteWaitsForItsOwnReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGroup(t, "gz")
-		g.must(g.join("gz").Write(t.Context(), initEntry(t)))
+		g.must(g.join("gz").Write(t.Context(), initWith(t, sz)))
 		far := g.join("sz")
 		g.lag("sz", true)
 		done := make(chan error, 1)
@@ -169,6 +172,21 @@ func TestWriteWaitsForItsOwnReplica(t *testing.T) {
 		_, err := far.Write(t.Context(), otherPassword(t))
 		if bus.CodeOf(err) != bus.CodeUnavailable || time.Since(start) != 10*time.Second {
 			t.Errorf("behind for ever, after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// S31: a node forwards nothing in the name of somebody whom another serves.
+func TestS31AForwardingNodeVouchesForThePrincipal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, "gz")
+		d := g.join("gz")
+		g.must(d.Write(t.Context(), initWith(t, sz)))
+		if _, err := d.Accept(t.Context(), "county", encode(t, chosenPassword(t))); bus.CodeOf(err) != bus.CodeWrongNode {
+			t.Errorf("an administrator's password, from a node that does not vote: %v", err)
+		}
+		if _, err := d.Accept(t.Context(), "sz", encode(t, chosenPassword(t))); err != nil {
+			t.Errorf("from one that does: %v", err)
 		}
 	})
 }

@@ -184,9 +184,11 @@ func openStore(t *testing.T) *state.Store {
 	return store
 }
 
-func initEntry(t *testing.T) command.Entry {
+func initEntry(t *testing.T) command.Entry { return initWith(t, bus.Node{ID: "gz"}) }
+
+func initWith(t *testing.T, n bus.Node) command.Entry {
 	return entryOf(t, command.ClusterInit, bus.Principal{Node: "gz"}, command.Init{
-		Cluster: "gd", Node: bus.Node{ID: "gz"},
+		Cluster: "gd", Node: n,
 		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}},
 	})
 }

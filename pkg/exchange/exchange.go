@@ -44,6 +44,7 @@ type Config struct {
 	Decider     Decider
 	Peers       Peers
 	Arrived     func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
+	Delivered   func(context.Context, bus.GrantID, time.Time) error // tells the directory of the first exchange under a grant, once or more
 	Now         func() time.Time
 	Logger      *slog.Logger
 	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
@@ -60,6 +61,7 @@ type Exchange struct {
 	workers sync.WaitGroup
 
 	resettling chan struct{} // a part of a move has ended
+	firsts     chan struct{} // a first exchange was noted
 
 	mu         sync.Mutex
 	forwarders map[bus.SubscriptionID]*forwarder
@@ -72,7 +74,7 @@ func Open(c Config) (*Exchange, error) {
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil
@@ -84,6 +86,7 @@ func Open(c Config) (*Exchange, error) {
 	x.cancel = cancel
 	x.workers.Go(func() { x.supervise(ctx) })
 	x.workers.Go(func() { x.resettle(ctx) })
+	x.workers.Go(func() { x.tellFirsts(ctx) })
 	return x, nil
 }
 

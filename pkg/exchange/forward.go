@@ -213,9 +213,24 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
-	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, record.Last, append(withheld, forwarded(record, decision, batch)...))
+	return true, f.passed(ctx, flow, record.Last, len(batch.Events) > 0, append(withheld, forwarded(record, decision, batch)...))
+}
+
+// passed moves the cursor past a batch that the consumer's node has, with the records
+// of it and, where it was the first under its grant, a note of that.
+func (f *forwarder) passed(ctx context.Context, flow flow, last uint64, exchanged bool, records []audit.Record) error {
+	err := f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if exchanged {
+			if err := f.x.noteFirst(tx, flow); err != nil {
+				return err
+			}
+		}
+		return f.advance(tx, flow.provider, last, records)
 	})
+	if err == nil && exchanged && flow.undelivered {
+		poke(f.x.firsts)
+	}
+	return err
 }
 
 // record begins the evidence about a batch of a flow.

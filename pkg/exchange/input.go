@@ -18,6 +18,7 @@ type flow struct {
 	consumer     seat                         // none of a publication
 	layers       map[bus.LayerID]bus.Revision // that speak of it, without base
 	basis        basis
+	undelivered  bool // nothing was exchanged under its grant, as far as the directory knows
 }
 
 // basis is what a decision rested on: the revisions of the tables it read.
@@ -65,6 +66,7 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
 	if grant, ok := tx.Grant(s.Grant); ok && grant.Consumer == s.Consumer { // another's is as good as none
 		f.input.Grant = policy.GrantOf(grant)
+		f.undelivered = grant.Delivered == nil
 	}
 	return f, true
 }

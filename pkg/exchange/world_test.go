@@ -62,6 +62,7 @@ type world struct {
 	clock     *clock
 	line      *line
 	nodes     map[bus.NodeID]*node
+	mute      atomic.Bool                                     // no first exchange is told of
 	late      atomic.Bool                                     // no move is told to have ended
 	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
 }
@@ -120,8 +121,8 @@ func (w *world) found() {
 		w.write(sysadmin, command.SystemPut, 0, bus.System{ID: p.System, Department: p.Department, Name: "示例系统", SecretHash: make([]byte, 32)})
 	}
 	w.catalogue(publisher, resource())
-	w.write(publisher, command.GrantPut, 0, bus.Grant{
-		ID: grant, Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
+	w.write(secadmin, command.GrantPut, 0, bus.Grant{
+		ID: grant, Agreement: "示例协议", Resource: firms, Consumer: services, Purposes: []bus.Purpose{bus.PurposeReference},
 		Items: []bus.ItemID{"name", "legal_id", "phone"}, NotBefore: w.clock.at.AddDate(0, -1, 0), NotAfter: w.clock.at.AddDate(1, 0, 0),
 	})
 }
@@ -374,6 +375,13 @@ func (n *node) open() {
 				return err
 			}
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.DepartmentMoved, 0, command.Moved{Department: d, Epoch: epoch})
+			return err
+		},
+		Delivered: func(_ context.Context, id bus.GrantID, at time.Time) error {
+			if n.world.mute.Load() {
+				return errLine
+			}
+			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry,

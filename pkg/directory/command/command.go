@@ -66,11 +66,21 @@ const (
 	AccountPut         Type = "account.put"
 	CheckpointPut      Type = "checkpoint.put"
 	Tick               Type = "tick"
-	CorrectionReport   Type = "correction.report"
-	CorrectionStep     Type = "correction.step"
-	DisputeRaise       Type = "dispute.raise"
-	DisputeStep        Type = "dispute.step"
-	DisputeDecide      Type = "dispute.decide"
+
+	ApplicationPut      Type = "application.put"
+	ApplicationDelete   Type = "application.delete"
+	ApplicationSubmit   Type = "application.submit"
+	ApplicationAnswer   Type = "application.answer"
+	ApplicationWithdraw Type = "application.withdraw"
+	ApplicationExtend   Type = "application.extend"
+	ApplicationConsent  Type = "application.consent"
+	GrantStop           Type = "grant.stop"
+	GrantDelivered      Type = "grant.delivered"
+	CorrectionReport    Type = "correction.report"
+	CorrectionStep      Type = "correction.step"
+	DisputeRaise        Type = "dispute.raise"
+	DisputeStep         Type = "dispute.step"
+	DisputeDecide       Type = "dispute.decide"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.
@@ -133,7 +143,7 @@ type (
 		Fingerprint string `json:"fingerprint"` // of the older root
 		Force       bool   `json:"force"`       // though nodes still have certificates under it
 	}
-	// Key is the body of NodeRemove and of the Delete types.
+	// Key is the body of NodeRemove, ApplicationSubmit and the Delete types.
 	Key struct {
 		ID string `json:"id"`
 	}

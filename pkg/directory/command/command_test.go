@@ -318,6 +318,21 @@ var (
 		command.AccountPut:         account,
 		command.CheckpointPut:      bus.Checkpoint{Node: "gz", Size: 9, Root: hash, Note: "gz evidence\n9\n", At: noon, Revision: 3},
 		command.Tick:               command.Empty{},
+		command.ApplicationPut: command.Application{ID: "a1", Content: bus.ApplicationContent{
+			Department: "11440000006939561H", Resource: "registrations", Version: 2, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"},
+			Division: "440106", Mode: "batch", Purposes: []bus.Purpose{bus.PurposeReference}, Matters: []string{"m1"}, From: noon, Until: noon.Add(time.Hour), Renews: "g1",
+		}},
+		command.ApplicationDelete:   command.Key{ID: "a1"},
+		command.ApplicationSubmit:   command.Key{ID: "a1"},
+		command.ApplicationWithdraw: command.ApplicationWithdrawal{Application: "a1", Reason: "样例"},
+		command.ApplicationExtend:   command.MoreTime{Application: "a1", Days: 10, Reason: "样例"},
+		command.ApplicationConsent:  command.MoreTimeConsent{Application: "a1", Approve: true, Opinion: "样例"},
+		command.ApplicationAnswer: command.Answer{
+			Application: "a1", Verdict: command.VerdictApprove, Opinion: "样例",
+			Terms: bus.Terms{Items: []bus.ItemID{"uscc"}, Division: "440106", Purposes: []bus.Purpose{bus.PurposeReference}, Matters: []string{"m1"}, Until: noon},
+		},
+		command.GrantStop:      command.Stop{Grant: "g1", Step: bus.GrantRectify, Reason: "样例", Days: 5},
+		command.GrantDelivered: command.Delivered{Grant: "g1", At: noon},
 		command.CorrectionReport: command.CorrectionReported{
 			ID: "c1", Resource: "registrations", Items: []bus.ItemID{"uscc"}, Record: "r-1", Description: "样例", Event: "e1",
 		},

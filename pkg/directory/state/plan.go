@@ -72,9 +72,9 @@ func plannerOf(entry command.Entry) (planner, error) {
 	case command.SystemPut:
 		return of(bySystemAdministrator, planSystemPut), nil
 	case command.GrantPut:
-		return of(bySecurityAdministratorOrSystem, planGrantPut), nil
+		return of(byRegistrar, planGrantPut), nil
 	case command.GrantRevoke:
-		return of(bySecurityAdministratorOrSystem, planGrantRevoke), nil
+		return of(byEnder, planGrantRevoke), nil
 	case command.GrantConfirm:
 		return of(bySecurityAdministrator, planGrantConfirm), nil
 	case command.SubscriptionPut:
@@ -94,7 +94,34 @@ func plannerOf(entry command.Entry) (planner, error) {
 	case command.CorrectionReport, command.CorrectionStep, command.DisputeRaise, command.DisputeStep, command.DisputeDecide:
 		return caseworkPlannerOf(entry.Type), nil
 	default:
-		return cataloguePlannerOf(entry.Type)
+		return sharingPlannerOf(entry.Type)
+	}
+}
+
+// sharingPlannerOf is the part of plannerOf that is about applications and the life
+// of grants.
+func sharingPlannerOf(t command.Type) (planner, error) {
+	switch t {
+	case command.ApplicationPut:
+		return of(byOperator, planApplicationPut), nil
+	case command.ApplicationDelete:
+		return of(byOperator, planApplicationDelete), nil
+	case command.ApplicationSubmit:
+		return of(byOperator, planApplicationSubmit), nil
+	case command.ApplicationAnswer:
+		return of(byReviewer, planApplicationAnswer), nil
+	case command.ApplicationWithdraw:
+		return of(byDepartment, planApplicationWithdraw), nil
+	case command.ApplicationExtend:
+		return of(byReviewer, planApplicationExtend), nil
+	case command.ApplicationConsent:
+		return of(byReviewer, planApplicationConsent), nil
+	case command.GrantStop:
+		return of(byReviewer, planGrantStop), nil
+	case command.GrantDelivered:
+		return of(byNode, planGrantDelivered), nil
+	default:
+		return cataloguePlannerOf(t)
 	}
 }
 
@@ -240,8 +267,14 @@ func byReviewer(p bus.Principal) bool { return p.Role == bus.RoleReviewer }
 // its systems and operators, no separated administrator.
 func byHandler(p bus.Principal) bool { return bySystem(p) || p.Role == bus.RoleOperator }
 
-func bySecurityAdministratorOrSystem(p bus.Principal) bool {
-	return bySecurityAdministrator(p) || bySystem(p)
+func byOperator(p bus.Principal) bool   { return p.Role == bus.RoleOperator }
+func byDepartment(p bus.Principal) bool { return p.Role.Departmental() }
+
+// byRegistrar lets in who may register an agreement from before the bus, byEnder who
+// may end some grant.
+func byRegistrar(p bus.Principal) bool { return bySecurityAdministrator(p) || byReviewer(p) }
+func byEnder(p bus.Principal) bool {
+	return bySecurityAdministrator(p) || bySystem(p) || byDepartment(p)
 }
 
 // genuine reports whether p is one thing only, and still what it says it is: the

@@ -8,7 +8,8 @@ import (
 )
 
 // planGrantConfirm lets suspended grants stand again: all of those named, or none.
-// One that is not suspended is passed over, so that the act can be repeated.
+// One that is not suspended, or that its provider or the data authority has
+// suspended, is passed over, so that the act can be repeated.
 func planGrantConfirm(tx *Tx, r request[command.Confirm]) ([]Change, error) {
 	var defects []bus.Defect
 	var changes []Change
@@ -26,10 +27,11 @@ func planGrantConfirm(tx *Tx, r request[command.Confirm]) ([]Change, error) {
 			defects = append(defects, bus.Defect{
 				Field: field, Problem: bus.Text{ZH: "已撤销：" + string(id), EN: "revoked: " + string(id)}, Allowed: "a grant that is suspended",
 			})
-		case g.Suspended == "" || done[id]:
+		case !g.Unconfirmed() || done[id]:
 		default:
 			done[id] = true
-			g.Suspended, g.Revision = "", r.index
+			g = g.Confirm()
+			g.Revision = r.index
 			c, err := set(Grants, string(id), g)
 			if err != nil {
 				return nil, err

@@ -3,7 +3,6 @@ package state
 import (
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -97,6 +96,11 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	if by := tx.caseOf(id); by != "" {
 		return nil, inUse("department", by)
 	}
+	for a := range tx.Applications() {
+		if a.Content.Department == id {
+			return nil, inUse("department", "application "+string(a.ID))
+		}
+	}
 	for d := range tx.Divisions() {
 		if d.Authority == id {
 			return nil, inUse("department", "division "+string(d.Code))
@@ -138,84 +142,6 @@ func planSystemPut(tx *Tx, r request[bus.System]) ([]Change, error) {
 	}
 	s.Revision = r.index
 	return set(Systems, string(s.ID), s)
-}
-
-// planGrantPut records a consent. It may carry no condition that the resource's
-// directory entry lacks (decree 809 art. 15).
-func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
-	g := r.body
-	defects := g.Check()
-	res, ok := tx.Resource(g.Resource)
-	switch {
-	case g.Resource != "" && !ok:
-		defects = append(defects, unknown("resource", string(g.Resource)))
-	case ok && res.Sharing.Type == bus.NotShared:
-		defects = append(defects, bus.Defect{Field: "resource", Problem: bus.Text{ZH: "不予共享的资源不能授权", EN: "a resource that is not shared cannot be granted"}})
-	case ok:
-		defects = append(defects, grantOutside(g, res)...)
-	}
-	if _, ok := tx.Department(g.Consumer); g.Consumer != "" && !ok {
-		defects = append(defects, unknown("consumer", string(g.Consumer)))
-	}
-	if r.Principal.System != "" && r.Principal.Department != res.Provider {
-		return nil, bus.E(bus.CodeForbidden)
-	}
-	if err := bus.Invalid(defects); err != nil {
-		return nil, err
-	}
-	have, _ := tx.Grant(g.ID)
-	if err := expect(r.Expect, have.Revision, "grant", string(g.ID)); err != nil {
-		return nil, err
-	}
-	if have.Revision != 0 && (have.Resource != g.Resource || have.Consumer != g.Consumer) {
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "grant", Problem: bus.Text{ZH: "授权的资源与使用方不可变更", EN: "a grant's resource and consumer never change"}, Allowed: "a new grant",
-		})
-	}
-	if have.Revoked != "" {
-		return nil, bus.E(bus.CodeInUse, bus.Defect{Field: "grant", Problem: bus.Text{ZH: "已撤销的授权不能恢复", EN: "a revoked grant does not come back"}, Allowed: "a new grant"})
-	}
-	g.Revision, g.Suspended, g.Revoked = r.index, have.Suspended, "" // a change lifts no suspension
-	return set(Grants, string(g.ID), g)
-}
-
-// grantOutside lists what a grant has that its resource does not.
-func grantOutside(g bus.Grant, res bus.Resource) []bus.Defect {
-	var defects []bus.Defect
-	for i, id := range g.Items {
-		if _, ok := res.Item(id); !ok {
-			defects = append(defects, unknown(fmt.Sprintf("items[%d]", i), string(id)))
-		}
-	}
-	for i, p := range g.Purposes {
-		if res.Sharing.Type == bus.Conditional && !slices.Contains(res.Sharing.Purposes, p) {
-			defects = append(defects, bus.Defect{
-				Field:   fmt.Sprintf("purposes[%d]", i),
-				Problem: bus.Text{ZH: "超出目录载明的使用用途：" + string(p), EN: "not among the purposes of the directory entry: " + string(p)},
-				Allowed: fmt.Sprint(res.Sharing.Purposes),
-			})
-		}
-	}
-	return defects
-}
-
-func planGrantRevoke(tx *Tx, r request[command.Revoke]) ([]Change, error) {
-	g, ok := tx.Grant(r.body.Grant)
-	if !ok {
-		return nil, bus.NotFound("grant", string(r.body.Grant))
-	}
-	res, _ := tx.Resource(g.Resource)
-	if r.Principal.System != "" && r.Principal.Department != res.Provider {
-		return nil, bus.E(bus.CodeForbidden)
-	}
-	if strings.TrimSpace(r.body.Reason) == "" { // art. 27: a stop carries a reason
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "reason", Problem: bus.Text{ZH: "撤销须说明理由", EN: "a revocation needs a reason"}})
-	}
-	if g.Revoked != "" {
-		return nil, nil // once is enough, and the first reason stands
-	}
-	g.Revoked, g.Revision = r.body.Reason, r.index
-	return set(Grants, string(g.ID), g)
 }
 
 func planSubscriptionPut(tx *Tx, r request[bus.Subscription]) ([]Change, error) {

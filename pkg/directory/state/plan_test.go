@@ -81,7 +81,7 @@ func ones(w *world) map[command.Type]one {
 		command.DraftSubmit:      {ask{by: byMarket, body: submission("drafted", int(r["drafted"]))}, compilers},
 		command.DraftReview:      {ask{by: byReviewer, body: approval("submitted", int(r["submitted"]))}, nil},
 		command.DraftImport: {ask{by: byMarket, body: command.Import{Drafts: []bus.DraftContent{content(resource("", "307013/1"))}}},
-			append(compilers, byHousing, byTax)}, // each row for itself
+			append(compilers, byHousing, byTax, byApplicant)}, // each row for itself
 		command.ResourceWithdraw: {ask{by: byMarket, expect: r["licences"], body: command.Withdrawal{Resource: "licences", Reason: "样例"}}, compilers},
 		command.ClaimDecide: {ask{by: byReviewer, expect: r["claim"], body: command.Decision{
 			Entity: "firm", Item: "uscc", Resource: "second", Reason: "样例",
@@ -94,9 +94,9 @@ func ones(w *world) map[command.Type]one {
 		command.CalendarPut:     {ask{by: bySysadmin, body: command.Days{Days: []calendar.Day{{Date: "2027-10-01", Name: "国庆节", Kind: calendar.KindOff}}}}, nil},
 		command.LibraryPut:      {ask{by: bySysadmin, body: theme("health", "204")}, nil},
 		command.LibraryDelete:   {ask{by: bySysadmin, expect: r["theme"], body: command.Key{ID: "theme"}}, nil},
-		command.GrantPut:        {ask{by: byMarket, body: grant("g2")}, []bus.Principal{bySecurity}},
+		command.GrantPut:        {ask{by: bySecurity, body: grant("g2")}, []bus.Principal{byReviewer}},
 		command.GrantConfirm:    {ask{by: bySecurity, body: command.Confirm{Grants: []bus.GrantID{"g1"}}}, nil},
-		command.GrantRevoke:     {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity}},
+		command.GrantRevoke:     {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity, byReviewer, bySharing, byApplicant}},
 		command.SubscriptionPut: {ask{by: byHousing, body: subscription("s2")}, nil},
 		command.SubscriptionDelete: {
 			ask{by: byHousing, expect: r["s1"], body: command.Key{ID: "s1"}}, nil,
@@ -106,6 +106,18 @@ func ones(w *world) map[command.Type]one {
 		command.AccountPut:    {ask{by: bySecurity, body: account("deputy", bus.RoleAuditor)}, nil},
 		command.CheckpointPut: {ask{by: byTH, body: checkpoint("th", 5, 1)}, nil},
 		command.Tick:          {ask{by: byGZ, body: command.Empty{}}, []bus.Principal{byTH}},
+
+		command.ApplicationPut:      {ask{by: byApplicant, expect: r["a-draft"], body: applied("a-draft")}, nil},
+		command.ApplicationDelete:   {ask{by: byApplicant, expect: r["a-draft"], body: command.Key{ID: "a-draft"}}, nil},
+		command.ApplicationSubmit:   {ask{by: byApplicant, expect: r["a-draft"], body: command.Key{ID: "a-draft"}}, nil},
+		command.ApplicationAnswer:   {ask{by: bySharing, expect: r["a-filed"], body: command.Answer{Application: "a-filed", Verdict: command.VerdictApprove}}, nil},
+		command.ApplicationWithdraw: {ask{by: byApplicant, expect: r["a-filed"], body: command.ApplicationWithdrawal{Application: "a-filed"}}, nil},
+		command.ApplicationExtend:   {ask{by: bySharing, expect: r["a-filed"], body: command.MoreTime{Application: "a-filed", Days: 10, Reason: "样例"}}, nil},
+		command.ApplicationConsent: {
+			ask{by: byReviewer, expect: r["a-extended"], body: command.MoreTimeConsent{Application: "a-extended", Approve: true}}, nil,
+		},
+		command.GrantStop:      {ask{by: bySharing, body: command.Stop{Grant: "g1", Step: bus.GrantSuspend, Reason: "样例"}}, []bus.Principal{byReviewer}},
+		command.GrantDelivered: {ask{by: byTH, body: command.Delivered{Grant: "g1", At: noon}}, nil},
 	}
 }
 
@@ -131,6 +143,11 @@ func onesWorld(t testing.TB) *world {
 		c, _ := tx.Claim("firm", "uscc")
 		w.revision["claim"] = c.Revision
 	})
+	w.revision["a-draft"] = w.must(byApplicant, command.ApplicationPut, 0, applied("a-draft"))
+	w.revision["a-filed"] = w.fileApplication(applied("a-filed"))
+	w.revision["a-extended"] = w.must(bySharing, command.ApplicationExtend, w.fileApplication(applied("a-extended")), command.MoreTime{
+		Application: "a-extended", Days: 10, Reason: "样例",
+	})
 	w.revision["moving"] = w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: housing, To: "gz"})
 	return w
 }
@@ -149,7 +166,7 @@ func theme(id bus.LibraryID, prefix string) bus.Library {
 // is listed; all else is refused and changes nothing.
 func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	principals := []bus.Principal{
-		{}, bySysadmin, bySecurity, byAuditor, byOperator, byReviewer, byMarket, byHousing, byTax, byGZ, byTH,
+		{}, bySysadmin, bySecurity, byAuditor, byOperator, byReviewer, byMarket, byHousing, byTax, byGZ, byTH, byApplicant, bySharing,
 		{Account: "nobody", Role: bus.RoleSystemAdministrator},    // no such account
 		{Account: "auditor", Role: bus.RoleSecurityAdministrator}, // another's role
 		{Account: "sysadmin"},                                                        // no role
@@ -172,7 +189,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 36 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
+	if len(types) != 45 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -192,8 +209,11 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 			if typ == command.SubscriptionDelete && (p == byMarket || p == byTax) {
 				want = bus.CodeNotFound // S27: another's subscription looks like none
 			}
-			if (typ == command.DraftDelete || typ == command.DraftSubmit || typ == command.TriggerExtend) && p == byHousing {
+			if (typ == command.DraftDelete || typ == command.DraftSubmit || typ == command.TriggerExtend) && (p == byHousing || p == byApplicant) {
 				want = bus.CodeNotFound // and so does another's draft
+			}
+			if (typ == command.ApplicationDelete || typ == command.ApplicationSubmit) && p == byOperator {
+				want = bus.CodeNotFound // one that is not submitted is its department's own
 			}
 			if got := bus.CodeOf(w.ask(a).Err()); got != want {
 				t.Errorf("%s by %+v: %q, want %q", typ, p, got, want)
@@ -230,6 +250,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 		command.DivisionAssign, command.RootAdd,
 		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 		command.DraftSubmit, command.DraftReview, command.DraftImport, command.TriggerRecord, command.CalendarPut,
+		command.GrantStop, command.GrantDelivered,
 	}
 	for typ, o := range ones(w) {
 		a := o.ask

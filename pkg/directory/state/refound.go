@@ -136,7 +136,7 @@ func (t *Tx) Suspended() int {
 		return 0
 	}
 	for g := range t.Grants() {
-		if g.Suspended != "" && g.Revoked == "" {
+		if g.Unconfirmed() && g.Revoked == "" {
 			waiting++
 		}
 	}

@@ -19,7 +19,7 @@ func refounding() state.Refounding {
 // What was taken back since the backup must not come to life with it.
 func TestARestoredDirectoryLetsNothingPass(t *testing.T) {
 	w := newWorld(t)
-	w.must(byMarket, command.GrantPut, 0, grant("g2"))
+	w.must(bySecurity, command.GrantPut, 0, grant("g2"))
 	w.must(byMarket, command.GrantRevoke, 0, command.Revoke{Grant: "g2", Reason: "ended"})
 	w.must(byGZ, command.CheckpointPut, 0, checkpoint("gz", 5, 1))
 	w.must(byTH, command.CheckpointPut, 0, checkpoint("th", 5, 1))
@@ -92,11 +92,11 @@ func TestOnlyASecurityAdministratorLiftsASuspension(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.index = uint64(done.Index)
-	w.must(byMarket, command.GrantPut, 0, grant("g2")) // made since: it stands
+	w.must(bySecurity, command.GrantPut, 0, grant("g2")) // made since: it stands
 	confirm := func(ids ...bus.GrantID) ask {
 		return ask{by: bySecurity, typ: command.GrantConfirm, body: command.Confirm{Grants: ids}}
 	}
-	w.must(byMarket, command.GrantPut, done.Index, with(grant("g1"), func(g *bus.Grant) { g.Purposes = []bus.Purpose{bus.PurposeVerification} }))
+	w.must(bySecurity, command.GrantPut, done.Index, with(grant("g1"), func(g *bus.Grant) { g.Purposes = []bus.Purpose{bus.PurposeVerification} }))
 	w.view(func(tx *state.Tx) {
 		if g, _ := tx.Grant("g1"); g.Suspended != "restored" {
 			t.Error("its provider lifted the suspension by a change")
@@ -105,7 +105,7 @@ func TestOnlyASecurityAdministratorLiftsASuspension(t *testing.T) {
 			t.Error("a new grant is suspended")
 		}
 	})
-	w.must(byMarket, command.GrantPut, 0, grant("g3"))
+	w.must(bySecurity, command.GrantPut, 0, grant("g3"))
 	w.must(byMarket, command.GrantRevoke, 0, command.Revoke{Grant: "g3", Reason: "ended"})
 	checkRefusals(t, w, []refusal{
 		{"none", confirm(), bus.CodeInvalid, "grants"},

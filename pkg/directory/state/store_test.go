@@ -47,11 +47,11 @@ func TestARepeatedRequestIsAnsweredAsBefore(t *testing.T) {
 
 func TestARequestIDIsItsPrincipals(t *testing.T) {
 	w := newWorld(t)
-	first := ask{by: byMarket, typ: command.GrantPut, request: "r1", body: grant("g2")}
+	first := ask{by: bySecurity, typ: command.GrantPut, request: "r1", body: grant("g2")}
 	if err := w.ask(first).Err(); err != nil {
 		t.Fatal(err)
 	}
-	first.by = bySecurity
+	first.by = byReviewer
 	if got := bus.CodeOf(w.ask(first).Err()); got != bus.CodeExists {
 		t.Errorf("another's request with the same id is answered %q", got)
 	}

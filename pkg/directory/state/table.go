@@ -31,6 +31,7 @@ const (
 	Libraries     Table = "libraries"
 	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
+	Applications  Table = "applications"
 	Corrections   Table = "corrections"
 	Disputes      Table = "disputes"
 	Subscriptions Table = "subscriptions"
@@ -48,7 +49,7 @@ const (
 // which of its entries changed, else in unwatched.
 var (
 	watched = []Table{
-		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Subscriptions, Layers, Checkpoints,
+		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints,
 		Corrections, Disputes,
 	}
 	unwatched = []Table{

@@ -29,8 +29,11 @@ var (
 	byOperator = bus.Principal{Account: "operator", Role: bus.RoleOperator, Department: market}
 	byReviewer = bus.Principal{Account: "reviewer", Role: bus.RoleReviewer, Department: tax}
 	byMarket   = bus.Principal{System: "sample-market", Department: market}
-	byHousing  = bus.Principal{System: "sample-housing", Department: housing}
-	byTax      = bus.Principal{System: "sample-tax", Department: tax}
+
+	byApplicant = bus.Principal{Account: "applicant", Role: bus.RoleOperator, Department: housing} // files for the consumer
+	bySharing   = bus.Principal{Account: "sharing", Role: bus.RoleReviewer, Department: market}    // the provider's sharing office
+	byHousing   = bus.Principal{System: "sample-housing", Department: housing}
+	byTax       = bus.Principal{System: "sample-tax", Department: tax}
 )
 
 var (
@@ -247,6 +250,7 @@ func founding() []ask {
 			{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "security", Role: bus.RoleSecurityAdministrator},
 			{Name: "auditor", Role: bus.RoleAuditor},
 			{Name: "operator", Role: bus.RoleOperator, Department: market}, {Name: "reviewer", Role: bus.RoleReviewer, Department: tax},
+			{Name: "applicant", Role: bus.RoleOperator, Department: housing}, {Name: "sharing", Role: bus.RoleReviewer, Department: market},
 		},
 	}}}
 	add := func(by bus.Principal, typ command.Type, body any) {
@@ -266,7 +270,7 @@ func founding() []ask {
 		add(byMarket, command.DraftSubmit, submission(r.ID, len(asks))) // an entry's revision is its place in the log
 		add(byReviewer, command.DraftReview, approval(r.ID, len(asks)))
 	}
-	add(byMarket, command.GrantPut, grant("g1"))
+	add(bySecurity, command.GrantPut, grant("g1"))
 	add(byHousing, command.SubscriptionPut, subscription("s1"))
 	add(bySecurity, command.LayerPut, layer("division/440100"))
 	return asks
@@ -345,7 +349,7 @@ func (w *world) draftRevision(id bus.ResourceID) (revision bus.Revision) {
 func grant(id bus.GrantID) bus.Grant {
 	return bus.Grant{
 		ID: id, Resource: "registrations", Consumer: housing, Purposes: []bus.Purpose{bus.PurposeReference},
-		Items: []bus.ItemID{"uscc"}, NotBefore: noon, NotAfter: noon.Add(24 * time.Hour),
+		Items: []bus.ItemID{"uscc"}, NotBefore: noon, NotAfter: noon.Add(24 * time.Hour), Agreement: "样例协议 1 号",
 	}
 }
 

@@ -1,0 +1,56 @@
+package state
+
+import "github.com/gxbus/gxbus/pkg/bus"
+
+// Vouch refuses an entry that a node puts forward in the name of somebody whom
+// another node knows (threat S31): the key of one node must not speak for all.
+//
+// An account or system of a department was authenticated by the node that serves
+// the department, and by no other; while it moves, by either. A separated
+// administrator belongs to no node, and enters through one that votes: those keep
+// the log, and are trusted with it anyway. A node speaks for itself.
+func (t *Tx) Vouch(node bus.NodeID, p bus.Principal) error {
+	if p.Department != "" {
+		return t.vouchDepartment(node, p.Department)
+	}
+	if p.Account == "" {
+		return nil
+	}
+	if n, _ := t.Node(node); n.Voter {
+		return nil
+	}
+	return bus.E(bus.CodeWrongNode, bus.Defect{
+		Field: "node", Problem: bus.Text{ZH: "三员的写入须经表决节点", EN: "what an administrator writes enters through a node that votes"}, Allowed: t.voters(),
+	})
+}
+
+func (t *Tx) vouchDepartment(node bus.NodeID, id bus.USCC) error {
+	d, ok := t.Department(id)
+	if !ok {
+		return nil // it is refused as what it is
+	}
+	home, served := t.Home(d)
+	if m := d.Move; served && (home == node || m != nil && (m.From == node || m.To == node)) {
+		return nil
+	}
+	if n, _ := t.Node(node); !served && n.Voter { // nobody serves it yet
+		return nil
+	}
+	return bus.E(bus.CodeWrongNode, bus.Defect{
+		Field: "node", Problem: bus.Text{ZH: "该部门由节点 " + string(home) + " 服务", EN: "the department is served by node " + string(home)}, Allowed: string(home),
+	})
+}
+
+// voters lists the nodes that are meant to vote.
+func (t *Tx) voters() string {
+	list := ""
+	for n := range t.Nodes() {
+		if n.Voter {
+			if list != "" {
+				list += ", "
+			}
+			list += string(n.ID)
+		}
+	}
+	return list
+}

@@ -1,0 +1,42 @@
+package state_test
+
+import (
+	"testing"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// S31: one node's key does not speak for principals of another.
+func TestS31ANodeVouchesForWhomItServes(t *testing.T) {
+	w := newWorld(t)
+	free := bus.Principal{System: "sample-free", Department: freeDepartment}
+	w.must(bySysadmin, command.DepartmentPut, 0, with(department(freeDepartment), func(d *bus.Department) { d.Division = "440000" })) // above both nodes
+	w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: tax, To: "gz"})
+	for _, c := range []struct {
+		name string
+		node bus.NodeID
+		by   bus.Principal
+		want bus.Code
+	}{
+		{"a department's system, at its node", "th", byMarket, ""},
+		{"its accounts, there", "th", byOperator, ""},
+		{"its system, at another", "gz", byMarket, bus.CodeWrongNode},
+		{"its reviewer, at another", "gz", bySharing, bus.CodeWrongNode},
+		{"one that moves, where it is", "th", byTax, ""},
+		{"one that moves, where it goes", "gz", byTax, ""},
+		{"one that nobody serves, at a node that does not vote", "gz", free, bus.CodeWrongNode},
+		{"one that nobody serves, at one that votes", "th", free, ""},
+		{"an administrator, at a node that votes", "th", bySecurity, ""},
+		{"an administrator, at one that does not", "gz", bySecurity, bus.CodeWrongNode},
+		{"a node for itself", "gz", byGZ, ""},
+		{"at no node that is known", "x", bySysadmin, bus.CodeWrongNode},
+	} {
+		w.view(func(tx *state.Tx) {
+			if got := bus.CodeOf(tx.Vouch(c.node, c.by)); got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+		})
+	}
+}
