@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"iter"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -40,41 +39,17 @@ func (in *caseStep[T]) read() (expect bus.Revision, body T, err error) {
 	return expect, body, err
 }
 
-// followShown has the changes of a noun told as its entries are listed, with what a
-// node works out about them.
-func followShown[V any](a *API, n noun[V], shown func(*state.Tx, V) V) {
-	stored := a.followed[n.table].seen
-	a.followed[n.table] = followed{n.tag, func(tx *state.Tx, p bus.Principal, data []byte) (any, bool, error) {
-		seen, ok, err := stored(tx, p, data)
-		if v, is := seen.(V); ok && is {
-			return shown(tx, v), true, err
-		}
-		return seen, ok, err
-	}}
-}
-
 func (a *API) addCorrections(h huma.API) {
+	var days workdays
 	corrections := noun[bus.Correction]{
 		path: "corrections", tag: "correction", table: state.Corrections,
-		list: func(tx *state.Tx) iter.Seq[bus.Correction] {
-			days := tx.Calendar()
-			return func(yield func(bus.Correction) bool) {
-				for c := range tx.Corrections() {
-					if !yield(a.shownCorrection(days, c)) {
-						return
-					}
-				}
-			}
-		},
-		find: func(tx *state.Tx, id string) (bus.Correction, bool) {
-			c, ok := tx.Correction(bus.CorrectionID(id))
-			return a.shownCorrection(tx.Calendar(), c), ok
-		},
+		list:     (*state.Tx).Corrections,
+		find:     func(tx *state.Tx, id string) (bus.Correction, bool) { return tx.Correction(bus.CorrectionID(id)) },
 		revision: func(c bus.Correction) bus.Revision { return c.Revision },
 		visible:  (*state.Tx).SeesCorrection,
+		worked:   func(tx *state.Tx, c bus.Correction) bus.Correction { return a.shownCorrection(days.of(tx), c) },
 	}
 	addNoun(a, h, corrections)
-	followShown(a, corrections, func(tx *state.Tx, c bus.Correction) bus.Correction { return a.shownCorrection(tx.Calendar(), c) })
 	op := func(id, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/api/v1/corrections" + path, Tags: []string{"corrections"}, Summary: summary, Description: description}
 	}
@@ -122,32 +97,20 @@ func (a *API) shownCorrection(days calendar.Calendar, c bus.Correction) bus.Corr
 }
 
 func (a *API) addDisputes(h huma.API) {
-	shown := func(tx *state.Tx, d bus.Dispute) bus.Dispute {
-		if d.Open() {
-			d.Division, d.Authority, _ = tx.ArbiterBetween(d.Raiser, d.Respondent)
-		}
-		return d
-	}
 	disputes := noun[bus.Dispute]{
 		path: "disputes", tag: "dispute", table: state.Disputes,
-		list: func(tx *state.Tx) iter.Seq[bus.Dispute] {
-			return func(yield func(bus.Dispute) bool) {
-				for d := range tx.Disputes() {
-					if !yield(shown(tx, d)) {
-						return
-					}
-				}
-			}
-		},
-		find: func(tx *state.Tx, id string) (bus.Dispute, bool) {
-			d, ok := tx.Dispute(bus.DisputeID(id))
-			return shown(tx, d), ok
-		},
+		list:     (*state.Tx).Disputes,
+		find:     func(tx *state.Tx, id string) (bus.Dispute, bool) { return tx.Dispute(bus.DisputeID(id)) },
 		revision: func(d bus.Dispute) bus.Revision { return d.Revision },
 		visible:  (*state.Tx).SeesDispute,
+		worked: func(tx *state.Tx, d bus.Dispute) bus.Dispute {
+			if d.Open() {
+				d.Division, d.Authority, _ = tx.ArbiterBetween(d.Raiser, d.Respondent)
+			}
+			return d
+		},
 	}
 	addNoun(a, h, disputes)
-	followShown(a, disputes, shown)
 	op := func(id, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/api/v1/disputes" + path, Tags: []string{"disputes"}, Summary: summary, Description: description}
 	}

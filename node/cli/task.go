@@ -19,15 +19,15 @@ func (a *app) taskCommand() *cobra.Command {
 func taskColumns(a *app) []column[bus.Task] {
 	return []column[bus.Task]{
 		{"due", "期限", func(t bus.Task) string { return a.deadline(t.Deadline) }},
-		{"left", "剩余", func(t bus.Task) string { return a.left(t) }},
+		{"left", "剩余", func(t bus.Task) string { return a.timeLeft(t) }},
 		{"task", "待办", func(t bus.Task) string { return t.Title.In(a.lang) }},
 		{"since", "自", func(t bus.Task) string { return stamp(t.Since) }},
 		{"command", "办理命令", func(t bus.Task) string { return t.Command }},
 	}
 }
 
-// left tells the time left to a deadline.
-func (a *app) left(t bus.Task) string {
+// timeLeft tells the time left to a deadline.
+func (a *app) timeLeft(t bus.Task) string {
 	switch {
 	case t.Deadline == nil:
 		return a.say("无法定期限", "no term")
@@ -105,7 +105,7 @@ func (a *app) reminderWriter() func(client.Reminder) error {
 			g := gridOf(a, columns, []bus.Task{r.Task})
 			return writeCSVRows(a.Out, g, &headed)
 		default:
-			line := padded(stamp(r.Event.Time()), 21) + padded(a.left(r.Task), 26) + printable(a.deadline(r.Task.Deadline)) + "  " +
+			line := padded(stamp(r.Event.Time()), 21) + padded(a.timeLeft(r.Task), 26) + printable(a.deadline(r.Task.Deadline)) + "  " +
 				printable(r.Task.Title.In(a.lang)) + "\n"
 			_, err := io.WriteString(a.Out, line)
 			return err

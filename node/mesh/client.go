@@ -32,7 +32,7 @@ func NewClient(rt http.RoundTripper) *Client {
 
 // Forward takes a directory entry to the leader.
 func (c *Client) Forward(ctx context.Context, leader bus.NodeID, entry []byte) (state.Result, error) {
-	return call[state.Result](ctx, c, leader, http.MethodPost, pathEntries, json.RawMessage(entry))
+	return call[state.Result](ctx, c, leader, http.MethodPost, pathEntries, encoded(entry))
 }
 
 // ReadIndex asks the leader for an index that shows every acknowledged write.
@@ -88,9 +88,16 @@ func (c *Client) NewRoot(ctx context.Context, holder bus.NodeID) (Certificate, e
 	return call[Certificate](ctx, c, holder, http.MethodPost, pathRoots, struct{}{})
 }
 
+// encoded is a body that is sent as it is: an entry of the log is not one JSON value.
+type encoded []byte
+
 func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path string, body any) (answer A, err error) {
 	var reader io.Reader
-	if body != nil {
+	switch body := body.(type) {
+	case nil:
+	case encoded:
+		reader = bytes.NewReader(body)
+	default:
 		data, err := json.Marshal(body)
 		if err != nil {
 			return answer, fmt.Errorf("encode %s: %w", path, err)

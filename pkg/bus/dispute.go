@@ -11,14 +11,15 @@ type SubjectKind string
 
 // The kinds of subject (decree 809 art. 28).
 const (
-	SubjectGrant      SubjectKind = "grant"      // its stop
-	SubjectCorrection SubjectKind = "correction" // the explanation that there is no error
-	SubjectClaim      SubjectKind = "claim"      // who is the one source; its id is "entity/item"
+	SubjectApplication SubjectKind = "application" // its refusal
+	SubjectGrant       SubjectKind = "grant"       // its stop
+	SubjectCorrection  SubjectKind = "correction"  // the explanation that there is no error
+	SubjectClaim       SubjectKind = "claim"       // who is the one source; its id is "entity/item"
 )
 
 // SubjectKinds lists what a dispute can be about.
 func SubjectKinds() []SubjectKind {
-	return []SubjectKind{SubjectGrant, SubjectCorrection, SubjectClaim}
+	return []SubjectKind{SubjectApplication, SubjectGrant, SubjectCorrection, SubjectClaim}
 }
 
 // Subject is what a dispute is about.

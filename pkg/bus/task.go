@@ -16,6 +16,11 @@ const (
 	TaskCorrectionAccept TaskKind = "correction-accept" // 确认或者争议说明
 	TaskDisputeNegotiate TaskKind = "dispute-negotiate" // 协商争议
 	TaskDisputeDecide    TaskKind = "dispute-decide"    // 裁定争议
+	TaskApplication      TaskKind = "application"       // 答复共享申请
+	TaskApplicationEdit  TaskKind = "application-edit"  // 补正共享申请
+	TaskAnswerConsent    TaskKind = "answer-consent"    // 答复申请答复的延期
+	TaskDelivery         TaskKind = "delivery"          // 提供数据
+	TaskRectification    TaskKind = "rectification"     // 限期整改
 	TaskGrantExpiring    TaskKind = "grant-expiring"    // 授权即将到期
 	TaskGrantConfirm     TaskKind = "grant-confirm"     // 确认被暂停的授权
 )

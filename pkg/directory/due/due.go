@@ -16,7 +16,8 @@ import (
 
 // sources are what tasks come from.
 var sources = []func(*view){
-	(*view).drafts, (*view).triggers, (*view).claims, (*view).corrections, (*view).disputes, (*view).grants,
+	(*view).drafts, (*view).triggers, (*view).claims, (*view).corrections, (*view).disputes,
+	(*view).applications, (*view).grants,
 }
 
 // view is one look at the directory.

@@ -78,7 +78,7 @@ func newWorld(t testing.TB) *world {
 	w.write(reviewer, command.DraftReview, 0, command.Review{Drafts: ref("registrations", r), Approve: true})
 	w.write(security, command.GrantPut, 0, bus.Grant{
 		ID: "g1", Resource: "registrations", Consumer: housing, Purposes: []bus.Purpose{bus.PurposeReference}, Items: []bus.ItemID{"uscc"},
-		NotBefore: w.now, NotAfter: w.now.AddDate(1, 0, 0),
+		NotBefore: w.now, NotAfter: w.now.AddDate(1, 0, 0), Agreement: "样例〔2025〕1号",
 	})
 	return w
 }

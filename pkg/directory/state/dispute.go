@@ -77,6 +77,11 @@ func (t *Tx) otherSide(s bus.Subject, department bus.USCC) (other bus.USCC, err 
 	var sides []bus.USCC
 	wrong := ""
 	switch s.Kind {
+	case bus.SubjectApplication:
+		a, _ := t.Application(bus.ApplicationID(s.ID))
+		if sides = []bus.USCC{a.Content.Department, t.Provider(a.Content.Resource)}; a.State != bus.ApplicationRefused {
+			wrong = string(bus.ApplicationRefused)
+		}
 	case bus.SubjectGrant:
 		g, _ := t.Grant(bus.GrantID(s.ID))
 		if sides = []bus.USCC{g.Consumer, t.Provider(g.Resource)}; g.Suspended == "" && g.Revoked == "" {
@@ -92,7 +97,7 @@ func (t *Tx) otherSide(s bus.Subject, department bus.USCC) (other bus.USCC, err 
 		sides = t.claimSides(bus.EntityID(entity), bus.ItemID(item), department)
 	default:
 		return "", bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "about.kind", Problem: bus.Text{ZH: "取值不允许：" + string(s.Kind), EN: "value not allowed: " + string(s.Kind)}, Allowed: "grant, correction, claim",
+			Field: "about.kind", Problem: bus.Text{ZH: "取值不允许：" + string(s.Kind), EN: "value not allowed: " + string(s.Kind)}, Allowed: "application, grant, correction, claim",
 		})
 	}
 	if len(sides) != 2 || department == "" || sides[0] != department && sides[1] != department {
@@ -100,7 +105,7 @@ func (t *Tx) otherSide(s bus.Subject, department bus.USCC) (other bus.USCC, err 
 	}
 	if s.Kind != bus.SubjectClaim && sides[0] != department { // whoever stopped or explained disputes not with itself
 		return "", bus.E(bus.CodeForbidden, bus.Defect{
-			Field: "about", Problem: bus.Text{ZH: "由使用方提起争议", EN: "the consumer disputes a stop or an explanation"}, Allowed: string(sides[0]),
+			Field: "about", Problem: bus.Text{ZH: "由使用方提起争议", EN: "the consumer disputes a refusal, a stop or an explanation"}, Allowed: string(sides[0]),
 		})
 	}
 	if wrong != "" {
