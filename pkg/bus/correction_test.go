@@ -62,7 +62,7 @@ func TestNoStepsBreakArticle26(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := bus.Correction{}
 		var done []bus.CorrectionAct
-		for i := range rapid.IntRange(1, 30).Draw(t, "steps") {
+		for i := range rapid.IntRange(12, 60).Draw(t, "steps") {
 			act := bus.CorrectionAct{
 				Step: rapid.SampledFrom(correctionSteps).Draw(t, "step"), At: time.Unix(int64(i), 0), Text: rapid.SampledFrom([]string{"样例", "样例", ""}).Draw(t, "text"),
 			}

@@ -20,7 +20,7 @@ func TestNoStepsBreakArticle28(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := bus.Dispute{Raiser: a, Respondent: b}
 		var done []bus.DisputeStep
-		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+		for range rapid.IntRange(12, 40).Draw(t, "steps") {
 			step := rapid.SampledFrom(steps).Draw(t, "step")
 			by := bus.Principal{Department: rapid.SampledFrom([]bus.USCC{a, b, authority}).Draw(t, "by")}
 			text := rapid.SampledFrom([]string{"样例", "样例", ""}).Draw(t, "text")
