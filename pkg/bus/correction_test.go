@@ -126,14 +126,14 @@ func article26(t *rapid.T, c bus.Correction, done []bus.CorrectionAct) {
 
 func TestWhatIsNoPlaceForPersonalInformation(t *testing.T) {
 	for text, bad := range map[string]bool{
-		"":                                false,
-		"代码与证照不符":                         false,
-		"身份证号 11010519491231002X 有误":      true,
-		"身份证号 11010519491231002x 有误":      true,
-		"联系 13800000000":                  true,
-		"批次 20260304120000 第 7 行":         false, // no mobile number, no date of birth
-		"部门 114400000069401674":           false, // a USCC of digits only
-		"110105194912310021":              false, // a wrong check digit
+		"":                                 false,
+		"代码与证照不符":                          false,
+		"身份证号 11010519491231002X 有误":       true,
+		"身份证号 11010519491231002x 有误":       true,
+		"联系 13800000000":                   true,
+		"批次 20260304120000 第 7 行":          false, // no mobile number, no date of birth
+		"部门 114400000069401674":            false, // a USCC of digits only
+		"110105194912310021":               false, // a wrong check digit
 		"9f86d081884c7d659a2feaa0c55ad015": false,
 	} {
 		if got := len(bus.CheckImpersonal("text", text)) > 0; got != bad {
