@@ -306,7 +306,7 @@ func (w *worker) work(ctx context.Context) {
 		}
 		have, ok := known[key]
 		delete(known, key)
-		if !ok || w.choice.IntN(3) == 0 {
+		if !ok || w.choice.IntN(3) == 0 || !s.node.Spec.Voter { // an administrator writes through a voter
 			err = w.read(ctx, c, key, known)
 		} else {
 			err = w.write(ctx, c, have, fmt.Sprint(w.name, "-", n), known)

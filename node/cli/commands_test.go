@@ -61,7 +61,7 @@ func TestDryRunSendsNothing(t *testing.T) {
 	for want, line := range map[string]string{
 		"division: \"440000\"": "department put -f - --dry-run",
 		"id: s1":               "system create s1 --name n --department " + uscc + " --dry-run",
-		"not_after: \"2027-01-01T00:00:00+08:00\"": "grant create g --resource r --consumer " + uscc + " --purpose reference --item name --until 2026-12-31 --dry-run",
+		"not_after: \"2027-01-01T00:00:00+08:00\"": "grant create g --agreement x --resource r --consumer " + uscc + " --purpose reference --item name --until 2026-12-31 --dry-run",
 		"system: s1":      "subscription create sub --resource r --system s1 --purpose reference --dry-run",
 		"node: guangzhou": "token create --node guangzhou --division 440100 --dry-run",
 		"package a":       "policy push " + rego + " --layer division/440100 --dry-run",
@@ -76,7 +76,7 @@ func TestDryRunSendsNothing(t *testing.T) {
 
 func TestCreateNeverReplaces(t *testing.T) {
 	sh := newShell(t, map[string]http.HandlerFunc{"PUT /grants/g": echo, "PUT /subscriptions/s": refuse(bus.CodeExists, 409)})
-	sh.ok("grant", "create", "g", "--resource", "r", "--consumer", uscc, "--purpose", "reference,verification", "--item", "name", "--until", "2026-12-31")
+	sh.ok("grant", "create", "g", "--agreement", "x", "--resource", "r", "--consumer", uscc, "--purpose", "reference,verification", "--item", "name", "--until", "2026-12-31")
 	var g bus.Grant
 	if err := json.Unmarshal([]byte(sh.seen[0].body), &g); err != nil || len(sh.seen) != 1 || sh.seen[0].header.Get("If-None-Match") != "*" {
 		t.Fatalf("asked %v, %v", sh.seen, err)

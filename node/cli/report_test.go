@@ -64,7 +64,7 @@ func TestExitCodes(t *testing.T) {
 		"department put":                      2,
 		"grant revoke g":                      2,
 		"grant create":                        2,
-		"grant create g --resource r --consumer c --purpose reference --item i --until someday": 2,
+		"grant create g --agreement x --resource r --consumer c --purpose reference --item i --until someday": 2,
 		"grant create -f x --resource r":                      2,
 		"token create --node n":                               2,
 		"token create --node n --division 440000 --hours 200": 2,

@@ -40,11 +40,19 @@ func TestAProvinceAtWork(t *testing.T) {
 	}
 }
 
+// An administrator writes through a node that votes, a department through its own
+// (threat S31); each reads there what it wrote.
 func writesThroughAnyNode(s *story, t *testing.T) {
 	ctx := context.Background()
 	for i, spec := range fleet.Province() {
 		api := s.ClientAt(s.Nodes[spec.ID], "sysadmin")
 		d, err := api.Departments().Put(ctx, bus.Department{ID: sample.USCC(spec.Division, 500+i), Name: "经由 " + string(spec.ID), Division: spec.Division})
+		if !spec.Voter {
+			if !client.IsCode(err, bus.CodeWrongNode) {
+				t.Errorf("an administrator at %s, which does not vote: %v", spec.ID, err)
+			}
+			continue
+		}
 		check(t, err)
 		read, err := api.Departments().Read(ctx, d.ID)
 		check(t, err)
@@ -52,6 +60,18 @@ func writesThroughAnyNode(s *story, t *testing.T) {
 			t.Errorf("written at %s: %+v, read there: %+v", spec.ID, d, read)
 		}
 	}
+	own := s.resource
+	own.ID, own.Codes, own.Provider = "own", []bus.ResourceCode{"3010010001/000777"}, sample.TianheServices.ID
+	draft, err := s.consumer.Drafts().Put(ctx, bus.Draft{Resource: own})
+	check(t, err)
+	if read, err := s.consumer.Drafts().Read(ctx, own.ID); err != nil || read.Revision != draft.Revision {
+		t.Errorf("a department wrote %d and reads %d: %v", draft.Revision, read.Revision, err)
+	}
+	elsewhere := s.Nodes["nanshan"].Client(s.bearers[sample.TianheServices.ID])
+	if _, err := elsewhere.Drafts().Put(ctx, draft); !client.IsCode(err, bus.CodeWrongNode) {
+		t.Errorf("a department at another's node: %v", err)
+	}
+	check(t, s.consumer.Drafts().Delete(ctx, own.ID, draft.Revision))
 }
 
 func sameStateEverywhere(s *story, t *testing.T) {

@@ -213,19 +213,19 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
-	return true, f.passed(ctx, flow, record.Last, len(batch.Events) > 0, append(withheld, forwarded(record, decision, batch)...))
+	return true, f.passed(ctx, flow, record, len(batch.Events) > 0, append(withheld, forwarded(record, decision, batch)...))
 }
 
 // passed moves the cursor past a batch that the consumer's node has, with the records
 // of it and, where it was the first under its grant, a note of that.
-func (f *forwarder) passed(ctx context.Context, flow flow, last uint64, exchanged bool, records []audit.Record) error {
+func (f *forwarder) passed(ctx context.Context, flow flow, batch audit.Record, exchanged bool, records []audit.Record) error {
 	err := f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if exchanged {
 			if err := f.x.noteFirst(tx, flow); err != nil {
 				return err
 			}
 		}
-		return f.advance(tx, flow.provider, last, records)
+		return f.advance(tx, flow.provider, batch, records)
 	})
 	if err == nil && exchanged && flow.undelivered {
 		poke(f.x.firsts)
@@ -264,7 +264,7 @@ func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bu
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, at, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, at, record, []audit.Record{decided(record, d), withheld})
 	})
 }
 
@@ -347,17 +347,18 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 	return f.x.Peers.Deliver(ctx, to, batch)
 }
 
-// advance moves the cursor past last, with the records of why. It never moves it
-// back: a forwarder that was stopped may end its last step beside its successor.
-func (f *forwarder) advance(tx *bbolt.Tx, at seat, last uint64, records []audit.Record) error {
+// advance moves the cursor past a batch, with the records of why. A forwarder that
+// was stopped may end its last step beside its successor, with the same events:
+// whoever comes second records nothing, and goes on from where the first came to.
+func (f *forwarder) advance(tx *bbolt.Tx, at seat, batch audit.Record, records []audit.Record) error {
 	if err := keeps(tx, at); err != nil {
 		return err
 	}
 	cursors := tx.Bucket(bucketCursors)
-	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > last {
-		return f.x.append(tx, records...)
+	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > batch.First {
+		return nil
 	}
-	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
+	if err := cursors.Put([]byte(f.id), sequenceKey(batch.Last+1)); err != nil {
 		return err
 	}
 	return f.x.append(tx, records...)

@@ -108,8 +108,8 @@ deny contains {
 
 deny contains {
 	"code": "grant-suspended",
-	"zh": "授权已暂停，数据暂存不送出；请等待安全管理员确认或撤销该授权。",
-	"en": "The grant is suspended and its data is held; wait until a security administrator has confirmed or revoked it.",
+	"zh": "授权已暂停，数据暂存不送出；请查看暂停原因，等待恢复、确认或者终止。",
+	"en": "The grant is suspended and its data is held; read why, and wait until it is resumed, confirmed or ended.",
 } if {
 	needs_grant
 	input.grant
