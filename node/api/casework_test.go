@@ -108,7 +108,7 @@ func TestUseRecordsForTheProviderAndTheAuthorityAbove(t *testing.T) {
 				got[u.Step] += u.Events
 			}
 		}
-		if got["delivered"] != 3 || got["forwarded"] != 3 || fmt.Sprint(got) != fmt.Sprint(want) {
+		if got["delivered"] < 3 || got["forwarded"] != 3 || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s counts %v, the evidence %v", who, got, want)
 		}
 	}
