@@ -15,7 +15,6 @@ import (
 func TestTheFirstExchangeEndsTheTermToDeliverThoughTheNodeIsCutOffBeforeItTells(t *testing.T) {
 	w, _ := fake(t)
 	w.subscribe(sub, puller)
-	w.mute.Store(true)
 	w.publish(1, 3)
 	w.received(3)
 	w.settled(sub, 3)
@@ -47,6 +46,7 @@ func TestTheFirstExchangeEndsTheTermToDeliverThoughTheNodeIsCutOffBeforeItTells(
 
 func TestWhatIsWithheldIsNoDelivery(t *testing.T) {
 	w, d := fake(t)
+	w.mute.Store(false)
 	w.subscribe(sub, puller)
 	d.follow(only(policy.ActionForward, always(refuse("purpose-outside-grant"))))
 	w.publish(1, 3)

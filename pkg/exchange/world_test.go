@@ -62,7 +62,7 @@ type world struct {
 	clock     *clock
 	line      *line
 	nodes     map[bus.NodeID]*node
-	mute      atomic.Bool                                     // no first exchange is told of
+	mute      atomic.Bool                                     // no first exchange is told of; so it is at first
 	late      atomic.Bool                                     // no move is told to have ended
 	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
 }
@@ -92,6 +92,7 @@ func newWorld(tb testing.TB, d exchange.Decider) *world {
 		tb: tb, decider: d, clock: &clock{at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)},
 		directory: newDirectory(tb), line: &line{ends: map[bus.NodeID]*exchange.Exchange{}}, nodes: map[bus.NodeID]*node{},
 	}
+	w.mute.Store(true) // a grant that changes has every flow decided on anew: tests of that make the change
 	w.found()
 	for _, id := range []bus.NodeID{shenzhen, guangzhou} {
 		w.nodes[id] = newNode(w, id)
