@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus", "pkg/decision"},
-	{"pkg/exchange"},
+	{"pkg/exchange", "pkg/reminder"},
 	{"pkg/evaluation", "pkg/client"},
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	Self      bus.NodeID
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
+	Reminders Reminders
 	Policy    *policy.Engine
 	Search    *search.Index
 	Cluster   Cluster
@@ -106,6 +107,7 @@ func New(c Config) (*API, error) {
 	a.addMoves(h)
 	a.addAudit(h)
 	a.addRepair(h)
+	a.addCasework(h)
 	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))

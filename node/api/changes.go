@@ -77,22 +77,27 @@ func (a *API) addChanges(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		running, release, err := a.streams.begin(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			defer release()
-			r, w := humago.Unwrap(hc)
-			if wanted(in.Accept) {
-				f.stream(running, w)
-				return
-			}
-			if err := f.batch(running, w, time.Duration(in.Wait)*time.Second); err != nil {
-				a.writeProblem(w, r, err)
-			}
-		}}, nil
+		return f.answer(ctx, in.Accept, time.Duration(in.Wait)*time.Second)
 	})
+}
+
+// answer goes on as a stream, where that is asked for, else until a batch is full.
+func (f *following) answer(ctx context.Context, accept string, wait time.Duration) (*huma.StreamResponse, error) {
+	running, release, err := f.api.streams.begin(ctx, f.by)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer release()
+		r, w := humago.Unwrap(hc)
+		if wanted(accept) {
+			f.stream(running, w)
+			return
+		}
+		if err := f.batch(running, w, wait); err != nil {
+			f.api.writeProblem(w, r, err)
+		}
+	}}, nil
 }
 
 // wanted reports whether a client asks for a stream.
@@ -106,18 +111,23 @@ func wanted(accept string) bool {
 	return false
 }
 
-// following is one caller's way through the changes.
+// following is one caller's way through what goes on: the changes of the directory,
+// or the reminders of this node.
 type following struct {
 	api    *API
 	by     bus.Principal
 	asked  *http.Request
-	tables []state.Table
-	from   bus.Revision
+	from   bus.Revision // what was told last, as its source counts
+	header string       // of a batch: where to go on from
+
+	// wait waits for more of the source; tell gives what of it the caller may see.
+	wait func(ctx context.Context, from bus.Revision) (through bus.Revision, tell func() ([]told, error), err error)
 }
 
 // following checks what is asked for.
 func (a *API) following(ctx context.Context, p bus.Principal, in *changesQuery) (*following, error) {
-	f := &following{api: a, by: p, asked: callerOf(ctx).http}
+	f := &following{api: a, by: p, asked: callerOf(ctx).http, header: client.HeaderIndex}
+	var tables []state.Table
 	var defects []bus.Defect
 	for i, kind := range in.Kind {
 		table, ok := a.tableOf(kind)
@@ -127,10 +137,14 @@ func (a *API) following(ctx context.Context, p bus.Principal, in *changesQuery) 
 				Allowed: strings.Join(a.kinds(), ", "),
 			})
 		}
-		f.tables = append(f.tables, table)
+		tables = append(tables, table)
 	}
-	if len(f.tables) == 0 {
-		f.tables = slices.Collect(maps.Keys(a.followed))
+	if len(tables) == 0 {
+		tables = slices.Collect(maps.Keys(a.followed))
+	}
+	f.wait = func(ctx context.Context, from bus.Revision) (bus.Revision, func() ([]told, error), error) {
+		batch, err := a.Directory.Changes(ctx, from, tables...)
+		return batch.Through, func() ([]told, error) { return f.changes(batch) }, err
 	}
 	field, text := "from", in.From
 	if in.LastID != "" {
@@ -182,14 +196,20 @@ type told struct {
 func (f *following) next(ctx context.Context) ([]told, error) {
 	waiting, cancel := context.WithTimeout(ctx, pulse)
 	defer cancel()
-	batch, err := f.api.Directory.Changes(waiting, f.from, f.tables...)
+	through, tell, err := f.wait(waiting, f.from)
 	if err != nil && (!errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil) {
 		return nil, err
 	}
 	if p, err := callerOf(f.asked.Context()).again(); err != nil || p != f.by {
 		return nil, cmp.Or(err, error(bus.E(bus.CodeUnauthenticated)))
 	}
-	var changes []told
+	news, err := tell()
+	f.from = through
+	return news, err
+}
+
+// changes are those of a batch that the caller may see.
+func (f *following) changes(batch state.Batch) (changes []told, err error) {
 	err = f.api.Directory.View(func(tx *state.Tx) error {
 		for _, c := range batch.Changes {
 			e, ok, err := f.tell(tx, c)
@@ -202,7 +222,6 @@ func (f *following) next(ctx context.Context) ([]told, error) {
 		}
 		return nil
 	})
-	f.from = batch.Through
 	return changes, err
 }
 
@@ -260,7 +279,7 @@ func (f *following) batch(ctx context.Context, w http.ResponseWriter, wait time.
 		return err
 	}
 	w.Header().Set("Content-Type", event.ContentTypeBatch)
-	w.Header().Set(client.HeaderIndex, strconv.FormatUint(uint64(f.from), 10))
+	w.Header().Set(f.header, strconv.FormatUint(uint64(f.from), 10))
 	w.Header().Set(client.HeaderAge, strconv.FormatInt(int64(age.Seconds()), 10))
 	_, _ = w.Write(body) // a client that went away asks again
 	return nil

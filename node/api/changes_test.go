@@ -40,12 +40,14 @@ var listsOf = map[string][2]string{
 	"resource": {"resources", "id"}, "grant": {"grants", "id"}, "subscription": {"subscriptions", "id"}, "layer": {"policies", "id"},
 	"checkpoint": {"audit/checkpoints", "node"}, "draft": {"drafts", "id"}, "layer-draft": {"policies/drafts", "id"}, "library": {"libraries", "id"},
 	"application": {"applications", "id"},
+	"correction":  {"corrections", "id"}, "dispute": {"disputes", "id"},
 }
 
 // Everybody is told of the changes of what he sees in the lists, as he sees it
 // there, and of nothing else.
 func TestChangesShowWhatTheListsShow(t *testing.T) {
 	w := newWorld(t)
+	w.dispute()
 	if len(listsOf) != len(state.Watched()) {
 		t.Fatalf("%d tables are watched, %d kinds have a list here", len(state.Watched()), len(listsOf))
 	}

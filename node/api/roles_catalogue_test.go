@@ -52,6 +52,9 @@ var departmental = map[string][2]int{
 	"GET /api/v1/policies/{kind}/{of}/draft":                  {404, 404},
 	"GET /api/v1/policies/{kind}/{of}/revisions":              {403, 403},
 	"GET /api/v1/policies/{kind}/{of}/revisions/{revision}":   {403, 403},
+	"POST /api/v1/corrections/{id}/steps":                     {200, 403},
+	"POST /api/v1/disputes/{id}/steps":                        {200, 403},
+	"POST /api/v1/disputes/{id}/decision":                     {403, 200},
 }
 
 func (r route) wanted(name string, cell int) int {

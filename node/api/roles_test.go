@@ -165,6 +165,7 @@ func matrix() map[string]route {
 		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))
+	maps.Copy(rows, caseworkMatrix(known, plain))
 	maps.Copy(rows, sharingMatrix(known))
 	maps.Copy(rows, policiesMatrix(known, plain))
 	return rows

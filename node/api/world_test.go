@@ -171,7 +171,7 @@ func (w *world) leaves() []audit.Record {
 func (w *world) nouns() string {
 	w.t.Helper()
 	var all strings.Builder
-	for _, noun := range []string{"nodes", "departments", "systems", "resources", "drafts", "applications", "grants", "subscriptions", "accounts", "policies", "claims", "triggers", "libraries"} {
+	for _, noun := range []string{"nodes", "departments", "systems", "resources", "drafts", "applications", "grants", "subscriptions", "accounts", "policies", "claims", "triggers", "libraries", "corrections", "disputes"} {
 		got := w.ask(request{method: "GET", path: "/api/v1/" + noun, who: sysadmin})
 		if got.status != http.StatusOK {
 			w.t.Fatalf("list %s: %d %s", noun, got.status, got.body)

@@ -127,10 +127,16 @@ func block(n *yaml.Node) {
 
 // writeCSV follows RFC 4180. A cell that a spreadsheet would run as a formula
 // gets an apostrophe in front.
-func writeCSV(w io.Writer, g grid) error {
+func writeCSV(w io.Writer, g grid) error { return writeCSVRows(w, g, new(bool)) }
+
+// writeCSVRows writes the head too, unless it stands there already.
+func writeCSVRows(w io.Writer, g grid, headed *bool) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	_ = out.Write(g.keys)
+	if !*headed {
+		_ = out.Write(g.keys)
+		*headed = true
+	}
 	for _, row := range g.rows {
 		safe := make([]string, len(row))
 		for i, cell := range row {

@@ -65,6 +65,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindAdministered: {ZH: "目录管理", EN: "administered"},
 	audit.KindRestored:     {ZH: "自备份恢复", EN: "restored from a backup"},
 	audit.KindExplained:    {ZH: "说明权限", EN: "explained"},
+	audit.KindInspected:    {ZH: "检查使用记录", EN: "inspected"},
+	audit.KindReminded:     {ZH: "到期提醒", EN: "reminded"},
 	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
 	audit.KindFiltered:     {ZH: "按行过滤", EN: "rows filtered out"},

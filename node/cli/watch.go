@@ -99,6 +99,7 @@ func changeText(c client.Change) bus.Text {
 var kindTexts = map[string]string{
 	"division": "行政区划", "node": "节点", "department": "部门", "system": "业务系统", "resource": "数据资源",
 	"grant": "授权", "subscription": "订阅", "layer": "策略层", "checkpoint": "存证检查点",
+	"correction": "校核", "dispute": "争议",
 }
 
 // kindText names a kind of entry; one of a newer node by its own word.

@@ -27,6 +27,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/peer"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/reminder"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -60,6 +61,7 @@ type Server struct {
 	group     *consensus.Group
 	directory *directory.Directory
 	exchange  *exchange.Exchange
+	reminders *reminder.Reminders
 	search    *search.Index
 	layers    layers
 	mesh      *mesh.Client
@@ -336,6 +338,13 @@ func (s *Server) openExchange(context.Context) (err error) {
 		return err
 	}
 	s.onClose(func() error { s.exchange.Close(); return nil })
+	s.reminders, err = reminder.Open(reminder.Config{
+		Self: s.self.Node, Store: s.store, Log: s.log, Directory: s.directory, Now: s.now, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { s.reminders.Close(); return nil })
 	return nil
 }
 
@@ -355,7 +364,7 @@ func (s *Server) openMesh(context.Context) error {
 
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
-		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
 		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger,
 	})
 	if err != nil {

@@ -38,6 +38,8 @@ const (
 	KindAdministered Kind = "administered" // a directory write through this node
 	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
 	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
+	KindInspected    Kind = "inspected"    // use records were looked at
+	KindReminded     Kind = "reminded"     // a department was reminded of a deadline
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
 	KindFiltered     Kind = "filtered"     // rows left out: they do not meet a policy's conditions
@@ -48,6 +50,7 @@ var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 	KindFiltered, KindHeld,
+	KindInspected, KindReminded,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -123,7 +126,7 @@ func (r Record) Check() []bus.Defect {
 	if r.Kind == KindRefused && r.Code == "" {
 		add("code", "必填", "required", "the stable code of the refusal")
 	}
-	if (r.Kind == KindAdministered || r.Kind == KindExplained) && r.Detail == "" {
+	if slices.Contains([]Kind{KindAdministered, KindExplained, KindInspected, KindReminded}, r.Kind) && r.Detail == "" {
 		add("detail", "必填", "required", "what was done or told, one line")
 	}
 	if (r.Kind == KindRestored) != (r.Restored != nil) {

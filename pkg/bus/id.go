@@ -25,6 +25,10 @@ type (
 	EntityID string
 	// LibraryID names a library of resources; same alphabet as NodeID.
 	LibraryID string
+	// CorrectionID names a correction (校核); same alphabet as NodeID.
+	CorrectionID string
+	// DisputeID names a dispute (争议); same alphabet as NodeID.
+	DisputeID string
 	// TokenID names a join token; same alphabet as NodeID.
 	TokenID string
 )

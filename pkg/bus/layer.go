@@ -28,14 +28,14 @@ func (p LayerPush) Form() []Defect {
 	return append(defects, checkNote("note", p.Note)...)
 }
 
-// maxNote is the longest note, in bytes.
-const maxNote = 2_000
+// maxLayerNote is the longest note, in bytes.
+const maxLayerNote = 2_000
 
 func checkNote(field, note string) []Defect {
 	switch {
 	case note == "":
 		return []Defect{{Field: field, Problem: Text{ZH: "须说明理由", EN: "say why"}}}
-	case len(note) > maxNote:
+	case len(note) > maxLayerNote:
 		return []Defect{{Field: field, Problem: Text{ZH: "过长", EN: "too long"}, Allowed: "2000 bytes"}}
 	}
 	return nil

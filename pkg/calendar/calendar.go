@@ -169,6 +169,19 @@ func (c Calendar) Deadline(start time.Time, n int) bus.Deadline {
 	return bus.Deadline{Due: last.End(), Estimated: estimated}
 }
 
+// Left returns how many working days lie after the day of now, that on which a
+// deadline ends included: 0 on that day, and after it.
+func (c Calendar) Left(now, due time.Time) int {
+	left := 0
+	last := DateOf(due.Add(-1))
+	for day := DateOf(now) + 1; day <= last && left < maxTerm; day++ {
+		if working, _ := c.Working(day); working {
+			left++
+		}
+	}
+	return left
+}
+
 // holidays.csv holds the announced days from 2016 to 2026: facts, after holiday-cn
 // (github.com/NateScarlet/holiday-cn, MIT).
 //

@@ -186,3 +186,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWorkingDaysLeft(t *testing.T) {
+	c := calendar.New(calendar.BuiltIn())
+	due := day(t, "2025-10-16").End() // a Thursday; the holiday ended on the 8th, the 11th was worked
+	for now, want := range map[string]int{
+		"2025-09-26": 10, "2025-09-30": 7, "2025-10-05": 7, "2025-10-08": 7, "2025-10-09": 6, "2025-10-11": 4, "2025-10-12": 4, "2025-10-15": 1, "2025-10-16": 0, "2025-10-17": 0,
+	} {
+		if got := c.Left(day(t, now).Start().Add(9*time.Hour), due); got != want {
+			t.Errorf("on %s: %d, want %d", now, got, want)
+		}
+	}
+}
+
+// As many as a deadline was made of are left on the day that it is made.
+func TestWorkingDaysLeftIsTheTermOnItsFirstDay(t *testing.T) {
+	c := calendar.New(calendar.BuiltIn())
+	rapid.Check(t, func(t *rapid.T) {
+		start := time.Unix(rapid.Int64Range(1451577600, 1798732800).Draw(t, "start"), 0)
+		days := rapid.IntRange(1, 40).Draw(t, "days")
+		if got := c.Left(start, c.Deadline(start, days).Due); got != days {
+			t.Fatalf("%d, want %d", got, days)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -51,25 +52,41 @@ func (c Change) Entry(value any) error { return json.Unmarshal(c.Event.Data(), v
 // or CodeResync where from is so old that the node no longer knows what changed:
 // list the entries anew and watch from the index of that answer.
 func (c *Client) Watch(ctx context.Context, from bus.Revision, kinds ...string) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
+	query := url.Values{}
+	if len(kinds) > 0 {
+		query.Set("kind", strings.Join(kinds, ","))
+	}
+	return watch(ctx, c, call{path: []string{"changes"}, query: query}, from, changeOf)
+}
+
+// watch yields what a stream tells, however often it has to connect for that.
+func watch[T any](ctx context.Context, c *Client, stream call, from bus.Revision, read func([]byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
 		at, wait := from, c.cfg.Backoff
 		for {
 			before := at
-			err := c.follow(ctx, &at, kinds, func(change Change) bool { return yield(change, nil) })
+			err := c.follow(ctx, &at, stream, func(data []byte) error {
+				value, err := read(data)
+				if err == nil && !yield(value, nil) {
+					return errStopped
+				}
+				return err
+			})
 			switch {
 			case err == errStopped:
 				return
 			case ctx.Err() != nil:
-				yield(Change{}, ctx.Err())
+				yield(none, ctx.Err())
 				return
 			case !resumable(err):
-				yield(Change{}, err)
+				yield(none, err)
 				return
 			case at != before:
 				wait = c.cfg.Backoff
 			}
 			if !pause(ctx, jitter(wait)) {
-				yield(Change{}, cmp.Or(ctx.Err(), context.DeadlineExceeded)) // also one that is too near
+				yield(none, cmp.Or(ctx.Err(), context.DeadlineExceeded)) // also one that is too near
 				return
 			}
 			wait = min(2*wait, maxBackoff)
@@ -91,23 +108,19 @@ func resumable(err error) bool {
 	return again
 }
 
-// follow reads one connection's changes, and moves at with them.
-func (c *Client) follow(ctx context.Context, at *bus.Revision, kinds []string, yield func(Change) bool) error {
+// follow reads one connection's messages, and moves at with them.
+func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read func([]byte) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silent := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
 	defer silent.Stop()
-	query := url.Values{}
+	stream.method, stream.stream = http.MethodGet, true
+	stream.header = http.Header{"Accept": {streamMedia}}
+	stream.query = maps.Clone(stream.query)
 	if *at != Now {
-		query.Set("from", strconv.FormatUint(uint64(*at), 10))
+		stream.query.Set("from", strconv.FormatUint(uint64(*at), 10))
 	}
-	if len(kinds) > 0 {
-		query.Set("kind", strings.Join(kinds, ","))
-	}
-	resp, err := c.send(ctx, call{
-		method: http.MethodGet, path: []string{"changes"}, query: query,
-		header: http.Header{"Accept": {streamMedia}}, stream: true,
-	})
+	resp, err := c.send(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -125,12 +138,8 @@ func (c *Client) follow(ctx context.Context, at *bus.Revision, kinds []string, y
 			return problemIn(m.data)
 		}
 		if len(m.data) > 0 {
-			change, err := changeOf(m.data)
-			if err != nil {
+			if err := read(m.data); err != nil {
 				return err
-			}
-			if !yield(change) {
-				return errStopped
 			}
 		}
 		if m.id != nil {

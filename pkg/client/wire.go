@@ -27,6 +27,10 @@ const (
 	QueryConsistent = "consistent" // true: the answer shows every acknowledged write
 )
 
+// ReminderType is what the type of every reminder begins with; "due-soon" or
+// "overdue" follows.
+const ReminderType = "cn.gxbus.task."
+
 // ExtensionIndex is the CloudEvents attribute of a directory change that holds the
 // index of the log entry that made it, in decimal.
 const ExtensionIndex = "gxbusindex"

@@ -80,6 +80,11 @@ const (
 	ApplicationConsent  Type = "application.consent"
 	GrantStop           Type = "grant.stop"
 	GrantDelivered      Type = "grant.delivered"
+	CorrectionReport    Type = "correction.report"
+	CorrectionStep      Type = "correction.step"
+	DisputeRaise        Type = "dispute.raise"
+	DisputeStep         Type = "dispute.step"
+	DisputeDecide       Type = "dispute.decide"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.
@@ -248,6 +253,40 @@ type (
 	Activation struct {
 		Layer bus.LayerID `json:"layer"`
 		Note  string      `json:"note,omitempty"`
+	}
+	// CorrectionReported is the body of CorrectionReport.
+	CorrectionReported struct {
+		ID          bus.CorrectionID `json:"id"`
+		Resource    bus.ResourceID   `json:"resource"`
+		Items       []bus.ItemID     `json:"items"`
+		Record      string           `json:"record,omitempty"`
+		Description string           `json:"description"`
+		Event       string           `json:"event,omitempty"`
+	}
+	// CorrectionStepped is the body of CorrectionStep: any step but the report and
+	// those of a dispute.
+	CorrectionStepped struct {
+		Correction bus.CorrectionID   `json:"correction"`
+		Step       bus.CorrectionStep `json:"step"`
+		Text       string             `json:"text,omitempty"`
+	}
+	// DisputeRaised is the body of DisputeRaise.
+	DisputeRaised struct {
+		ID     bus.DisputeID `json:"id"`
+		About  bus.Subject   `json:"about"`
+		Reason string        `json:"reason"`
+	}
+	// DisputeStepped is the body of DisputeStep: negotiate, submit or settle.
+	DisputeStepped struct {
+		Dispute bus.DisputeID   `json:"dispute"`
+		Step    bus.DisputeStep `json:"step"`
+		Text    string          `json:"text"`
+	}
+	// DisputeDecided is the body of DisputeDecide.
+	DisputeDecided struct {
+		Dispute bus.DisputeID `json:"dispute"`
+		Upheld  bool          `json:"upheld"` // for the raiser
+		Opinion string        `json:"opinion"`
 	}
 	// Empty is the body of Tick.
 	Empty struct{}

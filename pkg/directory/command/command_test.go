@@ -352,5 +352,12 @@ var (
 		},
 		command.GrantStop:      command.Stop{Grant: "g1", Step: bus.GrantRectify, Reason: "样例", Days: 5},
 		command.GrantDelivered: command.Delivered{Grant: "g1", At: noon},
+		command.CorrectionReport: command.CorrectionReported{
+			ID: "c1", Resource: "registrations", Items: []bus.ItemID{"uscc"}, Record: "r-1", Description: "样例", Event: "e1",
+		},
+		command.CorrectionStep: command.CorrectionStepped{Correction: "c1", Step: bus.CorrectionCorrect, Text: "样例"},
+		command.DisputeRaise:   command.DisputeRaised{ID: "d1", About: bus.Subject{Kind: bus.SubjectCorrection, ID: "c1"}, Reason: "样例"},
+		command.DisputeStep:    command.DisputeStepped{Dispute: "d1", Step: bus.DisputeSubmit, Text: "样例"},
+		command.DisputeDecide:  command.DisputeDecided{Dispute: "d1", Upheld: true, Opinion: "样例"},
 	}
 )

@@ -174,6 +174,22 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		command.CredentialEnd: func() any {
 			return command.EndCredential{System: "sample-tax", Credential: bus.CredentialID(pick("first", "b1", "b2"))}
 		},
+		command.CorrectionReport: func() any {
+			return command.CorrectionReported{ID: bus.CorrectionID(pick("c1", "c2")), Resource: "registrations", Items: []bus.ItemID{"uscc"}, Description: pick("", "样例")}
+		},
+		command.CorrectionStep: func() any {
+			step := bus.CorrectionStep(pick("confirm", "correct", "explain", "explain", "pass", "fail", "accept", "withdraw", "uphold"))
+			return command.CorrectionStepped{Correction: bus.CorrectionID(pick("c1", "c2")), Step: step, Text: "样例"}
+		},
+		command.DisputeRaise: func() any {
+			return command.DisputeRaised{ID: bus.DisputeID(pick("d1", "d2")), About: bus.Subject{Kind: bus.SubjectKind(pick("correction", "grant", "x")), ID: pick("c1", "g1")}, Reason: "样例"}
+		},
+		command.DisputeStep: func() any {
+			return command.DisputeStepped{Dispute: bus.DisputeID(pick("d1", "d2")), Step: bus.DisputeStep(pick("negotiate", "submit", "settle")), Text: "样例"}
+		},
+		command.DisputeDecide: func() any {
+			return command.DisputeDecided{Dispute: bus.DisputeID(pick("d1", "d2")), Upheld: rapid.Bool().Draw(rt, "upheld"), Opinion: "样例"}
+		},
 	}
 	a := ask{
 		typ: rapid.SampledFrom(slices.Sorted(maps.Keys(bodies))).Draw(rt, "type"),

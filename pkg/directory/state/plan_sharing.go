@@ -92,6 +92,9 @@ func planDepartmentDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 			return nil, inUse("department", "grant "+string(g.ID))
 		}
 	}
+	if by := tx.caseOf(id); by != "" {
+		return nil, inUse("department", by)
+	}
 	for a := range tx.Applications() {
 		if a.Content.Department == id {
 			return nil, inUse("department", "application "+string(a.ID))

@@ -31,6 +31,8 @@ const (
 	Calendar      Table = "calendar" // date → an announced day
 	Grants        Table = "grants"
 	Applications  Table = "applications"
+	Corrections   Table = "corrections"
+	Disputes      Table = "disputes"
 	Subscriptions Table = "subscriptions"
 	Layers        Table = "layers" // in force
 	LayerDrafts   Table = "layer-drafts"
@@ -50,6 +52,7 @@ const (
 var (
 	watched = []Table{
 		Divisions, Nodes, Departments, Systems, Resources, Drafts, Libraries, Grants, Applications, Subscriptions, Layers, Checkpoints, LayerDrafts,
+		Corrections, Disputes,
 	}
 	unwatched = []Table{
 		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, retired, cluster, revisions, journal, meta,
