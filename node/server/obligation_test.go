@@ -20,8 +20,7 @@ import (
 func (s *story) enact(t *testing.T, l bus.Layer) {
 	t.Helper()
 	secadmin := s.Client("secadmin")
-	_, err := secadmin.Policies().Put(context.Background(), l)
-	check(t, err)
+	s.Enact(l)
 	nodetest.Eventually(t, "every node runs "+string(l.ID), func() error {
 		status, err := secadmin.Status(context.Background(), false)
 		for _, m := range status.Members {
