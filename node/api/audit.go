@@ -55,4 +55,14 @@ func (a *API) addAudit(h huma.API) {
 		trace, err := a.Cluster.Trace(ctx, in.Event)
 		return &answer[client.Trace]{Body: trace}, err
 	})
+	type marked struct {
+		Mark string `path:"mark"`
+	}
+	handle(a, h, op("resolve-watermark", "/watermarks/{mark}", "Tell what a watermark stands for"), func(ctx context.Context, p bus.Principal, in *marked) (*answer[client.Trace], error) {
+		if err := only(bus.RoleAuditor, p); err != nil {
+			return nil, err
+		}
+		trace, err := a.Cluster.Watermark(ctx, in.Mark)
+		return &answer[client.Trace]{Body: trace}, err
+	})
 }

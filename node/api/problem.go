@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -47,18 +50,25 @@ func statusOf(k bus.Kind) int {
 }
 
 // problem is an error answer that huma writes as it is.
-type problem struct{ client.Problem }
+type problem struct {
+	client.Problem
+	retry time.Duration // when it is worth repeating; 0: not stated
+}
 
 func (p *problem) Error() string             { return p.Title }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return problemType }
 
-// GetHeaders says when to repeat what a move is in the way of.
+// GetHeaders says when to repeat what a move is in the way of, or a limit.
 func (p *problem) GetHeaders() http.Header {
-	if p.Code != bus.CodeMoving {
+	switch {
+	case p.Code == bus.CodeMoving:
+		return http.Header{"Retry-After": {movingRetry}}
+	case p.retry > 0:
+		return http.Header{"Retry-After": {strconv.Itoa(int((p.retry + time.Second - 1) / time.Second))}}
+	default:
 		return nil
 	}
-	return http.Header{"Retry-After": {movingRetry}}
 }
 
 const movingRetry = "2" // seconds
@@ -74,7 +84,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	for _, d := range e.Defects {
 		lines = append(lines, d.In(lang))
 	}
-	return &problem{client.Problem{
+	return &problem{retry: e.RetryAfter, Problem: client.Problem{
 		Type: "urn:gxbus:problem:" + string(e.Code), Title: e.Code.Text().In(lang), Status: statusOf(e.Code.Kind()),
 		Detail: strings.Join(lines, "; "), Code: e.Code, Defects: e.Defects, DecisionID: e.DecisionID,
 		RequestID: requestOf(ctx),
@@ -118,6 +128,7 @@ func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.refusal(r.Context(), err)
 	w.Header().Set("Content-Type", problemType)
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.WriteHeader(p.Status)
 	_ = encodeJSON(w, p.Problem) // a client that went away
 }

@@ -67,6 +67,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindExplained:    {ZH: "说明权限", EN: "explained"},
 	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
+	audit.KindFiltered:     {ZH: "按行过滤", EN: "rows filtered out"},
+	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
 }
 
 var actionTexts = map[string]bus.Text{
@@ -123,6 +125,12 @@ func (a *app) because(r audit.Record) string {
 		for _, reason := range d.Reasons {
 			parts = append(parts, string(reason.Layer)+":"+reason.Code+" "+reason.Message.In(a.lang))
 		}
+	}
+	if r.Rows > 0 {
+		parts = append(parts, sprint(a.say("滤除行数 ", "rows left out: "), r.Rows))
+	}
+	if r.Watermark != "" {
+		parts = append(parts, a.say("水印 ", "watermark ")+r.Watermark)
 	}
 	if r.Detail != "" {
 		parts = append(parts, r.Detail)

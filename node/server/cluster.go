@@ -234,17 +234,21 @@ func (s *Server) TraceHere(q mesh.TraceQuery) (mesh.TraceAnswer, error) {
 	return answer, nil
 }
 
-// Trace follows an event across all nodes: first to whoever took it in, then to
-// whoever recorded a step of it.
-func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
-	trace := client.Trace{Event: event}
-	var nodes []bus.NodeID
-	err := s.state.View(func(tx *state.Tx) error {
+func (s *Server) nodes() (nodes []bus.NodeID, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
 		for n := range tx.Nodes() {
 			nodes = append(nodes, n.ID)
 		}
 		return nil
 	})
+	return nodes, err
+}
+
+// Trace follows an event across all nodes: first to whoever took it in, then to
+// whoever recorded a step of it.
+func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
+	trace := client.Trace{Event: event}
+	nodes, err := s.nodes()
 	if err != nil {
 		return trace, err
 	}
@@ -272,6 +276,39 @@ func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) 
 			trace.Silent = append(trace.Silent, id)
 		}
 		trace.Steps = append(trace.Steps, a.Steps...)
+	}
+	return trace, inOrder(trace.Steps)
+}
+
+// Watermark tells what a watermark that this node set stands for: the decision, and
+// the steps of the batch that went out on it, on all nodes.
+func (s *Server) Watermark(ctx context.Context, mark string) (client.Trace, error) {
+	leaf, first, err := s.exchange.Watermark(mark)
+	if err != nil {
+		return client.Trace{}, err
+	}
+	nodes, err := s.nodes()
+	if err != nil {
+		return client.Trace{}, err
+	}
+	about := mesh.TraceQuery{Occurrences: []exchange.Occurrence{first}}
+	found := everyNode(ctx, s, nodes,
+		func() (mesh.TraceAnswer, error) { return s.TraceHere(about) },
+		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) {
+			return s.mesh.Trace(ctx, id, about)
+		})
+	trace := client.Trace{Resource: string(first.Resource)}
+	for _, id := range nodes {
+		a, ok := found[id]
+		if !ok {
+			trace.Silent = append(trace.Silent, id)
+		}
+		for _, step := range a.Steps {
+			var r audit.Record
+			if json.Unmarshal(step.Record, &r) == nil && r.Subscription == leaf.Record.Subscription {
+				trace.Steps = append(trace.Steps, step)
+			}
+		}
 	}
 	return trace, inOrder(trace.Steps)
 }

@@ -40,11 +40,14 @@ const (
 	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
 	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
+	KindFiltered     Kind = "filtered"     // rows left out: they do not meet a policy's conditions
+	KindHeld         Kind = "held"         // they wait: a limit is reached
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
+	KindFiltered, KindHeld,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -73,6 +76,9 @@ type Record struct {
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
 	Detail       string             `json:"detail,omitempty"`      // administered, explained: what was done or told, one line, no secrets
 	Restored     *Restored          `json:"restored,omitempty"`    // of a restore: the log that this one was
+	Grounds      *Grounds           `json:"grounds,omitempty"`     // of a decision; set by Append
+	Rows         int                `json:"rows,omitempty"`        // filtered: rows left out; Events are those of which none is left
+	Watermark    string             `json:"watermark,omitempty"`   // of a decision: what goes out on it carries this
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -126,7 +132,7 @@ func (r Record) Check() []bus.Defect {
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")
 	}
-	return append(defects, r.checkRange()...)
+	return append(append(defects, r.Grounds.check()...), r.checkRange()...)
 }
 
 func (r Record) checkRange() []bus.Defect {

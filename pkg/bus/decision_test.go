@@ -16,6 +16,7 @@ func TestCombine(t *testing.T) {
 	requested := []bus.ItemID{"name", "id_number", "phone"}
 	grants := bus.Verdict{Layer: bus.BaseLayer, Allow: true}
 	no := bus.Reason{Layer: city, Code: "out-of-hours"}
+	later := bus.Reason{Layer: city, Code: "under-repair", Hold: true}
 	for _, tc := range []struct {
 		name     string
 		verdicts []bus.Verdict
@@ -38,12 +39,44 @@ func TestCombine(t *testing.T) {
 		},
 		{name: "a layer lets no item", verdicts: []bus.Verdict{grants, {Layer: city, Items: []bus.ItemID{}}}, allow: true, ob: bus.Obligations{Items: []bus.ItemID{}}},
 		{
-			name: "masks that leave different parts leave nothing together", allow: true,
+			name: "masks that leave different parts leave stars together", allow: true,
 			verdicts: []bus.Verdict{
 				{Layer: bus.BaseLayer, Allow: true, Masks: map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskSurname}}},
-				{Layer: city, Masks: map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskKeep}}},
+				{Layer: city, Masks: map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskKeep, Tail: 1}}},
 			},
-			ob: bus.Obligations{Items: requested, Masks: map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskNull}}},
+			ob: bus.Obligations{Items: requested, Masks: map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskKeep}}},
+		},
+		{
+			name: "a pseudonym stands in for what base shows the ends of", allow: true,
+			verdicts: []bus.Verdict{
+				{Layer: bus.BaseLayer, Allow: true, Masks: map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskKeep, Head: 6, Tail: 4}}},
+				{Layer: city, Masks: map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskPseudonym}}},
+			},
+			ob: bus.Obligations{Items: requested, Masks: map[bus.ItemID]bus.Mask{"id_number": {Method: bus.MaskPseudonym}}},
+		},
+		{
+			name: "all row conditions hold, each once, and the lowest of limits that count the same", allow: true,
+			verdicts: []bus.Verdict{
+				{
+					Layer: bus.BaseLayer, Allow: true, Rows: []bus.RowCondition{{Item: "status", Equals: []string{"b", "a", "b"}}},
+					Limits: []bus.Limit{{100, bus.PerDay, bus.KeyConsumer}, {9, bus.PerDay, bus.KeyGrant}},
+				},
+				{
+					Layer: city, Watermark: true, Rows: []bus.RowCondition{{Item: "status", Equals: []string{"a", "b"}}, {Item: "area", Within: []bus.DivisionCode{"440106"}}},
+					Limits: []bus.Limit{{50, bus.PerDay, bus.KeyConsumer}},
+				},
+			},
+			ob: bus.Obligations{
+				Items: requested, Watermark: true,
+				Rows:   []bus.RowCondition{{Item: "area", Within: []bus.DivisionCode{"440106"}}, {Item: "status", Equals: []string{"a", "b"}}},
+				Limits: []bus.Limit{{50, bus.PerDay, bus.KeyConsumer}, {9, bus.PerDay, bus.KeyGrant}},
+			},
+		},
+		{name: "a layer holds", verdicts: []bus.Verdict{grants, {Layer: city, Reasons: []bus.Reason{later}}}, reasons: []bus.Reason{later}},
+		{name: "what base does not grant is not held", verdicts: []bus.Verdict{{Layer: bus.BaseLayer}, {Layer: city, Reasons: []bus.Reason{later}}}, reasons: []bus.Reason{}},
+		{
+			name: "a layer holds and another denies", verdicts: []bus.Verdict{grants, {Layer: city, Reasons: []bus.Reason{later}}, {Layer: department, Reasons: []bus.Reason{no}}},
+			reasons: []bus.Reason{no, later},
 		},
 		{
 			name: "the stricter mask holds, only for items that pass", allow: true,
@@ -126,6 +159,22 @@ func TestAddingALayerNeverAllowsMore(t *testing.T) {
 				t.Fatalf("a layer weakened the mask of %s from %+v to %+v", id, old, now)
 			}
 		}
+		if !after {
+			return
+		}
+		for _, c := range obBefore.Rows {
+			if !slices.ContainsFunc(obAfter.Rows, func(now bus.RowCondition) bool { return reflect.DeepEqual(now, c) }) {
+				t.Fatalf("a layer took the row condition %+v away", c)
+			}
+		}
+		for _, l := range obBefore.Limits {
+			if !slices.ContainsFunc(obAfter.Limits, func(now bus.Limit) bool { return now.Per == l.Per && now.Key == l.Key && now.Limit <= l.Limit }) {
+				t.Fatalf("a layer lifted the limit %+v", l)
+			}
+		}
+		if obBefore.Watermark && !obAfter.Watermark {
+			t.Fatal("a layer took the watermark away")
+		}
 	})
 }
 
@@ -149,7 +198,7 @@ func TestDeniedRequestHandsOutNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		verdicts := rapid.SliceOfN(rapid.Custom(drawVerdict), 0, 5).Draw(t, "verdicts")
 		allow, _, ob := bus.Combine(drawItems(t, "requested"), verdicts)
-		if !allow && (len(ob.Items) > 0 || len(ob.Masks) > 0) {
+		if !allow && !reflect.DeepEqual(ob, bus.Obligations{}) {
 			t.Fatalf("denied, with %+v", ob)
 		}
 		for id := range ob.Masks {
@@ -179,7 +228,7 @@ func TestStricterIsALatticeMeet(t *testing.T) {
 
 func TestMaskThatTheBusDoesNotKnowIsTheStrictest(t *testing.T) {
 	unknown := bus.Mask{Method: "rot13"}
-	for _, known := range []bus.MaskMethod{bus.MaskDrop, bus.MaskNull, bus.MaskSurname, bus.MaskCounty, bus.MaskKeep} {
+	for _, known := range allMasks {
 		m := bus.Mask{Method: known}
 		if !m.Valid() {
 			t.Errorf("%s is not valid", known)
@@ -207,19 +256,26 @@ func TestLayerIDs(t *testing.T) {
 	}
 }
 
-// leavesMore reports whether m may leave anything of a value that than hides.
-// It states what masks leave for itself rather than asking Stricter.
+// leavesMore reports whether m may leave anything of a value that than hides,
+// to who sees one value alone. It states what masks leave for itself rather than
+// asking Stricter.
 func leavesMore(m, than bus.Mask) bool {
+	nothing := []bus.Mask{{Method: bus.MaskDrop}, {Method: bus.MaskNull}, {Method: bus.MaskVerify}, {Method: bus.MaskPseudonym}, {Method: bus.MaskKeep}}
+	mine, theirs := slices.Index(nothing, m), slices.Index(nothing, than)
 	switch {
-	case m.Method == bus.MaskDrop || than == m:
-		return false
-	case m.Method == bus.MaskNull:
-		return than.Method == bus.MaskDrop
+	case mine >= 0:
+		return theirs >= 0 && mine > theirs
+	case theirs >= 0:
+		return true
 	case m.Method == bus.MaskKeep && than.Method == bus.MaskKeep:
 		return m.Head > than.Head || m.Tail > than.Tail
-	default: // two different parts of a value
-		return true
+	default:
+		return m != than // two different parts of a value
 	}
+}
+
+var allMasks = []bus.MaskMethod{
+	bus.MaskDrop, bus.MaskNull, bus.MaskVerify, bus.MaskPseudonym, bus.MaskSurname, bus.MaskCounty, bus.MaskYear, bus.MaskKeep,
 }
 
 var someItems = []bus.ItemID{"name", "id_number", "phone", "address"}
@@ -229,7 +285,7 @@ func drawItems(t *rapid.T, label string) []bus.ItemID {
 }
 
 func drawMask(t *rapid.T) bus.Mask {
-	method := rapid.SampledFrom([]bus.MaskMethod{bus.MaskDrop, bus.MaskNull, bus.MaskSurname, bus.MaskCounty, bus.MaskKeep}).Draw(t, "method")
+	method := rapid.SampledFrom(allMasks).Draw(t, "method")
 	if method != bus.MaskKeep {
 		return bus.Mask{Method: method}
 	}
@@ -244,12 +300,23 @@ func drawVerdict(t *rapid.T) bus.Verdict {
 	if rapid.IntRange(0, 4).Draw(t, "denies") == 0 {
 		v.Reasons = []bus.Reason{{
 			Layer: v.Layer, Code: rapid.SampledFrom([]string{"expired", "purpose"}).Draw(t, "code"),
+			Hold:    rapid.Bool().Draw(t, "holds"),
 			Message: bus.Text{ZH: rapid.SampledFrom([]string{"一", "二"}).Draw(t, "zh"), EN: rapid.SampledFrom([]string{"one", "two"}).Draw(t, "en")},
 		}}
 	}
 	if rapid.Bool().Draw(t, "narrows") {
 		v.Items = drawItems(t, "items")
 	}
+	v.Rows = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) bus.RowCondition {
+		return bus.RowCondition{Item: rapid.SampledFrom(someItems).Draw(t, "item"), Equals: rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3).Draw(t, "equals")}
+	}), 0, 3).Draw(t, "rows")
+	v.Limits = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) bus.Limit {
+		return bus.Limit{
+			Limit: rapid.IntRange(1, 9).Draw(t, "limit"), Per: rapid.SampledFrom([]bus.Window{bus.PerMinute, bus.PerDay, bus.PerCase}).Draw(t, "per"),
+			Key: rapid.SampledFrom([]bus.LimitKey{bus.KeyConsumer, bus.KeySystem, bus.KeyGrant}).Draw(t, "key"),
+		}
+	}), 0, 3).Draw(t, "limits")
+	v.Watermark = rapid.Bool().Draw(t, "watermark")
 	v.Masks = maps.Collect(func(yield func(bus.ItemID, bus.Mask) bool) {
 		for _, id := range drawItems(t, "masked") {
 			if !yield(id, drawMask(t)) {

@@ -11,6 +11,15 @@ import (
 // six digits, or nine for a town.
 type DivisionCode string
 
+// Valid reports whether c has the form of a code: that of a province, a city, a
+// county or a town.
+func (c DivisionCode) Valid() bool {
+	if len(c) != 6 && len(c) != 9 {
+		return false
+	}
+	return strings.Trim(string(c), "0123456789") == "" && c[:2] != "00"
+}
+
 // Level is the level of a division.
 type Level string
 

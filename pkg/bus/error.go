@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Code names a failure. Codes are stable: clients match on them.
@@ -72,6 +73,7 @@ const (
 	CodeQuorum             Code = "quorum-at-risk"
 	CodeNodeRemoved        Code = "node-removed"
 	CodeMoving             Code = "department-moving"
+	CodeHeld               Code = "held-by-policy"
 )
 
 type codeInfo struct {
@@ -105,6 +107,7 @@ var codes = map[Code]codeInfo{
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
 	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},
 	CodeUndecided:          {KindUnavailable, Text{"策略暂时无法裁决，按拒绝处理，请稍后重试", "the policies cannot be decided now, which denies; try again"}},
+	CodeHeld:               {KindUnavailable, Text{"共享策略要求暂缓，数据已保留，请稍后重试", "a sharing policy holds this for now; what waits is kept, try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
 	CodeIncomplete:         {KindInvalid, Text{"目录条目不完整，以下各项须一次补正", "the catalogue entry is not complete; this is all that it lacks"}},
@@ -154,8 +157,9 @@ type Defect struct {
 type Error struct {
 	Code       Code
 	Defects    []Defect
-	DecisionID string // where a policy spoke
-	Err        error  // cause; logged, never sent to a client
+	DecisionID string        // where a policy spoke
+	RetryAfter time.Duration // when it is worth repeating; 0: not stated
+	Err        error         // cause; logged, never sent to a client
 }
 
 // E makes an Error with the defects that led to it.

@@ -30,3 +30,10 @@ func (c *Client) Checkpoints(ctx context.Context) ([]bus.Checkpoint, error) {
 func (c *Client) AuditTrace(ctx context.Context, eventID string) (Trace, error) {
 	return do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "trace", eventID}})
 }
+
+// AuditWatermark returns what a watermark stands for: the steps of the batch that
+// carries it, in time order, the decision with that watermark among them; auditors
+// only. CodeNotFound for one that the node asked did not set.
+func (c *Client) AuditWatermark(ctx context.Context, mark string) (Trace, error) {
+	return do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "watermarks", mark}})
+}

@@ -36,8 +36,8 @@ var steps = map[string][]decision{
 	"batch": {
 		{policy.ActionSubscribe, policy.StageConsumer}, {policy.ActionForward, policy.StageProvider}, {policy.ActionDeliver, policy.StageConsumer},
 	},
-	"interface": {{"query", policy.StageConsumer}},
-	"file":      {{"download", policy.StageConsumer}},
+	"interface": {{policy.ActionQuery, policy.StageConsumer}},
+	"file":      {{policy.ActionDownload, policy.StageConsumer}},
 }
 
 // Explain works out what a department may do with a resource now, by the very
@@ -153,7 +153,8 @@ func (x *Exchange) under(ctx context.Context, f flow, decisions []decision) bus.
 		if items == nil {
 			items = []bus.ItemID{} // in a verdict nil stands for all
 		}
-		verdicts = append(verdicts, bus.Verdict{Layer: bus.BaseLayer, Allow: d.Allow, Items: items, Masks: d.Obligations.Masks})
+		verdicts = append(verdicts, bus.Verdict{Layer: bus.BaseLayer, Allow: d.Allow, Items: items, Masks: d.Obligations.Masks,
+			Rows: d.Obligations.Rows, Limits: d.Obligations.Limits, Watermark: d.Obligations.Watermark})
 	}
 	if u.Allowed {
 		_, _, o := bus.Combine(itemsOf(f.resource), verdicts)

@@ -2,12 +2,11 @@ package exchange
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"time"
 
-	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -19,10 +18,14 @@ func (x *Exchange) decide(ctx context.Context, f flow) bus.Decision {
 }
 
 // passing reports whether a denial says nothing about the request, only that
-// this node could not decide it now: a layer that cannot be evaluated, a replica
-// too old. It denies all the same, but what it denies is held, not dropped.
+// this node could not decide it now, or that a layer says not yet: a layer that
+// cannot be evaluated, a replica too old, a policy that holds. It denies all the
+// same, but what it denies is held, not dropped.
 func passing(d bus.Decision) bool {
 	for _, r := range d.Reasons {
+		if r.Hold {
+			continue
+		}
 		switch r.Code {
 		case policy.CodeUndefined, policy.CodeError, policy.CodeTimeout, policy.CodeResultInvalid,
 			policy.CodeLayerUnavailable, codeStale, codeSuspended:
@@ -57,7 +60,11 @@ func (x *Exchange) deny(ctx context.Context, record audit.Record, d bus.Decision
 // denied is the error that tells why a decision denies.
 func denied(d bus.Decision) *bus.Error {
 	e := bus.E(bus.CodeDenied)
-	if passing(d) {
+	switch {
+	case !passing(d):
+	case slices.ContainsFunc(d.Reasons, func(r bus.Reason) bool { return r.Hold }):
+		e = bus.E(bus.CodeHeld)
+	default:
 		e = bus.E(bus.CodeUndecided)
 	}
 	e.DecisionID = d.ID
@@ -67,35 +74,12 @@ func denied(d bus.Decision) *bus.Error {
 	return e
 }
 
-// allowed is an event with the obligations of a decision applied.
-type allowed struct {
-	numbered
-	event cloudevent.Event
-}
-
-// oblige applies a decision's obligations to each event. One that they cannot be
-// applied to is withheld alone.
-func (f flow) oblige(d bus.Decision, events []numbered) (passed []allowed, withheld []audit.Record, err error) {
-	for _, n := range events {
-		e, err := event.Unmarshal(n.Event)
-		if err != nil {
-			return nil, nil, fmt.Errorf("resource %s, event %d: %w", f.resource.ID, n.Sequence, err)
-		}
-		if e, err = f.obliged(d, e); err != nil {
-			record := f.record([]numbered{n})
-			record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindWithheld, d.ID, bus.CodeOf(err), "obligation cannot be applied"
-			withheld = append(withheld, record)
-			continue
-		}
-		passed = append(passed, allowed{n, e})
+// limited is the error of a request that a limit lets no more of through.
+func limited(d bus.Decision, f full, now time.Time) *bus.Error {
+	e := bus.E(bus.CodeRateLimited, bus.Defect{Field: "limits", Problem: f.text()})
+	e.DecisionID = d.ID
+	if !f.until.IsZero() {
+		e.RetryAfter = f.until.Sub(now)
 	}
-	return passed, withheld, nil
-}
-
-// obliged applies a decision's obligations, except within one department.
-func (f flow) obliged(d bus.Decision, e cloudevent.Event) (cloudevent.Event, error) {
-	if f.resource.Provider == f.subscription.Consumer && len(d.Obligations.Masks) == 0 && len(d.Obligations.Items) == len(f.resource.Items) {
-		return e, nil
-	}
-	return Apply(e, d.Obligations)
+	return e
 }

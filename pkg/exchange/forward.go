@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
-	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
 )
@@ -32,6 +32,8 @@ type forwarder struct {
 	change   chan struct{} // the directory says something else
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
+	held     string                     // newest recorded wait for a limit
+	left     leftOut                    // of the batch under way
 }
 
 // supervise keeps one forwarder running for each subscription to a resource
@@ -170,10 +172,11 @@ func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (
 	}
 }
 
-// heldError is the error of a batch that waits because the decision may soon differ.
-type heldError struct{ decision bus.Decision }
+// heldError is the error of a batch that waits: the decision may soon differ, or
+// a limit begin anew.
+type heldError struct{ why string }
 
-func (e heldError) Error() string { return "held: " + e.decision.Reasons[0].Code }
+func (e heldError) Error() string { return "held: " + e.why }
 
 // step forwards one batch; more says that there may be another right away.
 func (f *forwarder) step(ctx context.Context) (more bool, err error) {
@@ -195,16 +198,11 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if !decision.Allow && !passing(decision) {
 		return true, f.drop(ctx, flow.provider, record, decision)
 	}
-	if err := f.settle(ctx, record, &decision); err != nil {
+	going, err := f.settle(ctx, flow, record, &decision, events)
+	if err != nil {
 		return false, err // what cannot be recorded does not leave
 	}
-	if !decision.Allow {
-		return false, heldError{decision}
-	}
-	batch, withheld, err := f.oblige(flow, decision, events)
-	if err != nil {
-		return false, err
-	}
+	batch := f.batch(flow, decision, going)
 	// The decision took a commit to record; nothing may leave on one that no
 	// longer stands. The consumer's node decides again before it hands out.
 	if same, err := x.unchanged(flow.basis); err != nil || !same {
@@ -214,7 +212,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
 	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, record, append(withheld, forwarded(record, decision, batch)...))
+		return f.advance(tx, flow.provider, record.First, batch.Last, forwarded(flow, decision, going))
 	})
 }
 
@@ -234,12 +232,17 @@ func (f flow) record(events []numbered) audit.Record {
 	}
 }
 
-func forwarded(record audit.Record, d bus.Decision, batch Batch) []audit.Record {
-	if len(batch.Events) == 0 {
+func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
+	left, _ := passed(going)
+	if len(left) == 0 {
 		return nil
 	}
-	record.Kind, record.DecisionID = audit.KindForwarded, d.ID
-	record.Events, record.Digest = len(batch.Events), batch.digest()
+	events, digests := make([]numbered, len(left)), make([][32]byte, len(left))
+	for i, s := range left {
+		events[i], digests[i] = s.numbered, sha256.Sum256(s.data)
+	}
+	record := f.record(events)
+	record.Kind, record.DecisionID, record.Digest = audit.KindForwarded, d.ID, audit.Digest(digests...)
 	return []audit.Record{record}
 }
 
@@ -249,24 +252,134 @@ func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bu
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, at, record, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, at, record.First, record.Last, []audit.Record{decided(record, d), withheld})
 	})
 }
 
-// settle records a decision before anything rests on it. While a batch is tried
+// settle records a decision before anything rests on it, and gives what may leave
+// on it: what obligations leave of the batch, as far as the limits let it. What
+// they let through is counted in the same transaction. While a batch is tried
 // again, the decision is made afresh each time, but recorded once as long as it
-// says the same; it then goes under the id it was recorded by.
-func (f *forwarder) settle(ctx context.Context, record audit.Record, d *bus.Decision) error {
+// says the same; it then goes under the id it was recorded by. A heldError where
+// nothing may leave for now.
+func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, d *bus.Decision, events []numbered) ([]sifted, error) {
 	about := fmt.Sprint(record.First, record.Last, d.Allow, d.Reasons, d.Obligations, d.Layers)
-	if about == f.standing.about {
+	standing := about == f.standing.about
+	if standing {
 		d.ID = f.standing.id
-		return nil
 	}
-	if err := f.x.Record(ctx, decided(record, *d)); err != nil {
-		return err
+	var all []sifted
+	var mark string
+	if d.Allow {
+		var err error
+		if all, mark, err = f.x.sift(ctx, flow, *d, events, false); err != nil {
+			return nil, err
+		}
+		leave(all, f.left)
+	}
+	going, reached, err := f.admit(ctx, flow, record, *d, all, mark, standing)
+	if err != nil {
+		return nil, err
 	}
 	f.standing.about, f.standing.id = about, d.ID
-	return nil
+	switch {
+	case !d.Allow:
+		return nil, heldError{d.Reasons[0].Code}
+	case len(going) == 0:
+		return nil, heldError{reached.text().EN}
+	}
+	return going, nil
+}
+
+// admit lets a batch through as far as the limits go, counts that and records the
+// decision, unless it stands, and what waits. Where nothing is new it does not
+// write.
+func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d bus.Decision, all []sifted, mark string, standing bool) (going []sifted, reached *full, err error) {
+	x := f.x
+	use := use{at: flow.provider, action: policy.ActionForward, flow: flow, limits: d.Obligations.Limits}
+	_, numbers := passed(all)
+	var left leftOut
+	look := func(tx *bbolt.Tx) (a admission, err error) {
+		going, reached = all, nil
+		if len(use.limits) == 0 || len(numbers) == 0 {
+			return a, nil
+		}
+		a, err = use.admit(tx, numbers, x.Now())
+		going, reached = upTo(all, a.n), a.reached
+		return a, err
+	}
+	var seen admission
+	if standing {
+		err := x.Store.View(func(tx *bbolt.Tx) (err error) {
+			seen, err = look(tx)
+			return err
+		})
+		if err != nil || seen.n == seen.free && f.toldHeld(all, going, reached) && len(f.left) == len(f.left.and(leftOutOfThese(going))) {
+			return going, reached, err
+		}
+	}
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, flow.provider); err != nil {
+			return err
+		}
+		a, err := look(tx)
+		if err != nil {
+			return err
+		}
+		if a.n > 0 {
+			if err := a.count(tx, numbers[a.n-1]); err != nil {
+				return err
+			}
+		}
+		var records []audit.Record
+		if !standing {
+			decision := decided(record, d)
+			decision.Watermark = mark
+			records = append(records, decision)
+			if err := keepMark(tx, mark, d.ID); err != nil {
+				return err
+			}
+		}
+		records = append(records, flow.fates(d, going)...)
+		if left = f.left.and(leftOutOfThese(going)); len(left) != len(f.left) {
+			if err := left.put(tx, flow.provider, f.id); err != nil {
+				return err
+			}
+		}
+		if !f.toldHeld(all, going, reached) {
+			records = append(records, flow.waits(d, all[len(going):], *reached))
+		}
+		return x.append(tx, records...)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	f.left = left
+	if reached != nil {
+		f.held = heldAt(all, going, reached)
+	}
+	return going, reached, nil
+}
+
+// toldHeld reports whether it is on record already that the rest of a batch waits,
+// or none does.
+func (f *forwarder) toldHeld(all, going []sifted, reached *full) bool {
+	return reached == nil || f.held == heldAt(all, going, reached)
+}
+
+func heldAt(all, going []sifted, reached *full) string {
+	return fmt.Sprint(all[len(going)].Sequence, *reached)
+}
+
+// waits records that events wait for a limit to begin anew.
+func (f flow) waits(d bus.Decision, rest []sifted, reached full) audit.Record {
+	events := make([]numbered, len(rest))
+	for i, s := range rest {
+		events[i] = s.numbered
+	}
+	record := f.record(events)
+	record.Kind, record.DecisionID, record.Code, record.Detail = audit.KindHeld, d.ID, bus.CodeRateLimited, reached.text().EN
+	return record
 }
 
 // next reads the batch at the cursor. A new subscription begins with what
@@ -279,6 +392,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 		if fresh = cursor == nil; fresh {
 			return nil
 		}
+		f.left = leftOutOf(tx, flow.provider, f.id)
 		var err error
 		events, err = eventsFrom(tx, flow.resource.ID, binary.BigEndian.Uint64(cursor), batchEvents, batchBytes)
 		return err
@@ -302,24 +416,17 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	return f.next(ctx, flow)
 }
 
-// oblige makes the batch that may leave, and the records of what may not.
-func (f *forwarder) oblige(flow flow, d bus.Decision, events []numbered) (Batch, []audit.Record, error) {
+// batch is what leaves of a batch that was sifted.
+func (f *forwarder) batch(flow flow, d bus.Decision, going []sifted) Batch {
 	batch := Batch{
-		Subscription: f.id, From: f.x.Self, Last: events[len(events)-1].Sequence, DecisionID: d.ID,
+		Subscription: f.id, From: f.x.Self, Last: going[len(going)-1].Sequence, DecisionID: d.ID,
 		ProviderEpoch: flow.provider.epoch, ConsumerEpoch: flow.consumer.epoch,
 	}
-	passed, withheld, err := flow.oblige(d, events)
-	if err != nil {
-		return Batch{}, nil, err
+	left, _ := passed(going)
+	for _, s := range left {
+		batch.Events = append(batch.Events, Delivery{s.Sequence, s.data})
 	}
-	for _, o := range passed {
-		data, err := event.Marshal(o.event)
-		if err != nil {
-			return Batch{}, nil, err
-		}
-		batch.Events = append(batch.Events, Delivery{o.Sequence, data})
-	}
-	return batch, withheld, nil
+	return batch
 }
 
 func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
@@ -335,15 +442,20 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 // advance moves the cursor past a batch, with the records of why. A forwarder that
 // was stopped may end its last step beside its successor, with the same events:
 // whoever comes second records nothing, and goes on from where the first came to.
-func (f *forwarder) advance(tx *bbolt.Tx, at seat, batch audit.Record, records []audit.Record) error {
+func (f *forwarder) advance(tx *bbolt.Tx, at seat, first, last uint64, records []audit.Record) error {
 	if err := keeps(tx, at); err != nil {
 		return err
 	}
 	cursors := tx.Bucket(bucketCursors)
-	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > batch.First {
+	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > first {
 		return nil
 	}
-	if err := cursors.Put([]byte(f.id), sequenceKey(batch.Last+1)); err != nil {
+	if len(f.left) > 0 {
+		if err := f.left.after(last).put(tx, at, f.id); err != nil {
+			return err
+		}
+	}
+	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
 		return err
 	}
 	return f.x.append(tx, records...)

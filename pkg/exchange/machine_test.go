@@ -2,9 +2,12 @@ package exchange_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"pgregory.net/rapid"
@@ -16,7 +19,8 @@ import (
 )
 
 // Whatever fails in between, an event that was acknowledged to its publisher
-// reaches the subscriber once, in order, or is withheld on record.
+// reaches the subscriber once, in order, or is withheld or filtered on record; what
+// is held goes on later; and a limit counts each event once, across restarts.
 func TestAcknowledgedEventsArriveOnceInOrderOrAreWithheldOnRecord(t *testing.T) {
 	first, _ := fake(t)
 	first.subscribe(sub, puller)
@@ -37,6 +41,7 @@ func TestAcknowledgedEventsArriveOnceInOrderOrAreWithheldOnRecord(t *testing.T) 
 			"change the line":       m.changeLine,
 			"change the forwarding": func(rt *rapid.T) { m.change(rt, policy.ActionForward) },
 			"change the delivery":   func(rt *rapid.T) { m.change(rt, policy.ActionDeliver) },
+			"half a minute passes":  func(*rapid.T) { m.clock.advance(30 * time.Second) },
 		})
 		m.finish(rt)
 	})
@@ -52,12 +57,49 @@ type machine struct {
 	pending   []int        // handed out by the last pull, not acknowledged, still in the inbox
 	handed    int          // the largest number ever handed out
 	taken     []int        // acknowledged by the subscriber, in that order
-	rules     sync.Map     // policy.Action → code of the denial in force, "" for none
+	rules     sync.Map     // policy.Action → the rule in force, "" for none
+
+	upTo   int            // handed out under a limit, so far
+	counts map[string]int // minute → how many first then
 }
 
-const final = "grant-revoked" // a reason that drops
+// What policies say: a code that denies, or an obligation.
+const (
+	final   = "grant-revoked" // a reason that drops
+	holding = "hold"
+	sieving = "rows"   // a third of the events is left out
+	sparing = "limits" // perMinute
+)
 
-var denials = []string{"", "", policy.CodeTimeout, final} // allowing twice as likely
+const perMinute = 7
+
+var rules = []string{"", "", policy.CodeTimeout, final, holding, sieving, sieving, sparing, sparing}
+
+// ruled is the decision by a rule.
+func ruled(rule string, in policy.Input) bus.Decision {
+	switch rule {
+	case "":
+		return allow(in)
+	case holding:
+		return later()
+	case sieving:
+		return with(bus.Obligations{Rows: []bus.RowCondition{{Item: "phone", Equals: []string{"13800138001", "13800138002"}}}})(in)
+	case sparing:
+		return with(limit(perMinute, bus.PerMinute, bus.KeyConsumer))(in)
+	default:
+		return refuse(rule)
+	}
+}
+
+// grouped makes event number n, which tells n modulo 3.
+func grouped(n int, version ...string) cloudevent.Event {
+	e := sample(n, version...)
+	data := strings.Replace(string(e.Data()), "13800138000", fmt.Sprint(13800138000+n%3), 1)
+	if err := e.SetData("application/json", []byte(data)); err != nil {
+		panic(err)
+	}
+	return e
+}
 
 // newMachine makes two new nodes over the directory of first.
 func newMachine(first *world, rt *rapid.T) *machine {
@@ -66,12 +108,11 @@ func newMachine(first *world, rt *rapid.T) *machine {
 		tb: first.tb, decider: d, clock: first.clock, directory: first.directory,
 		line: &line{ends: map[bus.NodeID]*exchange.Exchange{}}, nodes: map[bus.NodeID]*node{},
 	}
-	m := &machine{world: w, decider: d, odd: map[int]bool{}}
+	m := &machine{world: w, decider: d, odd: map[int]bool{}, counts: map[string]int{}}
 	d.follow(func(in policy.Input) bus.Decision {
-		if code, ok := m.rules.Load(in.Action); ok && code != "" {
-			return refuse(code.(string))
-		}
-		return allow(in)
+		rule, _ := m.rules.Load(in.Action)
+		word, _ := rule.(string)
+		return ruled(word, in)
 	})
 	for _, id := range []bus.NodeID{shenzhen, guangzhou} {
 		w.nodes[id] = newNode(w, id)
@@ -94,7 +135,7 @@ func (m *machine) draw(rt *rapid.T) (events []cloudevent.Event) {
 		if m.odd[n] = rapid.IntRange(0, 9).Draw(rt, "odd") == 0; m.odd[n] {
 			events = append(events, oddSample(n))
 		} else {
-			events = append(events, sample(n))
+			events = append(events, grouped(n))
 		}
 	}
 	return events
@@ -132,7 +173,7 @@ func (m *machine) publishAgain(rt *rapid.T) {
 		rt.Skip("nothing published")
 	}
 	n := rapid.IntRange(1, m.published).Draw(rt, "event")
-	e := sample(n)
+	e := grouped(n)
 	if m.odd[n] {
 		e = oddSample(n)
 	}
@@ -147,7 +188,7 @@ func (m *machine) publishConflict(rt *rapid.T) {
 		rt.Skip("nothing published")
 	}
 	n := rapid.IntRange(1, m.published).Draw(rt, "event")
-	events := []cloudevent.Event{sample(m.published + 1), sample(n, "another content")}
+	events := []cloudevent.Event{grouped(m.published + 1), grouped(n, "another content")}
 	if _, err := m.provider().Publish(context.Background(), publisher, "", firms, events); bus.CodeOf(err) != bus.CodeEventConflict {
 		rt.Fatalf("event %d with another content: %v", n, err)
 	}
@@ -178,40 +219,94 @@ func (m *machine) publishAndCrash(rt *rapid.T) {
 
 func (m *machine) pull(rt *rapid.T) {
 	limit := rapid.IntRange(1, 60).Draw(rt, "limit")
+	loaded, _ := m.rules.Load(policy.ActionDeliver)
+	rule, _ := loaded.(string)
+	before := m.consumer().inbox(sub)
 	events, last, err := m.consumer().Pull(context.Background(), puller, sub, limit)
-	code, _ := m.rules.Load(policy.ActionDeliver)
-	switch code {
+	got := ids(events)
+	switch code := bus.CodeOf(err); rule {
 	case final:
-		if c := bus.CodeOf(err); c != bus.CodeDenied && c != "" || len(events) > 0 {
-			rt.Fatalf("%d events, %v", len(events), err)
+		if code != bus.CodeDenied && code != "" || len(got) > 0 {
+			rt.Fatalf("%d events, %v", len(got), err)
 		}
 		m.pending = nil
 		return
 	case policy.CodeTimeout:
-		if c := bus.CodeOf(err); c != bus.CodeUndecided && c != "" || len(events) > 0 {
-			rt.Fatalf("%d events, %v", len(events), err)
+		if code != bus.CodeUndecided && code != "" || len(got) > 0 {
+			rt.Fatalf("%d events, %v", len(got), err)
 		}
 		return
+	case holding:
+		if code != bus.CodeHeld && code != "" || len(got) > 0 {
+			rt.Fatalf("%d events, %v", len(got), err)
+		}
+		return
+	case sparing:
+		m.spared(rt, limit, before, got, err)
+	default:
+		if err != nil {
+			rt.Fatal(err)
+		}
 	}
-	if err != nil {
-		rt.Fatal(err)
-	}
-	got := ids(events)
-	if again := min(len(got), len(m.pending)); !slices.Equal(got[:again], m.pending[:again]) || again < min(limit, len(m.pending)) {
-		rt.Fatalf("pulled %v, before %v", got, m.pending)
-	}
-	if len(got) > 0 && uint64(got[len(got)-1]) != last {
+	m.inHand(rt, rule, limit, got)
+	if len(got) > 0 && uint64(got[len(got)-1]) > last {
 		rt.Fatalf("pulled %v, to be acknowledged by %d", got, last)
 	}
 	for i, n := range got {
-		if m.odd[n] || n > m.published || i > 0 && n <= got[i-1] || len(m.taken) > 0 && n <= m.taken[len(m.taken)-1] {
+		if m.odd[n] || n > m.published || i > 0 && n <= got[i-1] || len(m.taken) > 0 && n <= m.taken[len(m.taken)-1] || rule == sieving && n%3 == 0 {
 			rt.Fatalf("pulled %v after %v were taken", got, m.taken)
 		}
 	}
 	if len(got) >= len(m.pending) {
 		m.pending = got
 	}
-	m.handed = max(m.handed, int(last))
+	m.handed = m.consumer().delivered(sub)
+}
+
+// inHand demands that what was handed out before comes first again, but for what
+// the rule filters.
+func (m *machine) inHand(rt *rapid.T, rule string, limit int, got []int) {
+	if rule == sieving {
+		left := m.consumer().inbox(sub)
+		m.pending = slices.DeleteFunc(slices.Clone(m.pending), func(n int) bool { return n%3 == 0 && !slices.Contains(left, uint64(n)) })
+		limit = 1 // the others may be after some that go
+	}
+	if rule == sparing {
+		limit = 0 // see spared
+	}
+	if again := min(len(got), len(m.pending)); !slices.Equal(got[:again], m.pending[:again]) || again < min(limit, len(m.pending)) {
+		rt.Fatalf("pulled %v, before %v", got, m.pending)
+	}
+}
+
+// spared demands that a pull under a limit gave as many as it lets through in this
+// minute: those that were counted before, and what room there is.
+func (m *machine) spared(rt *rapid.T, limit int, before []uint64, got []int, err error) {
+	minute := m.clock.now().Format("15:04")
+	room, want := perMinute-m.counts[minute], 0
+	for _, n := range before[:min(limit, len(before))] {
+		if int(n) > m.upTo {
+			if room == 0 {
+				break
+			}
+			room--
+		}
+		want++
+	}
+	full := want == 0 && len(before) > 0
+	more := len(before) < limit && room > 0 // some may have come since
+	if full != (bus.CodeOf(err) == bus.CodeRateLimited) && !more || err != nil && bus.CodeOf(err) != bus.CodeRateLimited || len(got) < want || len(got) > want && !more {
+		rt.Fatalf("pulled %d of %v, %v; %d counted this minute, up to %d; wanted %d", len(got), before, err, m.counts[minute], m.upTo, want)
+	}
+	for _, n := range got {
+		if n > m.upTo {
+			m.upTo = n
+			m.counts[minute]++
+		}
+	}
+	if m.counts[minute] > perMinute {
+		rt.Fatalf("%d events were handed out in a minute", m.counts[minute])
+	}
 }
 
 func (m *machine) acknowledge(rt *rapid.T) {
@@ -258,7 +353,7 @@ func (m *machine) changeLine(rt *rapid.T) {
 }
 
 func (m *machine) change(rt *rapid.T, action policy.Action) {
-	m.rules.Store(action, rapid.SampledFrom(denials).Draw(rt, "denial"))
+	m.rules.Store(action, rapid.SampledFrom(rules).Draw(rt, "rule"))
 }
 
 // finish lets everything through and looks at what became of each event.
@@ -288,6 +383,7 @@ func (m *machine) account(rt *rapid.T) {
 	accepted, received := m.covered(m.provider(), audit.KindAccepted), m.covered(m.consumer(), audit.KindReceived)
 	delivered, acknowledged := m.covered(m.consumer(), audit.KindDelivered), m.covered(m.consumer(), audit.KindAcknowledged)
 	forwarded, decided := m.covered(m.provider(), audit.KindForwarded), m.covered(m.consumer(), audit.KindDecision)
+	filteredHere, filteredThere := m.covered(m.provider(), audit.KindFiltered), m.covered(m.consumer(), audit.KindFiltered)
 	taken := map[int]bool{}
 	for _, n := range m.taken {
 		taken[n] = true
@@ -301,12 +397,16 @@ func (m *machine) account(rt *rapid.T) {
 		case taken[n] && (received[n] == 0 || decided[n] == 0 || delivered[n] == 0 || acknowledged[n] == 0):
 			rt.Fatalf("event %d was taken, but received %d, decided on %d, delivered %d, acknowledged %d times on record",
 				n, received[n], decided[n], delivered[n], acknowledged[n])
-		case taken[n] && forwarded[n]+withheldHere[n] != 1: // an answer that was lost before a denial
-			rt.Fatalf("event %d was taken, and forwarded %d and withheld %d times", n, forwarded[n], withheldHere[n])
-		case taken[n] && withheldThere[n] > 0:
-			rt.Fatalf("event %d was taken and withheld", n)
-		case !taken[n] && withheldHere[n]+withheldThere[n] == 0:
+		case taken[n] && (forwarded[n] > 1 || forwarded[n]+withheldHere[n]+filteredHere[n] == 0): // an answer may be lost before a denial
+			rt.Fatalf("event %d was taken, and forwarded %d, withheld %d and filtered %d times", n, forwarded[n], withheldHere[n], filteredHere[n])
+		case taken[n] && withheldThere[n]+filteredThere[n] > 0:
+			rt.Fatalf("event %d was taken, and withheld or filtered", n)
+		case !taken[n] && withheldHere[n]+withheldThere[n]+filteredHere[n]+filteredThere[n] == 0:
 			rt.Fatalf("event %d was acknowledged to its publisher and is lost", n)
+		case max(filteredHere[n], withheldThere[n], filteredThere[n]) > 1 || withheldHere[n] > 2: // alone, then with the batch it is in
+			rt.Fatalf("event %d ended twice at one node", n)
+		case filteredHere[n]+filteredThere[n] > 0 && n%3 != 0:
+			rt.Fatalf("event %d was filtered", n)
 		case m.odd[n] && taken[n]:
 			rt.Fatalf("event %d cannot be masked and was handed out", n)
 		}

@@ -21,6 +21,7 @@ func keepMask(head, tail int) bus.Mask {
 }
 
 func TestMask(t *testing.T) {
+	year, verify, pseudonyms := bus.Mask{Method: bus.MaskYear}, bus.Mask{Method: bus.MaskVerify}, bus.Mask{Method: bus.MaskPseudonym}
 	surname, county, null := bus.Mask{Method: bus.MaskSurname}, bus.Mask{Method: bus.MaskCounty}, bus.Mask{Method: bus.MaskNull}
 	for _, tt := range []struct {
 		m           bus.Mask
@@ -45,6 +46,46 @@ func TestMask(t *testing.T) {
 		{null, `"x"`, `null`},
 		{bus.Mask{Method: "unknown"}, `"x"`, `null`},
 		{bus.Mask{}, `{"a" : 1.50}`, `{"a" : 1.50}`},
+
+		{year, `"1990-01-02"`, `"1990"`},
+		{year, `"1990/1/2"`, `"1990"`},
+		{year, `"1990.1"`, `"1990"`},
+		{year, `"1990年1月2日"`, `"1990"`},
+		{year, `"1990年"`, `"1990"`},
+		{year, `"1990"`, `"1990"`},
+		{year, `1990`, `"1990"`},
+		{year, `"19900102"`, `"1990"`},
+		{year, `19900102`, `"1990"`},
+		{year, `"1990-01-02T08:00:00+08:00"`, `"1990"`},
+		{year, `"1990-01-02 08:00:00"`, `"1990"`},
+		{year, `"440106199001011235"`, `"1990"`},
+		{year, `"11010519491231109x"`, `"1949"`},
+		{year, `"11010519491231109X"`, `"1949"`},
+		{year, `"440106900101123"`, `"1990"`},  // 15 digits, of before 1999
+		{year, `"440106901301123"`, `null`},    // no month 13
+		{year, `"440106199001011234"`, `null`}, // wrong check digit
+		{year, `"440106199002301239"`, `null`},
+		{year, `"19901302"`, `null`},
+		{year, `"13800138"`, `null`},
+		{year, `"440106"`, `null`},
+		{year, `"0755-12"`, `null`},
+		{year, `"1990-02-30"`, `null`},
+		{year, `"1990-1-2-3"`, `null`},
+		{year, `"大约1990年"`, `null`},
+		{year, `"１９９０"`, `null`},
+		{year, `true`, `null`},
+		{year, `null`, `null`},
+		{year, `{}`, `null`},
+		{year, `""`, `null`},
+
+		{verify, `"x"`, `true`},
+		{verify, `0`, `true`},
+		{verify, `false`, `true`}, // there is a value
+		{verify, `[]`, `true`},
+		{verify, `""`, `false`},
+		{verify, `null`, `false`},
+
+		{pseudonyms, `"440106199001011233"`, `null`}, // without a key
 
 		{surname, `"王小明"`, `"王**"`},
 		{surname, `"李娜"`, `"李*"`},
@@ -88,9 +129,47 @@ func TestMask(t *testing.T) {
 		{county, `"No. 1 Main Street"`, `"*****************"`},
 		{county, `""`, `""`},
 	} {
-		if got := string(mask(json.RawMessage(tt.value), tt.m)); got != tt.want {
+		if got := string(mask(json.RawMessage(tt.value), tt.m, nil)); got != tt.want {
 			t.Errorf("%s of %s: got %s, want %s", tt.m.Method, tt.value, got, tt.want)
 		}
+	}
+}
+
+func TestPseudonyms(t *testing.T) {
+	m := bus.Mask{Method: bus.MaskPseudonym}
+	one, other := []byte("the key of one grant"), []byte("the key of another")
+	code := func(value string, key []byte) string { return string(mask(json.RawMessage(value), m, key)) }
+	number := code(`"440106199001011233"`, one)
+	if len(number) != len(`"p:"`)+26 || strings.Contains(number, "4401") {
+		t.Errorf("pseudonym %s", number)
+	}
+	if again := code(`440106199001011233`, one); again != number {
+		t.Errorf("the same digits as a number: %s", again)
+	}
+	for name, differs := range map[string]string{
+		"another key": code(`"440106199001011233"`, other), "another value": code(`"440106199001011234"`, one), "a space more": code(`"440106199001011233 "`, one),
+	} {
+		if differs == number {
+			t.Errorf("%s: the same pseudonym", name)
+		}
+	}
+	for value, want := range map[string]string{`""`: `""`, `null`: `null`, `true`: `null`, `{"a":1}`: `null`} {
+		if got := code(value, one); got != want {
+			t.Errorf("%s: %s, want %s", value, got, want)
+		}
+	}
+	f := func(grant bus.GrantID, consumer bus.USCC) flow {
+		f := flow{subscription: bus.Subscription{Grant: grant, Consumer: consumer}}
+		f.resource.ID = "r"
+		return f
+	}
+	secret := []byte("a department's secret")
+	keys := map[string]bool{}
+	for _, f := range []flow{f("g1", "a"), f("g2", "a"), f("", "a"), f("", "b")} {
+		keys[string(f.pseudonymKey(secret))] = true
+	}
+	if len(keys) != 4 || string(f("g1", "a").pseudonymKey(secret)) != string(f("g1", "b").pseudonymKey(secret)) {
+		t.Errorf("%d keys for four uses", len(keys))
 	}
 }
 
@@ -100,15 +179,15 @@ func TestMaskNeverShowsMoreThanItMay(t *testing.T) {
 		value := strictjson.AppendString(nil, text)
 		runes := []rune(text)
 		head, tail := rapid.IntRange(0, 8).Draw(t, "head"), rapid.IntRange(0, 8).Draw(t, "tail")
-		kept, _ := strictjson.Text(mask(value, keepMask(head, tail)))
+		kept, _ := strictjson.Text(mask(value, keepMask(head, tail), nil))
 		if shown := shownOf(runes, []rune(kept)); shown > head+tail || len(runes) > 0 && shown >= len(runes) {
 			t.Fatalf("keep %d+%d of %q: %q", head, tail, text, kept)
 		}
-		name, _ := strictjson.Text(mask(value, bus.Mask{Method: bus.MaskSurname}))
+		name, _ := strictjson.Text(mask(value, bus.Mask{Method: bus.MaskSurname}, nil))
 		if shown := shownOf(runes, []rune(name)); shown > 2 || len(runes) > 0 && shown >= len(runes) {
 			t.Fatalf("surname of %q: %q", text, name)
 		}
-		address, _ := strictjson.Text(mask(value, bus.Mask{Method: bus.MaskCounty}))
+		address, _ := strictjson.Text(mask(value, bus.Mask{Method: bus.MaskCounty}, nil))
 		if front, cut := strings.CutSuffix(address, "****"); strings.Trim(address, "*") != "" &&
 			(!cut || !strings.HasPrefix(text, front) || !strings.ContainsRune("市区县旗", last(front))) {
 			t.Fatalf("county of %q: %q", text, address)
@@ -146,6 +225,16 @@ func jsonEvent(t testing.TB, contentType, data string) event.Event {
 	return e
 }
 
+// applied applies obligations at the provider's node.
+func applied(e event.Event, ob bus.Obligations) (event.Event, error) {
+	f, err := newEnforcement(ob, site{})
+	if err != nil {
+		return event.Event{}, err
+	}
+	e, _, _, err = f.apply(e)
+	return e, err
+}
+
 var obligations = bus.Obligations{
 	Items: []bus.ItemID{"name", "id_number", "capital", "gone", "name", "detail"},
 	Masks: map[bus.ItemID]bus.Mask{
@@ -164,7 +253,7 @@ func TestApplyLeavesOnlyItemsInTheirOrder(t *testing.T) {
 		`{"capital":12345678901234567890.123456789}`: `{"capital":12345678901234567890.123456789}`,
 	} {
 		e := jsonEvent(t, "application/json; charset=utf-8", data)
-		got, err := Apply(e, obligations)
+		got, err := applied(e, obligations)
 		if err != nil || string(got.Data()) != want {
 			t.Errorf("%s: %s, %v", data, got.Data(), err)
 			continue
@@ -189,7 +278,7 @@ func TestApplyFailsClosed(t *testing.T) {
 		{"application/xml", `<a/>`, "data"},
 		{"text/csv", `x`, "data"},
 	} {
-		got, err := Apply(jsonEvent(t, tt.contentType, tt.data), obligations)
+		got, err := applied(jsonEvent(t, tt.contentType, tt.data), obligations)
 		e, ok := errors.AsType[*bus.Error](err)
 		if !ok || e.Code != bus.CodeDenied || e.Defects[0].Field != tt.field || got.Context != nil || got.DataEncoded != nil {
 			t.Errorf("%s %s: %v, %v", tt.contentType, tt.data, got, err)
@@ -197,19 +286,19 @@ func TestApplyFailsClosed(t *testing.T) {
 	}
 	for name, m := range map[string]bus.Mask{"unknown": {Method: "blur"}, "zero": {}, "negative": keepMask(-1, 2)} {
 		ob := bus.Obligations{Items: []bus.ItemID{"name"}, Masks: map[bus.ItemID]bus.Mask{"name": m}}
-		if _, err := Apply(jsonEvent(t, "application/json", `{"name":"x"}`), ob); bus.CodeOf(err) != bus.CodeDenied {
+		if _, err := applied(jsonEvent(t, "application/json", `{"name":"x"}`), ob); bus.CodeOf(err) != bus.CodeDenied {
 			t.Errorf("%s mask: %v", name, err)
 		}
 	}
 }
 
 func TestApplyOfNothingHandsOutNothing(t *testing.T) {
-	got, err := Apply(jsonEvent(t, "application/json", `{"name":"x"}`), bus.Obligations{})
+	got, err := applied(jsonEvent(t, "application/json", `{"name":"x"}`), bus.Obligations{})
 	if err != nil || string(got.Data()) != `{}` {
 		t.Errorf("%s, %v", got.Data(), err)
 	}
 	empty := jsonEvent(t, "application/json", ``)
-	if got, err := Apply(empty, bus.Obligations{}); err != nil || len(got.Data()) != 0 {
+	if got, err := applied(empty, bus.Obligations{}); err != nil || len(got.Data()) != 0 {
 		t.Errorf("%s, %v", got.Data(), err)
 	}
 }
@@ -221,8 +310,9 @@ func FuzzApply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, head, tail int) {
 		ob := bus.Obligations{Items: obligations.Items, Masks: map[bus.ItemID]bus.Mask{
 			"name": {Method: bus.MaskCounty}, "id_number": keepMask(head, tail), "capital": {Method: bus.MaskSurname},
+			"gone": {Method: bus.MaskYear}, "detail": {Method: bus.MaskVerify},
 		}}
-		got, err := Apply(jsonEvent(t, "application/json", string(data)), ob)
+		got, err := applied(jsonEvent(t, "application/json", string(data)), ob)
 		if err != nil {
 			if bus.CodeOf(err) != bus.CodeDenied {
 				t.Fatal(err)
@@ -269,7 +359,7 @@ func BenchmarkApply(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Apply(e, ob); err != nil {
+		if _, err := applied(e, ob); err != nil {
 			b.Fatal(err)
 		}
 	}

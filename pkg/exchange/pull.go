@@ -48,7 +48,25 @@ func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request stri
 	if !d.Allow {
 		return x.deny(ctx, record, d)
 	}
-	return x.Record(ctx, decided(record, d))
+	var reached *full
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
+		a, err := use{at: f.consumer, action: policy.ActionSubscribe, flow: f, limits: d.Obligations.Limits, request: true}.admit(tx, nil, x.Now())
+		if err != nil {
+			return err
+		}
+		records := []audit.Record{decided(record, d)}
+		if reached = a.reached; reached == nil {
+			err = a.count(tx, 0)
+		}
+		return errors.Join(err, x.append(tx, records...))
+	})
+	if err == nil && reached != nil {
+		err = limited(d, *reached, x.Now())
+	}
+	return err
 }
 
 // own reads the flow of a subscription that the caller's system pulls from here.
@@ -80,7 +98,7 @@ func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.Subscripti
 		if err != nil || len(events) == 0 {
 			return nil, 0, err
 		}
-		out, err := x.handOut(ctx, by, f, events)
+		out, last, err := x.handOut(ctx, by, f, events)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -90,7 +108,7 @@ func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.Subscripti
 			return nil, 0, err
 		}
 		if same && len(out) > 0 { // with none left, all were withheld: go on to the next
-			return out, events[len(events)-1].Sequence, nil
+			return out, last, nil
 		}
 	}
 }
@@ -104,60 +122,97 @@ func (x *Exchange) waiting(id bus.SubscriptionID, limit int) (events []numbered,
 }
 
 // handOut decides on a batch that waits, applies the obligations and records it
-// as delivered; after a final denial it drops all that waits.
-func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) ([]cloudevent.Event, error) {
+// as delivered, as far as the limits let it: last is the number of the last event
+// dealt with. After a final denial it drops all that waits.
+func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) (out []cloudevent.Event, last uint64, err error) {
 	f.input.Action, f.input.Stage = policy.ActionDeliver, policy.StageConsumer
 	if err := x.aged(&f.input); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	d := x.decide(ctx, f)
 	record := f.record(events)
 	record.Principal = by
 	if !d.Allow {
 		if passing(d) {
-			return nil, x.deny(ctx, record, d)
+			return nil, 0, x.deny(ctx, record, d)
 		}
-		return nil, x.drop(ctx, by, f, d)
+		return nil, 0, x.drop(ctx, by, f, d)
 	}
-	passed, withheld, err := f.oblige(d, events)
+	all, mark, err := x.sift(ctx, f, d, events, true)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	records := append([]audit.Record{decided(record, d)}, withheld...)
-	if len(passed) > 0 {
-		records = append(records, delivered(by, f, d, passed))
-	}
-	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+	decision := decided(record, d)
+	decision.Watermark = mark
+	var going []sifted
+	var reached *full
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) (err error) {
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
 		}
-		m, err := markOf(tx, f.subscription.ID)
-		if err != nil {
+		if going, reached, err = x.hand(tx, f, d, all); err != nil {
 			return err
 		}
-		m.Delivered = max(m.Delivered, record.Last)
-		if err := m.put(tx, f.subscription.ID); err != nil {
+		if err := keepMark(tx, mark, d.ID); err != nil {
 			return err
 		}
-		if err := discard(tx, f.subscription.ID, withheld); err != nil {
-			return err
+		records := append([]audit.Record{decision}, f.fates(d, going)...)
+		if left, _ := passed(going); len(left) > 0 {
+			records = append(records, delivered(by, f, d, left))
+		}
+		if reached != nil {
+			records = append(records, f.waits(d, all[len(going):], *reached))
 		}
 		return x.append(tx, records...)
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out := make([]cloudevent.Event, len(passed))
-	for i, o := range passed {
-		out[i] = o.event
+	left, _ := passed(going)
+	if len(left) == 0 && reached != nil {
+		return nil, 0, limited(d, *reached, x.Now())
 	}
-	return out, nil
+	out = make([]cloudevent.Event, len(left))
+	for i, s := range left {
+		out[i] = s.event
+	}
+	return out, going[len(going)-1].Sequence, nil
 }
 
-func delivered(by bus.Principal, f flow, d bus.Decision, passed []allowed) audit.Record {
-	events := make([]numbered, len(passed))
-	for i, o := range passed {
-		events[i] = o.numbered
+// hand lets a batch through as far as the limits go, counts that, removes what does
+// not pass from the inbox, and moves the mark of what was handed out.
+func (x *Exchange) hand(tx *bbolt.Tx, f flow, d bus.Decision, all []sifted) (going []sifted, reached *full, err error) {
+	going = all
+	if _, numbers := passed(all); len(d.Obligations.Limits) > 0 && len(numbers) > 0 {
+		a, err := use{at: f.consumer, action: policy.ActionDeliver, flow: f, limits: d.Obligations.Limits}.admit(tx, numbers, x.Now())
+		if err != nil {
+			return nil, nil, err
+		}
+		if a.n > 0 {
+			if err := a.count(tx, numbers[a.n-1]); err != nil {
+				return nil, nil, err
+			}
+		}
+		going, reached = upTo(all, a.n), a.reached
+	}
+	if len(going) == 0 {
+		return going, reached, nil
+	}
+	m, err := markOf(tx, f.subscription.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Delivered = max(m.Delivered, going[len(going)-1].Sequence)
+	if err := m.put(tx, f.subscription.ID); err != nil {
+		return nil, nil, err
+	}
+	return going, reached, discard(tx, f.subscription.ID, going)
+}
+
+func delivered(by bus.Principal, f flow, d bus.Decision, left []sifted) audit.Record {
+	events := make([]numbered, len(left))
+	for i, s := range left {
+		events[i] = s.numbered
 	}
 	record := f.record(events)
 	record.Kind, record.Principal, record.DecisionID = audit.KindDelivered, by, d.ID

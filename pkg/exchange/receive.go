@@ -190,11 +190,14 @@ func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, last uint64) (first uint64,
 	return first, count, nil
 }
 
-// discard removes single events from an inbox.
-func discard(tx *bbolt.Tx, id bus.SubscriptionID, withheld []audit.Record) error {
+// discard removes the events that do not pass from an inbox.
+func discard(tx *bbolt.Tx, id bus.SubscriptionID, going []sifted) error {
 	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
-	for _, r := range withheld {
-		if err := inbox.Delete(sequenceKey(r.First)); err != nil {
+	for _, s := range going {
+		if s.fate == toPass {
+			continue
+		}
+		if err := inbox.Delete(sequenceKey(s.Sequence)); err != nil {
 			return err
 		}
 	}

@@ -18,9 +18,10 @@ import (
 
 // contents names what a node keeps for a department.
 type contents struct {
-	Resources []bus.ResourceID     `json:"resources,omitempty"` // that it provides: events and arrivals
-	Cursors   []bus.SubscriptionID `json:"cursors,omitempty"`   // of subscriptions to those
-	Inboxes   []inbox              `json:"inboxes,omitempty"`   // of its own subscriptions, and their marks
+	Department bus.USCC             `json:"department,omitempty"` // whose ledger moves
+	Resources  []bus.ResourceID     `json:"resources,omitempty"`  // that it provides: events and arrivals
+	Cursors    []bus.SubscriptionID `json:"cursors,omitempty"`    // of subscriptions to those
+	Inboxes    []inbox              `json:"inboxes,omitempty"`    // of its own subscriptions, and their marks
 }
 
 type inbox struct {
@@ -37,6 +38,7 @@ const (
 	partCursors
 	partInboxes
 	partMarks
+	partLedger
 	partEnd
 )
 
@@ -66,6 +68,7 @@ const (
 
 // contentsOf lists what the directory knows of a department.
 func contentsOf(tx *state.Tx, id bus.USCC) (c contents) {
+	c.Department = id
 	provided := map[bus.ResourceID]bool{}
 	for r := range tx.Resources() {
 		if r.Provider == id {
@@ -110,6 +113,8 @@ func (c contents) items(p part) int {
 		return len(c.Cursors)
 	case partInboxes, partMarks:
 		return len(c.Inboxes)
+	case partLedger:
+		return min(len(c.Department), 1) // one, where the list names the department
 	default:
 		return 0
 	}
@@ -158,8 +163,10 @@ func (c contents) bucket(tx *bbolt.Tx, p part, item int) (bucket *bbolt.Bucket, 
 		return tx.Bucket(bucketCursors), []byte(c.Cursors[item])
 	case partInboxes:
 		return tx.Bucket(bucketInbox).Bucket([]byte(c.Inboxes[item].Subscription)), nil
-	default:
+	case partMarks:
 		return tx.Bucket(bucketMarks), []byte(c.Inboxes[item].Subscription)
+	default:
+		return tx.Bucket(bucketLedger).Bucket([]byte(c.Department)), nil
 	}
 }
 
@@ -205,6 +212,8 @@ func (c contents) create(tx *bbolt.Tx, r row) (err error) {
 		_, err = tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
 	case partInboxes:
 		_, err = tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(c.Inboxes[r.Item].Subscription))
+	case partLedger:
+		_, err = tx.Bucket(bucketLedger).CreateBucketIfNotExists([]byte(c.Department))
 	}
 	return err
 }
@@ -226,6 +235,10 @@ func (c contents) check(r row) error {
 	case partArrivals:
 		if !c.provides(r.Value) {
 			return errors.New("an arrival of another resource")
+		}
+	case partLedger:
+		if len(r.Key) == 0 {
+			return errors.New("a row that is not of a ledger")
 		}
 	case partCursors:
 		if len(r.Value) != 8 {

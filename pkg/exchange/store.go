@@ -58,7 +58,7 @@ func OpenStore(path string, halt func(error)) (*Store, error) {
 		return nil, fmt.Errorf("open exchange file: %w", err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketEvents, bucketArrivals, bucketCursors, bucketInbox, bucketMarks, bucketHoldings} {
+		for _, name := range [][]byte{bucketEvents, bucketArrivals, bucketCursors, bucketInbox, bucketMarks, bucketHoldings, bucketLedger, bucketWatermarks} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,7 @@ var (
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // world is a directory, two nodes and the line between them.
 type world struct {
@@ -445,6 +446,22 @@ func (n *node) inbox(id bus.SubscriptionID) (waiting []uint64) {
 	return waiting
 }
 
+// delivered is the largest number that was handed out, or dealt with instead.
+func (n *node) delivered(id bus.SubscriptionID) int {
+	n.world.tb.Helper()
+	var mark struct {
+		Delivered int `json:"delivered"`
+	}
+	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
+		data := tx.Bucket([]byte("marks")).Get([]byte(id))
+		if data == nil {
+			return nil
+		}
+		return json.Unmarshal(data, &mark)
+	}))
+	return mark.Delivered
+}
+
 func (n *node) cursor(id bus.SubscriptionID) (at uint64) {
 	n.world.tb.Helper()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
@@ -461,7 +478,7 @@ func (n *node) contents() [32]byte {
 	n.world.tb.Helper()
 	h := sha256.New()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings"} {
+		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings", "ledger"} {
 			hashBucket(h.Write, tx.Bucket([]byte(name)))
 		}
 		return nil

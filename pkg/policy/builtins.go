@@ -49,10 +49,11 @@ type language struct {
 	layers, tests *allowList
 	functions     []*tester.Builtin // implementations of bounded built-ins
 	data          storage.Store     // empty: policies decide from their input
+	schemas       *ast.SchemaSet    // of the input
 }
 
 func newLanguage() *language {
-	return &language{layers: newAllowList(), tests: newAllowList(testBuiltins...), functions: boundedFunctions(), data: inmem.New()}
+	return &language{layers: newAllowList(), tests: newAllowList(testBuiltins...), functions: boundedFunctions(), data: inmem.New(), schemas: inputSchemas()}
 }
 
 func (l *language) allowed(isTest bool) *allowList {

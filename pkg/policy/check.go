@@ -205,5 +205,6 @@ func (s *source) compiler(allowed *allowList) *ast.Compiler {
 		WithCapabilities(allowed.capabilities).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithStrict(true).
+		WithSchemas(s.language.schemas).
 		WithEnablePrintStatements(allowed == s.language.tests)
 }

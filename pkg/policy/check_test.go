@@ -13,7 +13,7 @@ import (
 )
 
 const passing = `package gxbus.division.d440100_test
-test_it if input.a == 1 with input as {"a": 1}
+test_it if input.version == 1 with input as {"version": 1}
 `
 
 // checked checks rules as the layer of Guangzhou, beside a test that passes.
@@ -67,7 +67,8 @@ func TestCheckRefuses(t *testing.T) {
 		"rego v0":                  {"deny[x] { x := 1 }", policy.ProblemParse},
 		"granting":                 {"allow := true", policy.ProblemRule},
 		"granting by a part":       {"allow.here := true", policy.ProblemRule},
-		"deny that is not a set":   {`deny := set() if input.a`, policy.ProblemRule},
+		"deny that is not a set":   {`deny := set() if input.event.a`, policy.ProblemRule},
+		"hold that is not a set":   {`hold := set() if input.event.a`, policy.ProblemRule},
 		"deny by key":              {`deny.x contains 1`, policy.ProblemRule},
 		"base's rules":             {deny("x", "data.gxbus.base.allow"), policy.ProblemReference},
 		"base's rules, imported":   {"import data.gxbus.base\n" + deny("x", "base.allow"), policy.ProblemReference},
@@ -75,18 +76,18 @@ func TestCheckRefuses(t *testing.T) {
 		"a longer package":         {deny("x", "data.gxbus.division.d4401001.x"), policy.ProblemReference},
 		"all data":                 {deny("x", "some k; data[k]"), policy.ProblemReference},
 		"all data as a value":      {"helper := data\n" + deny("x", "helper"), policy.ProblemReference},
-		"data within a bracket":    {deny("x", "input.a[data.secret]"), policy.ProblemReference},
+		"data within a bracket":    {deny("x", "input.event.a[data.secret]"), policy.ProblemReference},
 		"own rules looked up":      {"a := 1\n" + deny("x", "some k; data.gxbus.division.d440100[k]"), policy.ProblemReference},
 		"negated in":               {deny("x", `not input.purpose in {"reference"}`), policy.ProblemNegation},
 		"negated call":             {deny("x", `not startswith(input.matter, "44")`), policy.ProblemNegation},
 		"negated nested lookup":    {"t := {\"a\": true}\n" + deny("x", `not t[input.purpose]`), policy.ProblemNegation},
 		"negated partial function": {"f(x) := 1 if x == 1\ng(x) if x == 1\n" + deny("x", `not g(f(2))`), policy.ProblemNegation},
-		"negated rule in call":     {"q := 1 if input.a\n" + deny("x", `not q in [1]`), policy.ProblemNegation},
+		"negated rule in call":     {"q := 1 if input.event.a\n" + deny("x", `not q in [1]`), policy.ProblemNegation},
 		"unknown function":         {deny("x", "nothing(1)"), policy.ProblemCompile},
 		"wrong type":               {deny("x", `count(1) == 1`), policy.ProblemCompile},
 		"unused variable":          {deny("x", "y := 1"), policy.ProblemCompile},
 		"recursion":                {"a if b\nb if a\n" + deny("x", "a"), policy.ProblemCompile},
-		"template string":          {deny("x", `$"{input.a}" == "b"`), policy.ProblemParse},
+		"template string":          {deny("x", `$"{input.event.a}" == "b"`), policy.ProblemParse},
 		"print":                    {deny("x", `print("x")`), policy.ProblemBuiltin},
 		"nothing exported":         {"helper := 1", policy.ProblemNoExport},
 		"a malformed answer":       {`masks := {"name": {"method": "blur"}}`, policy.ProblemResult},
@@ -103,9 +104,9 @@ func TestCheckAccepts(t *testing.T) {
 		"its own rules by path":   "a := 1\n" + deny("x", `data.gxbus.division.d440100.a == 2`),
 		"a negated reference":     deny("x", `input.purpose == "nothing"; not input.grant.revoked`),
 		"a negated equality":      deny("x", `input.purpose == "nothing"; not input.matter == "m"`),
-		"a negated helper":        "ok if input.purpose in {\"reference\"}\n" + deny("x", `input.a; not ok`),
-		"a negated set":           "s contains x if some x in input.items\n" + deny("x", `input.a; some i in input.items; not i in s`),
-		"bounded built-ins":       deny("x", `concat("-", ["a", "b"]) == sprintf("%s%02d", ["a", 2 * 3])`) + deny("y", `regex.match("^44[0-9]+$", input.matter); input.a`),
+		"a negated helper":        "ok if input.purpose in {\"reference\"}\n" + deny("x", `input.event.a; not ok`),
+		"a negated set":           "s contains x if some x in input.items\n" + deny("x", `input.event.a; some i in input.items; not i in s`),
+		"bounded built-ins":       deny("x", `concat("-", ["a", "b"]) == sprintf("%s%02d", ["a", 2 * 3])`) + deny("y", `regex.match("^44[0-9]+$", input.matter); input.event.a`),
 		"local time of day":       deny("x", `[h, _, _] := time.clock([time.parse_rfc3339_ns(input.time) + ((8 * 3600) * 1000000000), "UTC"]); h > 23`),
 		"only items":              `items contains i.id if some i in input.resource.items`,
 		"a table of thousands":    "t := {" + strings.Join(numbered(5000, `"%018d"`), ", ") + "}\n" + deny("x", `input.consumer.department in t`),
@@ -129,7 +130,7 @@ func numbered(n int, format string) []string {
 
 func TestCheckLooksAtTheLayerAsAWhole(t *testing.T) {
 	e := newEngine(t)
-	rules := "package gxbus.division.d440100\n" + deny("x", "input.never")
+	rules := "package gxbus.division.d440100\n" + deny("x", "input.event.never")
 	for name, test := range map[string]struct {
 		id    bus.LayerID
 		files map[string]string
@@ -169,7 +170,7 @@ func TestCheckPointsAtTheLine(t *testing.T) {
 }
 
 func TestATestsOutputIsKept(t *testing.T) {
-	l := layerOf(t, city, 1, deny("x", "input.never"))
+	l := layerOf(t, city, 1, deny("x", "input.event.never"))
 	l.Modules["a_test.rego"] = "package gxbus.division.d440100_test\ntest_it if { print(\"seen\"); 1 == 2 }"
 	r := newEngine(t).Check(t.Context(), l)
 	if len(r.Tests) != 1 || r.Tests[0].Pass || !strings.Contains(r.Tests[0].Output, "seen") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,7 +84,10 @@ func TestADecisionSaysWhatItRestsOn(t *testing.T) {
 	}
 	e.Load([]bus.Layer{layerOf(t, city, 9, "masks := {}"), layerOf(t, "division/440305", 3, "masks := {}")})
 	d := e.Decide(t.Context(), forward())
-	d.Obligations = bus.Obligations{}
+	if len(d.Grounds.Verdicts) != 2 || d.Grounds.Verdicts[1].Layer != city || !strings.HasPrefix(d.Grounds.Base, "sha256:") {
+		t.Errorf("grounds = %+v, want the verdicts of base and %s", d.Grounds, city)
+	}
+	d.Obligations, d.Grounds = bus.Obligations{}, nil
 	want := bus.Decision{ID: "d-1", Action: "forward", At: noon, Allow: true, Index: 42,
 		Layers: map[bus.LayerID]bus.Revision{"base": 0, city: 9}}
 	if !reflect.DeepEqual(d, want) {
@@ -121,9 +125,9 @@ func TestLayersOnlyNarrow(t *testing.T) {
 		layerOf(t, "division/440000", 1, `masks := {"name": {"method": "keep", "head": 1}, "registered_address": {"method": "keep", "head": 50}}`))
 	d := e.Decide(t.Context(), forward())
 	wantItems(t, d, "name", "registered_address")
-	want := map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskNull}, "registered_address": {Method: bus.MaskNull}}
+	want := map[bus.ItemID]bus.Mask{"name": {Method: bus.MaskNull}, "registered_address": {Method: bus.MaskKeep}}
 	if !maps.Equal(d.Obligations.Masks, want) {
-		t.Errorf("masks = %v, want %v: the stricter of two holds; of two that hide different parts, neither part is left", d.Obligations.Masks, want)
+		t.Errorf("masks = %v, want %v: the stricter of two holds; of two that leave different parts, stars are left", d.Obligations.Masks, want)
 	}
 	in := with(func(in *policy.Input) { in.Grant = nil })
 	wantDenied(t, e.Decide(t.Context(), in), "base grant-missing", "base no-items-left")

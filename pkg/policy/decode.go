@@ -13,7 +13,11 @@ const (
 	maxReasons  = 64
 	maxMessage  = 2_000  // bytes in one language
 	maxAnswered = 10_000 // items or masks
-	maxKept     = 64     // characters kept at one end of a masked value
+	maxRows     = 64     // row conditions
+	maxValues   = 1_000  // values of one condition
+	maxValue    = 256    // bytes of one
+	maxLimits   = 64
+	maxKept     = 64 // characters kept at one end of a masked value
 )
 
 var reasonCode = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -34,20 +38,36 @@ func decode(answer ast.Object, v *bus.Verdict) string {
 	} else if hasAllow {
 		return CodeResultInvalid
 	}
-	ok := true
-	if t, has := only(answer, "deny"); has {
-		v.Reasons, ok = decodeReasons(v.Layer, t)
-	}
-	if t, has := only(answer, "items"); has && ok {
-		v.Items, ok = decodeItems(t)
-	}
-	if t, has := only(answer, "masks"); has && ok {
-		v.Masks, ok = decodeMasks(t)
-	}
-	if !ok {
-		return CodeResultInvalid
+	for _, export := range narrowing {
+		if t, has := only(answer, export.name); has && !export.decode(t, v) {
+			return CodeResultInvalid
+		}
 	}
 	return ""
+}
+
+// narrowing are the exports that any layer may define.
+var narrowing = []struct {
+	name   string
+	decode func(*ast.Term, *bus.Verdict) bool
+}{
+	{"deny", func(t *ast.Term, v *bus.Verdict) bool { return decodeReasons(t, v, false) }},
+	{"hold", func(t *ast.Term, v *bus.Verdict) bool { return decodeReasons(t, v, true) }},
+	{"items", func(t *ast.Term, v *bus.Verdict) (ok bool) {
+		v.Items, ok = decodeItems(t)
+		return ok
+	}},
+	{"masks", func(t *ast.Term, v *bus.Verdict) (ok bool) {
+		v.Masks, ok = decodeMasks(t)
+		return ok
+	}},
+	{"rows", decodeRows},
+	{"limits", decodeLimits},
+	{"watermark", func(t *ast.Term, v *bus.Verdict) bool {
+		wanted, ok := t.Value.(ast.Boolean)
+		v.Watermark = bool(wanted)
+		return ok
+	}},
 }
 
 // only returns the value a layer gives to an export: the answer holds it in an
@@ -64,24 +84,30 @@ func only(answer ast.Object, export string) (*ast.Term, bool) {
 	return values.Elem(0), true
 }
 
-func decodeReasons(layer bus.LayerID, t *ast.Term) ([]bus.Reason, bool) {
-	set, ok := t.Value.(ast.Set)
-	if !ok || set.Len() > maxReasons {
-		return nil, false
-	}
-	var reasons []bus.Reason
-	for _, element := range set.Slice() {
-		o, ok := element.Value.(ast.Object)
-		if !ok || o.Len() != 3 {
-			return nil, false
+// decodeReasons reads the set of reasons to deny, or to hold.
+func decodeReasons(t *ast.Term, v *bus.Verdict, hold bool) bool {
+	elements, ok := setOf(t, maxReasons)
+	for _, element := range elements {
+		o, isObject := element.Value.(ast.Object)
+		if !isObject || o.Len() != 3 {
+			return false
 		}
 		code, zh, en := text(o, "code"), text(o, "zh"), text(o, "en")
 		if zh == "" || en == "" || len(zh) > maxMessage || len(en) > maxMessage || len(code) > 64 || !reasonCode.MatchString(code) {
-			return nil, false
+			return false
 		}
-		reasons = append(reasons, bus.Reason{Layer: layer, Code: code, Message: bus.Text{ZH: zh, EN: en}})
+		v.Reasons = append(v.Reasons, bus.Reason{Layer: v.Layer, Code: code, Message: bus.Text{ZH: zh, EN: en}, Hold: hold})
 	}
-	return reasons, true
+	return ok
+}
+
+// setOf gives the elements of a set of at most limit.
+func setOf(t *ast.Term, limit int) ([]*ast.Term, bool) {
+	set, ok := t.Value.(ast.Set)
+	if !ok || set.Len() > limit {
+		return nil, false
+	}
+	return set.Slice(), true
 }
 
 // decodeItems reads a set or an array of item ids. Its result is never nil.

@@ -6,8 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/policies"
 )
 
 // Options configures an Engine. The zero value is usable.
@@ -85,53 +82,6 @@ func New(opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// Base returns the base layer as shipped, its tests included, at revision 0.
-func Base() (bus.Layer, error) { return shipped(bus.BaseLayer, "base") }
-
-// Samples returns the sample layers as shipped, at revision 0: 440000 and
-// 440100.
-func Samples() ([]bus.Layer, error) {
-	entries, err := fs.ReadDir(policies.FS, "samples")
-	if err != nil {
-		return nil, fmt.Errorf("sample policies: %w", err)
-	}
-	var layers []bus.Layer
-	for _, entry := range entries {
-		id := bus.DivisionLayer(bus.DivisionCode(strings.TrimPrefix(entry.Name(), "division-")))
-		layer, err := shipped(id, path.Join("samples", entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, layer)
-	}
-	return layers, nil
-}
-
-func shipped(id bus.LayerID, dir string) (bus.Layer, error) {
-	dirFS, err := fs.Sub(policies.FS, dir)
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("shipped policy %s: %w", dir, err)
-	}
-	return ReadLayer(id, dirFS)
-}
-
-// ReadLayer reads the *.rego files at the root of dir as a layer at revision 0.
-func ReadLayer(id bus.LayerID, dir fs.FS) (bus.Layer, error) {
-	files, err := fs.Glob(dir, "*.rego")
-	if err != nil {
-		return bus.Layer{}, fmt.Errorf("policy files: %w", err)
-	}
-	layer := bus.Layer{ID: id, Modules: map[string]string{}}
-	for _, file := range files {
-		text, err := fs.ReadFile(dir, file)
-		if err != nil {
-			return bus.Layer{}, fmt.Errorf("policy file: %w", err)
-		}
-		layer.Modules[file] = string(text)
-	}
-	return layer, nil
-}
-
 // Load makes layers the ones in use beside base, in one step: a decision sees
 // either all of the old or all of the new. What did not change is kept; what is
 // not listed any more is unloaded. It never fails as a whole: a layer that
@@ -196,9 +146,9 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		}
 		ready := &layer{}
 		if err := ready.compile(context.Background(), src); err != nil {
-			return err.Error()
+			return problemsOf(ProblemCompile, "", err)[0].String()
 		}
-		made.query, made.discovery = ready.query, ready.discovery
+		made.query, made.discovery, made.reads, made.exports = ready.query, ready.discovery, ready.reads, ready.exports
 		return ""
 	})
 	if !done {

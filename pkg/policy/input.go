@@ -14,14 +14,17 @@ const InputVersion = 1
 // Action is what is being decided.
 type Action string
 
-// The actions of this version. The words query, apply and download are reserved;
-// the base policy refuses them.
+// The actions of this version. Query, apply and download are reserved: the base
+// policy refuses them.
 const (
 	ActionPublish   Action = "publish"   // a provider hands an event to its node
 	ActionSubscribe Action = "subscribe" // a consumer registers a subscription
 	ActionForward   Action = "forward"   // the provider's node sends events on
 	ActionDeliver   Action = "deliver"   // the consumer's node hands events out
 	ActionDiscover  Action = "discover"  // somebody finds a resource in the directory; nothing about a use is in the input
+	ActionQuery     Action = "query"
+	ActionApply     Action = "apply"
+	ActionDownload  Action = "download"
 )
 
 // Stage is which side's node evaluates.
@@ -69,6 +72,7 @@ type Resource struct {
 	Name     string             `json:"name"`
 	Sharing  Sharing            `json:"sharing"`
 	Items    []Item             `json:"items,omitempty"`
+	Network  string             `json:"network,omitempty"` // government, internet, departmental
 	Revision bus.Revision       `json:"revision"`
 }
 
@@ -86,6 +90,7 @@ type Item struct {
 	Grade    int             `json:"grade"`              // 1 (lowest) – 4
 	Sharing  bus.SharingType `json:"sharing,omitempty"`  // where it differs from the resource's
 	Semantic bus.Semantic    `json:"semantic,omitempty"` // what it means
+	Personal bool            `json:"personal,omitempty"` // personal information, by what it means or as its provider says
 }
 
 // Grant is the consent that a use relies on.
@@ -116,10 +121,10 @@ type DirectoryState struct {
 func ResourceOf(r bus.Resource) Resource {
 	items := make([]Item, len(r.Items))
 	for i, it := range r.Items {
-		items[i] = Item{ID: it.ID, Type: it.Type, Grade: it.Grade, Sharing: it.Sharing, Semantic: it.Semantic}
+		items[i] = Item{ID: it.ID, Type: it.Type, Grade: it.Grade, Sharing: it.Sharing, Semantic: it.Semantic, Personal: it.IsPersonal()}
 	}
 	return Resource{
-		ID: r.ID, Provider: r.Provider, Codes: r.Codes, Name: r.Name, Items: items, Revision: r.Revision,
+		ID: r.ID, Provider: r.Provider, Codes: r.Codes, Name: r.Name, Items: items, Network: r.Network, Revision: r.Revision,
 		Sharing: Sharing{Type: r.Sharing.Type, Range: r.Sharing.Range, Purposes: r.Sharing.Purposes},
 	}
 }

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +102,7 @@ func TestTheInputDocumentIsWhatJSONSays(t *testing.T) {
 	full := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 9)
 	full.Items = []bus.ItemID{"item_1"}
 	full.Resource.Items[2].Sharing = bus.NotShared
+	full.Resource.Network, full.Resource.Items[1].Personal = "internet", true
 	full.Event = Event{"id": "e-1", "source": "/systems/x"}
 	full.Directory = DirectoryState{Index: 1<<63 + 1, AgeSeconds: -1}
 	full.Grant.Revoked = true
@@ -143,6 +146,37 @@ func TestEveryListedBuiltinExists(t *testing.T) {
 		}
 		if b := ast.BuiltinMap[name]; b != nil && (b.Nondeterministic || b.IsDeprecated()) {
 			t.Errorf("%s is listed and not deterministic, or deprecated", name)
+		}
+	}
+}
+
+func TestAMisspeltFieldInBaseDoesNotCompile(t *testing.T) {
+	e, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := Base()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Modules["access.rego"] = strings.Replace(base.Modules["access.rego"], "input.resource.provider", "input.resource.owner", 1)
+	if l := e.compile(base); !strings.Contains(l.problem, "there is no input.resource.owner") {
+		t.Errorf("problem = %q", l.problem)
+	}
+}
+
+// What a layer is asked for is what the output schema lists.
+func TestTheQuestionIsTheOutputSchema(t *testing.T) {
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(OutputSchema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if len(schema.Properties) != len(narrowing)+1 {
+		t.Errorf("the schema lists %d rules, the engine reads %d and allow", len(schema.Properties), len(narrowing))
+	}
+	for name := range schema.Properties {
+		if !strings.Contains(question, `"`+name+`": [x | x := layer.`+name+`]`) {
+			t.Errorf("layers are not asked for %s", name)
 		}
 	}
 }

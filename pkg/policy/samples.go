@@ -75,7 +75,7 @@ func sampleInput(provider, consumer Party, sharing bus.SharingType, items int) I
 		Version: InputVersion, Action: ActionForward, Stage: StageProvider, Time: Instant{at},
 		Provider: provider, Consumer: consumer, Purpose: bus.PurposeCollaboration, Matter: "440100001000", Case: "20260304-0001",
 		Resource: Resource{ID: "sample-resource", Provider: provider.Department, Codes: []bus.ResourceCode{"301001/0001"}, Name: "样例资源",
-			Sharing: Sharing{Type: sharing, Range: "全省", Purposes: []bus.Purpose{bus.PurposeCollaboration, bus.PurposeVerification}}, Revision: 7},
+			Sharing: Sharing{Type: sharing, Range: "全省", Purposes: []bus.Purpose{bus.PurposeCollaboration, bus.PurposeVerification}}, Network: "government", Revision: 7},
 		Directory: DirectoryState{Index: 42, AgeSeconds: 1},
 	}
 	grant := Grant{ID: "sample-grant", Resource: in.Resource.ID, Consumer: consumer.Department,
@@ -84,6 +84,7 @@ func sampleInput(provider, consumer Party, sharing bus.SharingType, items int) I
 	meanings := []bus.Semantic{"", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC}
 	for i := range items {
 		item := Item{ID: bus.ItemID(fmt.Sprintf("item_%d", i)), Type: "C", Grade: 1 + i%4, Semantic: meanings[i%len(meanings)]}
+		item.Personal = bus.Item{Semantic: item.Semantic}.IsPersonal()
 		in.Resource.Items = append(in.Resource.Items, item)
 		grant.Items = append(grant.Items, item.ID)
 	}

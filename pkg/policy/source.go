@@ -33,7 +33,7 @@ const (
 	ProblemNegation   = "negation-of-undefined" // "not f(x.y)" is skipped, not true, where x.y is absent
 	ProblemTooHeavy   = "value-too-heavy"       // a value that grows out of hand by repeating itself
 	ProblemCompile    = "compile-error"         // what OPA's strict compiler refuses
-	ProblemNoExport   = "exports-nothing"       // none of deny, items, masks
+	ProblemNoExport   = "exports-nothing"       // none of the rules that layers have
 	ProblemNoTests    = "no-tests"              // a layer comes with tests
 	ProblemTestFailed = "test-failed"           // a test of the layer's own
 	ProblemTooSlow    = "too-slow"              // over the deadline on the sample inputs
@@ -137,9 +137,35 @@ func problemsOf(code, file string, err error) []bus.LayerProblem {
 	}
 	problems := make([]bus.LayerProblem, 0, len(list))
 	for _, e := range list {
-		problems = append(problems, at(e.Location, code, bus.Text{ZH: "Rego 编译器报告：" + e.Message, EN: e.Message}))
+		problems = append(problems, at(e.Location, code, said(e)))
 	}
 	return problems
+}
+
+// said is what OPA says of an error. Of a name that is not there, an input's say,
+// it tells those that are.
+func said(e *ast.Error) bus.Text {
+	switch detail := e.Details.(type) {
+	case *ast.RefErrInvalidDetail:
+		if len(detail.OneOf) == 0 {
+			break
+		}
+		names := make([]string, len(detail.OneOf))
+		for i, v := range detail.OneOf {
+			names[i] = strings.Trim(v.String(), `"`)
+		}
+		slices.Sort(names)
+		return bus.Text{
+			ZH: fmt.Sprintf("没有 %s；此处可用：%s", detail.Ref[:detail.Pos+1], strings.Join(names, "、")),
+			EN: fmt.Sprintf("there is no %s; it can be one of %s", detail.Ref[:detail.Pos+1], strings.Join(names, ", ")),
+		}
+	case *ast.UnificationErrDetail:
+		return bus.Text{
+			ZH: fmt.Sprintf("类型不一致：左边为 %s，右边为 %s", detail.Left, detail.Right),
+			EN: fmt.Sprintf("types differ: %s on the left, %s on the right", detail.Left, detail.Right),
+		}
+	}
+	return bus.Text{ZH: "Rego 编译器报告：" + e.Message, EN: e.Message}
 }
 
 func at(location *ast.Location, code string, message bus.Text) bus.LayerProblem {

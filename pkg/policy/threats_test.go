@@ -57,19 +57,19 @@ func TestS33CostBombsAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ rules, code string }{
 		"range":             {deny("x", "count(numbers.range(1, 1000000000)) == 1"), policy.ProblemBuiltin},
 		"shift":             {deny("x", "bits.lsh(1, 40000000) == 1"), policy.ProblemBuiltin},
-		"replace":           {deny("x", `replace(input.a, "a", input.a) == "b"`), policy.ProblemBuiltin},
+		"replace":           {deny("x", `replace(input.event.a, "a", input.event.a) == "b"`), policy.ProblemBuiltin},
 		"join":              {join, policy.ProblemTooSlow},
 		"nested arrays":     {doubled(40, "1", "[@, @]") + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
 		"nested objects":    {doubled(40, "1", `{"l": @, "r": @}`) + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
-		"nested locals":     {deny("x", strings.ReplaceAll(doubled(40, "input.a", "[@, @]"), "\n", "; ")+"a40 == 1"), policy.ProblemTooHeavy},
+		"nested locals":     {deny("x", strings.ReplaceAll(doubled(40, "input.event.a", "[@, @]"), "\n", "; ")+"a40 == 1"), policy.ProblemTooHeavy},
 		"nested functions":  {"f(x) := [x, x]\n" + deny("x", strings.Repeat("f(", 40)+"1"+strings.Repeat(")", 40)+" == 1"), policy.ProblemTooHeavy},
 		"nested lists":      {doubled(20, "1", `[@ | some _ in [1, 2, 3]]`) + deny("x", "a20 == 1"), policy.ProblemTooHeavy},
-		"unified parts":     {deny("x", "p0 := input.a; "+unified(40)+"p40 == 1"), policy.ProblemTooHeavy},
+		"unified parts":     {deny("x", "p0 := input.event.a; "+unified(40)+"p40 == 1"), policy.ProblemTooHeavy},
 		"nested entries":    {entries(20) + deny("x", "o20 == 1"), policy.ProblemTooHeavy},
 		"unified backwards": {deny("x", backwards(40)+"b40 == 1"), policy.ProblemTooHeavy},
 		"large exponent":    {deny("x", `1e9000 * 2 == 1`), policy.ProblemResult},
-		"taken apart":       {deny("x", "q0 := [[input.a, input.a], 0]; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
-		"through input":     {deny("x", "[q0, 0] = input.a; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
+		"taken apart":       {deny("x", "q0 := [[input.event.a, input.event.a], 0]; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
+		"through input":     {deny("x", "[q0, 0] = input.event.a; "+takenApart(40)+"q40 == 1"), policy.ProblemTooHeavy},
 		"doubled text":      {doubled(40, `"aaaaaaaaaa"`, `concat("", [@, @])`) + deny("x", `a40 == "b"`), policy.ProblemTooHeavy},
 		"doubled arrays":    {doubled(40, "[1, 2]", `array.concat(@, @)`) + deny("x", `a40 == 1`), policy.ProblemTooHeavy},
 		"squared numbers":   {doubled(8, "99999999999", "@ * @") + deny("x", "a8 == 1"), policy.ProblemResult},
@@ -78,8 +78,8 @@ func TestS33CostBombsAreRefused(t *testing.T) {
 		"long text":         {loop(`concat("", ["0123456789abcdef" | some y in ys]) == "b"`), policy.ProblemResult},
 		"long regex":        {deny("x", `regex.match("(a{50}){20}(a{50}){20}b", input.purpose)`), policy.ProblemResult},
 		"number of a text":  {deny("x", `to_number("1e999999999") > 1`), policy.ProblemResult},
-		"number as written": {deny("x", `1e999999999 > input.a`), policy.ProblemParse},
-		"deep nesting":      {deny("x", "input.a == "+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)), policy.ProblemTooHeavy},
+		"number as written": {deny("x", `1e999999999 > input.event.a`), policy.ProblemParse},
+		"deep nesting":      {deny("x", "input.event.a == "+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)), policy.ProblemTooHeavy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
@@ -104,7 +104,7 @@ func takenApart(n int) string {
 
 func backwards(n int) string {
 	var b strings.Builder
-	b.WriteString("b0 := input.a; ")
+	b.WriteString("b0 := input.event.a; ")
 	for i := 1; i <= n; i++ {
 		fmt.Fprintf(&b, "[[b%d, b%d], 1] = [b%d, 1]; ", i-1, i-1, i)
 	}
@@ -167,7 +167,7 @@ func TestS34NoAnswerIsNo(t *testing.T) {
 		"defines nothing":      {"", policy.CodeLayerUnavailable},
 		"grants":               {"allow := true", policy.CodeLayerUnavailable},
 		"fails":                {deny("x", `to_number(input.purpose) == 1`), policy.CodeError},
-		"fails within not":     {"odd if to_number(input.purpose) == 1\n" + deny("x", `input.never; 1 == 1`) + "items contains \"name\" if not odd", policy.CodeError},
+		"fails within not":     {"odd if to_number(input.purpose) == 1\n" + deny("x", `input.event.never; 1 == 1`) + "items contains \"name\" if not odd", policy.CodeError},
 		"contradicts itself":   {"items := [\"name\"] if input.version == 1\nitems := [] if input.version == 1", policy.CodeError},
 		"answers another type": {`items := 7`, policy.CodeResultInvalid},
 	} {

@@ -77,6 +77,7 @@ func resourceValue(r Resource) ast.Value {
 		}
 		o.set("items", ast.NewArray(items...))
 	}
+	o.some("network", r.Network)
 	o.set("revision", ast.Number(strconv.FormatUint(uint64(r.Revision), 10)))
 	return o.value()
 }
@@ -88,6 +89,9 @@ func itemValue(it Item) ast.Value {
 	o.number("grade", int64(it.Grade))
 	o.some("sharing", string(it.Sharing))
 	o.some("semantic", string(it.Semantic))
+	if it.Personal {
+		o.set("personal", ast.Boolean(true))
+	}
 	return o.value()
 }
 

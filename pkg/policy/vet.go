@@ -37,8 +37,8 @@ func (s *source) vet() []bus.LayerProblem {
 	problems = append(problems, s.vetNegations()...)
 	if len(problems) == 0 && !s.exports() {
 		problems = append(problems, bus.LayerProblem{Code: ProblemNoExport, Message: bus.Text{
-			ZH: "该层没有定义 deny、items、masks 中的任何一个，不起作用。",
-			EN: "the layer defines none of deny, items, masks, so it does nothing"}})
+			ZH: "该层没有定义 deny、hold、items、masks、rows、limits、watermark 中的任何一个，不起作用。",
+			EN: "the layer defines none of deny, hold, items, masks, rows, limits, watermark, so it does nothing"}})
 	}
 	sortProblems(problems)
 	return problems
@@ -62,20 +62,20 @@ func (s *source) vetPackage(module *ast.Module, want ast.Ref) []bus.LayerProblem
 }
 
 // vetRules holds layers other than base to denying and narrowing, and all to
-// exporting deny as a set.
+// exporting deny and hold as sets.
 func (s *source) vetRules(module *ast.Module) []bus.LayerProblem {
 	var problems []bus.LayerProblem
 	for _, rule := range module.Rules {
 		name := ruleName(rule)
 		if name == "allow" && s.layer != bus.BaseLayer {
 			problems = append(problems, at(rule.Loc(), ProblemRule, bus.Text{
-				ZH: "只有基础策略可以允许；本层请只定义 deny、items、masks。",
-				EN: "only the base policy grants; define deny, items and masks here, not allow"}))
+				ZH: "只有基础策略可以允许；本层请定义 deny、hold 或收窄的规则。",
+				EN: "only the base policy grants; define deny, hold or what narrows here, not allow"}))
 		}
-		if name == "deny" && (rule.Head.RuleKind() != ast.MultiValue || len(rule.Head.Ref()) != 1) {
+		if (name == "deny" || name == "hold") && (rule.Head.RuleKind() != ast.MultiValue || len(rule.Head.Ref()) != 1) {
 			problems = append(problems, at(rule.Loc(), ProblemRule, bus.Text{
-				ZH: `deny 应为集合规则，写作 deny contains {"code": …, "zh": …, "en": …} if { … }`,
-				EN: `deny is a set; write deny contains {"code": …, "zh": …, "en": …} if { … }`}))
+				ZH: string(name) + ` 应为集合规则，写作 ` + string(name) + ` contains {"code": …, "zh": …, "en": …} if { … }`,
+				EN: string(name) + ` is a set; write ` + string(name) + ` contains {"code": …, "zh": …, "en": …} if { … }`}))
 		}
 	}
 	return problems
@@ -184,7 +184,7 @@ func (s *source) exports() bool {
 	for _, module := range s.modules {
 		for _, rule := range module.Rules {
 			switch ruleName(rule) {
-			case "allow", "deny", "items", "masks":
+			case "allow", "deny", "hold", "items", "masks", "rows", "limits", "watermark":
 				return true
 			}
 		}

@@ -5,9 +5,8 @@ import (
 	"iter"
 	"slices"
 
-	jsonv2 "github.com/go-json-experiment/json"
-
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 	"go.etcd.io/bbolt"
 )
 
@@ -100,8 +99,8 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 // decoded reads what was stored under a key. These are our own bytes: where they
 // cannot be read, the file is damaged.
 func decoded[V any](table Table, key string, data []byte) (v V) {
-	if err := jsonv2.Unmarshal(data, &v); err != nil {
-		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
+	if err := strictjson.Own(data, &v); err != nil {
+		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err))
 	}
 	return v
 }
