@@ -100,7 +100,7 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 // cannot be read, the file is damaged.
 func decoded[V any](table Table, key string, data []byte) (v V) {
 	if err := strictjson.Own(data, &v); err != nil {
-		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err))
+		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err)) // our own bytes: the file is damaged
 	}
 	return v
 }
