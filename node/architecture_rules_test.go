@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"pkg/strictjson", "pkg/storage"},
 	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/catalogue", "pkg/backup"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
-	{"pkg/consensus"},
+	{"pkg/consensus", "pkg/decision"},
 	{"pkg/exchange"},
 	{"pkg/evaluation", "pkg/client"},
 }

@@ -69,6 +69,7 @@ func TestImportOfTheRealRecords(t *testing.T) {
 		}
 	}
 	before := p.hash(t)
+	p.finds(t, len(drafts))
 
 	p.run("resource", "import", records, "--map", realMapping, "--report", account)
 	second := p.account(account)
@@ -90,6 +91,35 @@ func TestImportOfTheRealRecords(t *testing.T) {
 		p.ok("resource", "import", export, "--report", account)
 		if again := p.account(account); again.Unchanged != first.Created || again.Read != first.Created {
 			t.Errorf("%s exported and imported: %+v", format, again.Totals())
+		}
+	}
+}
+
+// finds demands that the search of every node finds all drafts, and each by a word
+// of its name.
+func (p *importing) finds(t *testing.T, count int) {
+	t.Helper()
+	begun := time.Now()
+	for _, n := range p.Nodes() {
+		must(t, fleet.Until(p.ctx, string(n.ID())+" to find every draft", func(ctx context.Context) error {
+			admin, err := p.SignIn(ctx, n, "sysadmin")
+			if err != nil {
+				return err
+			}
+			page, err := admin.Search(ctx, drafts)
+			if err == nil && (!page.Complete || page.Total != count) {
+				err = fmt.Errorf("%d of %d, complete %v", page.Total, count, page.Complete)
+			}
+			return err
+		}))
+	}
+	t.Logf("found by all nodes %v after the import", time.Since(begun).Round(time.Millisecond))
+	for _, words := range []string{"许可", "统计", "企业", "学校"} {
+		q := drafts
+		q.Words = words
+		page, err := p.admin.Search(p.ctx, q)
+		if err != nil || page.Total == 0 || page.Total >= count {
+			t.Errorf("%s: %d of %d found: %v", words, page.Total, count, err)
 		}
 	}
 }

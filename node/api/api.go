@@ -65,6 +65,7 @@ type API struct {
 	decoy     string // hash that no password matches, so that unknown accounts take as long
 	followed  map[state.Table]followed
 	streams   *streams
+	replaying chan struct{} // holds one while a policy draft is replayed
 	handler   http.Handler
 }
 
@@ -79,7 +80,7 @@ const (
 func New(c Config) (*API, error) {
 	a := &API{
 		Config: c, sessions: newSessions(c.Now), passwords: c.Passwords,
-		followed: map[state.Table]followed{}, streams: newStreams(),
+		followed: map[state.Table]followed{}, streams: newStreams(), replaying: make(chan struct{}, 1),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), decoyTimeout)
 	defer cancel()
@@ -97,6 +98,8 @@ func New(c Config) (*API, error) {
 	a.addDrafts(h)
 	a.addCatalogue(h)
 	a.addPolicies(h)
+	a.addDecisions(h)
+	a.addReplay(h)
 	a.addEvents(h)
 	a.addMoves(h)
 	a.addAudit(h)

@@ -139,7 +139,14 @@ func matrix() map[string]route {
 		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
 		}},
-		"GET /api/v1/changes":                 {known, plain("/api/v1/changes?wait=0")},
+		"GET /api/v1/changes":   {known, plain("/api/v1/changes?wait=0")},
+		"GET /api/v1/decisions": {known, nil},
+		"GET /api/v1/decisions/{id}": {[7]int{401, 200, 200, 404, 404, 200, 200}, func(w *world, _ int) request {
+			return request{path: "/api/v1/decisions/" + w.subscribed()}
+		}},
+		"POST /api/v1/policies/replay": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
+			return request{body: text(asJSON(w.t, client.ReplayRequest{Layer: nodetest.SampleLayer(w.t, "440100")}))}
+		}},
 		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
 		"GET /api/v1/audit/checkpoints":       {known, nil},
 		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},

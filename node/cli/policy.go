@@ -18,7 +18,7 @@ func (a *app) policyCommand() *cobra.Command {
 	return a.group("policy", "共享策略层", "Policy layers",
 		n.list(a), a.showLayer(n), a.lintLayer(), a.testLayer(), a.coverLayer(), a.checkLayer(),
 		a.pushLayer(), a.rollBackLayer(n), a.removeLayer(n), a.listLayerDrafts(), a.diffLayer(n), a.activateLayer(n), a.discardLayer(n),
-		a.layerHistory(n), a.policyStatus())
+		a.layerHistory(n), a.policyStatus(), a.replayLayer(), a.explainDecision(), a.listDecisions())
 }
 
 func layers() noun[bus.LayerID, bus.Layer] {

@@ -14,16 +14,20 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
-// ExportFormat names the export form of this release.
-const ExportFormat = "gxbus-evidence/1"
+// ExportFormat names the export form of this release. The one before it, which has
+// no parts, is read as well.
+const (
+	ExportFormat       = "gxbus-evidence/2"
+	formerExportFormat = "gxbus-evidence/1"
+)
 
-// maxLine bounds a line of an export: the base64 of the largest leaf and the
-// rest of its line, or a checkpoint with every character escaped.
-const maxLine = 128 << 10
+// maxLine bounds a line of an export: the base64 of the largest part and the rest
+// of its line.
+const maxLine = MaxPart*4/3 + 1024
 
-// An export is JSON Lines: a header, then leaves and signed checkpoints, a
-// checkpoint before the first leaf that it does not cover. So one pass with flat
-// memory verifies it.
+// An export is JSON Lines: a header, then leaves, signed checkpoints and parts, a
+// checkpoint before the first leaf that it does not cover, a part before the first
+// that names it. So one pass verifies it.
 type (
 	exportHeader struct {
 		Format string `json:"format"`
@@ -38,6 +42,10 @@ type (
 	}
 	exportCheckpoint struct {
 		Checkpoint string `json:"checkpoint"` // signed note
+	}
+	exportPart struct {
+		Part string `json:"part"` // digest
+		Text []byte `json:"text"` // base64
 	}
 )
 
@@ -81,16 +89,19 @@ func (t tables) claimedSize() int64 {
 
 // line gives the form of e in an export.
 func (e entry) line() any {
-	if e.checkpoint != nil {
+	switch {
+	case e.checkpoint != nil:
 		return exportCheckpoint{*e.checkpoint}
+	case e.part != "":
+		return exportPart{e.part, e.data}
 	}
 	line := exportLeaf{Leaf: e.leaf, Data: e.data}
 	copy(line.Hash[:], e.hashes)
 	return line
 }
 
-// VerifyExport verifies an export of the log that keys belong to, in one pass
-// and with flat memory. Known and keys are as for [Log.Verify]; the key that the
+// VerifyExport verifies an export of the log that keys belong to, in one pass;
+// memory is as of [Log.Verify]. Known and keys are as for [Log.Verify]; the key that the
 // export names of itself is not trusted.
 //
 // What is wrong below the header is in the report, lines that cannot be read
@@ -147,7 +158,7 @@ func readHeader(lines *bufio.Reader) (exportHeader, error) {
 	if err == nil {
 		err = strictJSON(line, &h)
 	}
-	if err == nil && h.Format != ExportFormat {
+	if err == nil && h.Format != ExportFormat && h.Format != formerExportFormat {
 		err = fmt.Errorf("format %.40q", h.Format)
 	}
 	if err == nil && h.Size < 0 {
@@ -171,15 +182,20 @@ func parseLine(line []byte) (entry, bool) {
 		Data       []byte     `json:"data"`
 		Hash       *tlog.Hash `json:"hash"`
 		Checkpoint *string    `json:"checkpoint"`
+		Part       *string    `json:"part"`
+		Text       []byte     `json:"text"`
 	}
 	if strictJSON(line, &either) != nil {
 		return entry{}, false
 	}
-	isLeaf := either.Leaf != nil && either.Hash != nil && either.Checkpoint == nil
-	isCheckpoint := either.Checkpoint != nil && either.Leaf == nil && either.Hash == nil && either.Data == nil
+	isLeaf := either.Leaf != nil && either.Hash != nil && either.Checkpoint == nil && either.Part == nil && either.Text == nil
+	isCheckpoint := either.Checkpoint != nil && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Part == nil && either.Text == nil
+	isPart := either.Part != nil && *either.Part != "" && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Checkpoint == nil
 	switch {
 	case isCheckpoint:
 		return entry{checkpoint: either.Checkpoint}, true
+	case isPart && len(either.Text) <= MaxPart:
+		return entry{part: *either.Part, data: either.Text}, true
 	case isLeaf && len(either.Data) <= MaxLeaf:
 		return entry{leaf: *either.Leaf, data: either.Data, hashes: either.Hash[:]}, true
 	}

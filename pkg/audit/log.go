@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -20,6 +21,7 @@ var (
 	checkpointsBucket = []byte("checkpoints")
 	rangesBucket      = []byte("ranges")
 	decisionsBucket   = []byte("decisions")
+	partsBucket       = []byte("parts")
 	originKey         = []byte("origin")
 )
 
@@ -90,7 +92,7 @@ func create(tx *bbolt.Tx, origin string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range [][]byte{leavesBucket, hashesBucket, checkpointsBucket, rangesBucket, decisionsBucket} {
+	for _, name := range [][]byte{leavesBucket, hashesBucket, checkpointsBucket, rangesBucket, decisionsBucket, partsBucket} {
 		if _, err := top.CreateBucket(name); err != nil {
 			return err
 		}
@@ -107,6 +109,7 @@ func (l *Log) Origin() string { return l.origin }
 // tables are the buckets of the log in one transaction.
 type tables struct {
 	leaves, hashes, checkpoints, ranges, decisions *bbolt.Bucket
+	parts                                          *bbolt.Bucket // nil in a file of before there were any, until something is appended
 }
 
 func open(tx *bbolt.Tx) (tables, error) {
@@ -116,7 +119,7 @@ func open(tx *bbolt.Tx) (tables, error) {
 	}
 	t := tables{
 		leaves: top.Bucket(leavesBucket), hashes: top.Bucket(hashesBucket), checkpoints: top.Bucket(checkpointsBucket),
-		ranges: top.Bucket(rangesBucket), decisions: top.Bucket(decisionsBucket),
+		ranges: top.Bucket(rangesBucket), decisions: top.Bucket(decisionsBucket), parts: top.Bucket(partsBucket),
 	}
 	for _, b := range []*bbolt.Bucket{t.leaves, t.hashes, t.checkpoints, t.ranges, t.decisions} {
 		if b == nil {
@@ -154,6 +157,7 @@ func leafIndex(key []byte) (int64, bool) {
 // written, or none is: a defect is CodeInvalid, a record over MaxLeaf
 // CodeTooLarge. After any other error the transaction must be rolled back.
 func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
+	records = slices.Clone(records) // the caller's stay as they are
 	leaves, err := l.encode(records)
 	if err != nil {
 		return 0, err
@@ -161,6 +165,11 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 	t, err := open(tx)
 	if err != nil {
 		return 0, err
+	}
+	if t.parts == nil {
+		if t.parts, err = tx.Bucket(topBucket).CreateBucket(partsBucket); err != nil {
+			return 0, fmt.Errorf("append evidence: %w", err)
+		}
 	}
 	if first, err = t.size(); err != nil {
 		return 0, err
@@ -176,15 +185,23 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 		if err := t.index(n, &records[i]); err != nil {
 			return 0, fmt.Errorf("index evidence: %w", err)
 		}
+		if err := t.keep(records[i].Grounds); err != nil {
+			return 0, fmt.Errorf("keep grounds: %w", err)
+		}
 	}
 	return first, nil
 }
 
-// encode checks records and gives the bytes of each, before any is written.
+// encode checks records, completes them and gives the bytes of each, before any is
+// written.
 func (l *Log) encode(records []Record) ([][]byte, error) {
 	leaves := make([][]byte, len(records))
 	for i := range records {
-		r := records[i] // a copy: the caller's stays as it is
+		r := &records[i]
+		var err error
+		if r.Grounds, err = grounds(r.Decision); err != nil {
+			return nil, err
+		}
 		defects := r.Check()
 		if r.Node != "" && r.Node != l.node {
 			defects = append(defects, bus.Defect{

@@ -76,6 +76,7 @@ type Record struct {
 	Code         bus.Code           `json:"code,omitempty"`        // refusals: the stable code
 	Detail       string             `json:"detail,omitempty"`      // administered, explained: what was done or told, one line, no secrets
 	Restored     *Restored          `json:"restored,omitempty"`    // of a restore: the log that this one was
+	Grounds      *Grounds           `json:"grounds,omitempty"`     // of a decision; set by Append
 	Rows         int                `json:"rows,omitempty"`        // filtered: rows left out; Events are those of which none is left
 	Watermark    string             `json:"watermark,omitempty"`   // of a decision: what goes out on it carries this
 }
@@ -131,7 +132,7 @@ func (r Record) Check() []bus.Defect {
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")
 	}
-	return append(defects, r.checkRange()...)
+	return append(append(defects, r.Grounds.check()...), r.checkRange()...)
 }
 
 func (r Record) checkRange() []bus.Defect {

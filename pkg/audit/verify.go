@@ -32,8 +32,8 @@ type Report struct {
 // of the tree, the root at each signed checkpoint, and that the index finds each
 // leaf. Known are checkpoints of this log that others hold; they prove what the
 // node itself could hide by signing again. Keys are the verifier keys that its
-// checkpoints may be signed with, at least one. Memory does not grow with the
-// log.
+// checkpoints may be signed with, at least one. Memory grows with the distinct
+// parts that decisions rest on, by their digests, and not with the leaves.
 //
 // What is wrong with the log is in the report. An error means that it could not
 // be examined: no log, a key or known checkpoint that is not of this log
@@ -62,9 +62,10 @@ func (l *Log) Verify(tx *bbolt.Tx, known []bus.Checkpoint, keys ...string) (Repo
 
 // entry is one thing in a log as it is examined and exported: a leaf with the
 // hashes kept with it, or a signed checkpoint, which stands before the first
-// leaf that it does not cover.
+// leaf that it does not cover, or a part, before the first leaf that names it.
 type entry struct {
-	checkpoint *string // signed; nil: a leaf
+	checkpoint *string // signed; nil: a leaf or a part
+	part       string  // digest; empty: no part
 	leaf       int64   // claimed index; -1 where the key names none
 	data       []byte
 	hashes     []byte // end to end, the leaf's own first
@@ -86,6 +87,7 @@ func (t tables) entries() iter.Seq[entry] {
 			}
 			return true
 		}
+		known := map[string]bool{}
 		leaves := t.leaves.Cursor()
 		for key, data := leaves.First(); key != nil; key, data = leaves.Next() {
 			e := entry{leaf: -1, data: data, hashes: t.hashes.Get(key)}
@@ -94,12 +96,28 @@ func (t tables) entries() iter.Seq[entry] {
 					return
 				}
 			}
-			if !yield(e) {
+			if !t.partsFirst(e.data, known, yield) || !yield(e) {
 				return
 			}
 		}
 		signedUpTo(-1)
 	}
+}
+
+// partsFirst gives the parts that a leaf is the first to name, so far as they are
+// there.
+func (t tables) partsFirst(leaf []byte, known map[string]bool, yield func(entry) bool) bool {
+	for _, digest := range partsOf(leaf) {
+		text := t.part(digest)
+		if known[digest] || text == nil {
+			continue
+		}
+		known[digest] = true
+		if !yield(entry{part: digest, data: text}) {
+			return false
+		}
+	}
+	return true
 }
 
 // examiner rebuilds a tree from its entries and compares.
@@ -108,8 +126,9 @@ type examiner struct {
 	keys   note.Verifiers
 	known  []head // those still to be met, by size
 	tree   edge
-	index  *tables // nil: an export, which carries no index
-	lost   int64   // the first leaf that the index does not find; -1 none
+	index  *tables         // nil: an export, which carries no index
+	lost   int64           // the first leaf that the index does not find; -1 none
+	parts  map[string]bool // that were met
 }
 
 func newExaminer(origin string, known []bus.Checkpoint, keys []string) (*examiner, error) {
@@ -117,7 +136,7 @@ func newExaminer(origin string, known []bus.Checkpoint, keys []string) (*examine
 	if err != nil {
 		return nil, err
 	}
-	x := &examiner{report: Report{Origin: origin, BadLeaf: -1}, keys: v, lost: -1}
+	x := &examiner{report: Report{Origin: origin, BadLeaf: -1}, keys: v, lost: -1, parts: map[string]bool{}}
 	for i, c := range known {
 		h, err := openHead(c.Note, origin, v)
 		if err == nil && (h.size != c.Size || string(h.root[:]) != string(c.Root)) {
@@ -137,7 +156,10 @@ func (x *examiner) examine(e entry) bool {
 	if !x.meetKnown() {
 		return false
 	}
-	if e.checkpoint == nil {
+	switch {
+	case e.part != "":
+		return x.part(e)
+	case e.checkpoint == nil:
 		return x.leaf(e)
 	}
 	h, err := openHead(*e.checkpoint, x.report.Origin, x.keys)
@@ -217,6 +239,11 @@ func (x *examiner) leaf(e entry) bool {
 	if record.Restored != nil && record.Restored.check(n, before) != nil {
 		return x.bad(n, "所述恢复前的日志与其前各片不符", "tells of a log before the restore that is not the leaves before it")
 	}
+	for _, digest := range record.Grounds.digests() {
+		if !x.parts[digest] {
+			return x.bad(n, "所依据的内容缺失", "names grounds that are not there")
+		}
+	}
 	if x.index == nil {
 		return true
 	}
@@ -224,6 +251,15 @@ func (x *examiner) leaf(e entry) bool {
 		x.lost = n // told last: a change of the leaves displaces others in the index
 	}
 	return x.compare(n, hashes, e.hashes)
+}
+
+// part takes a part, which the leaf that is due names.
+func (x *examiner) part(e entry) bool {
+	if PartDigest(e.data) != e.part {
+		return x.bad(x.report.Leaves, "所依据的内容与其摘要不符", "rests on grounds that do not match their digest")
+	}
+	x.parts[e.part] = true
+	return true
 }
 
 // compare holds the stored hashes of leaf n, and of the subtrees that it

@@ -43,16 +43,16 @@ type Reason struct {
 
 // Verdict is what one layer says of a request.
 type Verdict struct {
-	Layer    LayerID
-	Revision Revision
-	Allow    bool     // only the base layer's counts
-	Reasons  []Reason // why it denies, or holds
-	Items    []ItemID // nil: no restriction
-	Masks    map[ItemID]Mask
-	Rows     []RowCondition // every one must hold
-	Limits   []Limit        // every one holds
-
-	Watermark bool // what is handed out is marked
+	Layer     LayerID         `json:"layer"`
+	Revision  Revision        `json:"revision"`
+	Allow     bool            `json:"allow,omitempty"`   // only the base layer's counts
+	Reasons   []Reason        `json:"reasons,omitempty"` // why it denies, or holds
+	Items     []ItemID        `json:"items,omitzero"`    // nil: no restriction
+	Masks     map[ItemID]Mask `json:"masks,omitempty"`
+	Rows      []RowCondition  `json:"rows,omitempty"`      // every one must hold
+	Limits    []Limit         `json:"limits,omitempty"`    // every one holds
+	Watermark bool            `json:"watermark,omitempty"` // what is handed out is marked
+	Fired     []Rule          `json:"fired,omitempty"`     // the rules that are known to have said it
 }
 
 // Decision is the answer of the policy decision point to one request.
@@ -65,6 +65,7 @@ type Decision struct {
 	Obligations Obligations          `json:"obligations"`
 	Layers      map[LayerID]Revision `json:"layers"`
 	Index       Revision             `json:"index"` // directory index it was made at
+	Grounds     *Grounds             `json:"-"`     // what it was made of; evidence keeps it in its own form
 }
 
 // Combine unites the verdicts of the layers over the requested items, in any

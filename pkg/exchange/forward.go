@@ -212,7 +212,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
 	return true, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow.provider, batch.Last, forwarded(flow, decision, going))
+		return f.advance(tx, flow.provider, record.First, batch.Last, forwarded(flow, decision, going))
 	})
 }
 
@@ -252,7 +252,7 @@ func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bu
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, at, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, at, record.First, record.Last, []audit.Record{decided(record, d), withheld})
 	})
 }
 
@@ -439,15 +439,16 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 	return f.x.Peers.Deliver(ctx, to, batch)
 }
 
-// advance moves the cursor past last, with the records of why. It never moves it
-// back: a forwarder that was stopped may end its last step beside its successor.
-func (f *forwarder) advance(tx *bbolt.Tx, at seat, last uint64, records []audit.Record) error {
+// advance moves the cursor past a batch, with the records of why. A forwarder that
+// was stopped may end its last step beside its successor, with the same events:
+// whoever comes second records nothing, and goes on from where the first came to.
+func (f *forwarder) advance(tx *bbolt.Tx, at seat, first, last uint64, records []audit.Record) error {
 	if err := keeps(tx, at); err != nil {
 		return err
 	}
 	cursors := tx.Bucket(bucketCursors)
-	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > last {
-		return f.x.append(tx, records...)
+	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > first {
+		return nil
 	}
 	if len(f.left) > 0 {
 		if err := f.left.after(last).put(tx, at, f.id); err != nil {

@@ -278,6 +278,8 @@ func (m *moves) finish(rt *rapid.T) {
 	if !slices.Equal(m.taken, numbers(1, m.published)) {
 		rt.Fatalf("taken %v", m.taken)
 	}
+	_, provider := m.department(market)
+	m.settledAt(provider, sub, uint64(m.published)) // what was taken may not yet be on record as forwarded
 	m.sound()
 	for _, kind := range []audit.Kind{audit.KindAccepted, audit.KindReceived, audit.KindAcknowledged, audit.KindForwarded} {
 		count := map[uint64]int{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
@@ -512,5 +513,47 @@ func TestTheWayOfAnEventLeadsOverBothNodes(t *testing.T) {
 	}
 	if got := kinds(w.nodes[zhuhai]); !slices.Contains(got, audit.KindMovedIn) {
 		t.Errorf("the new node recorded %v", got)
+	}
+}
+
+// A move that begins stops the forwarder, and one that is given up lets another
+// begin. The first may end its step late: what both sent is on record once. (Whether
+// the step of a stopped forwarder is taken at all is left to chance.)
+func TestAForwarderThatEndsLateRecordsNothingAgain(t *testing.T) {
+	w, _ := movable(t)
+	w.subscribe(sub, puller)
+	w.settled(sub, 0)
+	const rounds = 8
+	for n := 1; n <= rounds; n++ {
+		sent, stopped, late := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		var first atomic.Bool
+		w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
+			if first.CompareAndSwap(false, true) {
+				close(sent)
+				<-ctx.Done()
+				close(stopped)
+				<-late
+			}
+			return nil
+		})
+		w.publish(n, n)
+		<-sent
+		w.move(market, zhuhai)
+		<-stopped
+		w.abort(market)
+		w.settled(sub, uint64(n)) // by the second one
+		close(late)
+	}
+	w.line.hook(nil, nil)
+	w.publish(rounds+1, rounds+1)
+	w.settled(sub, rounds+1)
+	count := map[uint64]int{}
+	for _, r := range w.provider().records(audit.KindForwarded) {
+		count[r.First]++
+	}
+	for n := uint64(1); n <= rounds+1; n++ {
+		if count[n] != 1 {
+			t.Errorf("event %d is %d times on record as forwarded", n, count[n])
+		}
 	}
 }

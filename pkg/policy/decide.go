@@ -16,8 +16,9 @@ import (
 // division chain and department, the consumer's division chain and department.
 // It never fails: whatever is odd denies, and the reason names the layer. The
 // same answer holds until an input or a layer changes. Decision.Layers has the
-// layers that answered; base is at revision 0.
+// layers that apply; base is at revision 0. Decision.Grounds has what each said.
 func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
+	start := time.Now()
 	d := bus.Decision{ID: e.newID(), Action: string(in.Action), At: in.Time.UTC(), Index: in.Directory.Index,
 		Layers: map[bus.LayerID]bus.Revision{}}
 	if in.Action == ActionDiscover {
@@ -30,15 +31,22 @@ func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
 		d.Reasons = layers[0].refuse(CodeLayerUnavailable).Reasons
 		return d
 	}
+	for _, l := range layers {
+		d.Layers[l.id] = l.revision
+	}
 	verdicts := e.ask(ctx, layers, in)
-	for _, v := range verdicts {
-		d.Layers[v.Layer] = v.Revision
-	}
-	d.Allow, d.Reasons, d.Obligations = bus.Combine(in.requested(), verdicts)
-	if !d.Allow && len(d.Reasons) == 0 {
-		d.Reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: CodeNotGranted, Message: refusals[CodeNotGranted]}}
-	}
+	d.Allow, d.Reasons, d.Obligations = Unite(in, verdicts)
+	d.Grounds = &bus.Grounds{Input: in, Base: named(layers[0].digest), Verdicts: verdicts, Took: time.Since(start)}
 	return d
+}
+
+// Unite makes one answer of what each layer says to in.
+func Unite(in Input, verdicts []bus.Verdict) (allow bool, reasons []bus.Reason, ob bus.Obligations) {
+	allow, reasons, ob = bus.Combine(in.requested(), verdicts)
+	if !allow && len(reasons) == 0 {
+		reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: CodeNotGranted, Message: refusals[CodeNotGranted]}}
+	}
+	return allow, reasons, ob
 }
 
 // applying returns the layers that apply to in, each once, base first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,7 +84,10 @@ func TestADecisionSaysWhatItRestsOn(t *testing.T) {
 	}
 	e.Load([]bus.Layer{layerOf(t, city, 9, "masks := {}"), layerOf(t, "division/440305", 3, "masks := {}")})
 	d := e.Decide(t.Context(), forward())
-	d.Obligations = bus.Obligations{}
+	if len(d.Grounds.Verdicts) != 2 || d.Grounds.Verdicts[1].Layer != city || !strings.HasPrefix(d.Grounds.Base, "sha256:") {
+		t.Errorf("grounds = %+v, want the verdicts of base and %s", d.Grounds, city)
+	}
+	d.Obligations, d.Grounds = bus.Obligations{}, nil
 	want := bus.Decision{ID: "d-1", Action: "forward", At: noon, Allow: true, Index: 42,
 		Layers: map[bus.LayerID]bus.Revision{"base": 0, city: 9}}
 	if !reflect.DeepEqual(d, want) {

@@ -148,7 +148,7 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		if err := ready.compile(context.Background(), src); err != nil {
 			return problemsOf(ProblemCompile, "", err)[0].String()
 		}
-		made.query, made.discovery = ready.query, ready.discovery
+		made.query, made.discovery, made.reads, made.exports = ready.query, ready.discovery, ready.reads, ready.exports
 		return ""
 	})
 	if !done {

@@ -38,15 +38,19 @@ type layer struct {
 	problem   string            // why it is broken; empty if it is not
 	query     rego.PreparedEvalQuery
 	discovery discovery
+	reads     []ast.Ref // what it looks at in the input
+	exports   exports
 	stuck     atomic.Int32 // evaluations that were given up and still run
 }
 
 // compile makes l.query from src, without its tests.
 func (l *layer) compile(ctx context.Context, src *source) error {
+	l.exports = exportsOf(src)
 	compiler, err := src.compile()
 	if err != nil {
 		return err
 	}
+	l.reads = readsOf(compiler)
 	options := []func(*rego.Rego){
 		rego.Compiler(compiler),
 		rego.Store(src.language.data),
@@ -103,6 +107,7 @@ func (l *layer) ask(ctx context.Context, input ast.Value, cancel topdown.Cancel)
 	if code := decode(answer, &verdict); code != "" {
 		return l.refuse(code)
 	}
+	verdict.Fired = l.exports.fired(verdict, nil)
 	return verdict
 }
 
@@ -130,6 +135,9 @@ var refusals = map[string]bus.Text{
 	CodeLayerUnavailable: {ZH: "适用的策略层不可用，按拒绝处理；请联系该层的安全管理员启用可用的版本。", EN: "A policy layer that applies is unavailable, which denies; ask its security administrator to activate a working revision."},
 	CodeNotGranted:       {ZH: "基础策略不允许该操作；请对照目录核对操作、资源与授权。", EN: "The base policy does not allow this; check action, resource and grant against the directory."},
 }
+
+// named gives a digest as evidence names it.
+func named(sum [sha256.Size]byte) string { return "sha256:" + hex.EncodeToString(sum[:]) }
 
 // Digest identifies the source text of a layer: SHA-256 in hex.
 func Digest(modules map[string]string) string {

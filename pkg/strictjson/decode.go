@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -25,7 +26,7 @@ func Decode(data []byte, lim Limits, v any) error {
 	if err := s.document(shapeOf(reflect.TypeOf(v))); err != nil {
 		return err
 	}
-	if jsonv2.Unmarshal(data, v) == nil { // twice as fast as encoding/json, which says better what is wrong
+	if Own(data, v) == nil { // twice as fast as encoding/json, which says better what is wrong
 		return nil
 	}
 	err := json.Unmarshal(data, v)
@@ -43,6 +44,13 @@ func Decode(data []byte, lim Limits, v any) error {
 		return bus.E(bus.CodeInternal).Because(err)
 	}
 	return bus.E(bus.CodeInvalid, badValue("")).Because(err)
+}
+
+// Own reads what encoding/json wrote, in half of its time: JSON that the bus keeps,
+// which nobody else can have touched. Keys are spelt exactly, each is there once,
+// and one without a field is passed over unless an option says otherwise.
+func Own(data []byte, v any, options ...jsonv2.Options) error {
+	return jsonv2.Unmarshal(data, v, append(options, jsonv1.FormatDurationAsNano(true))...)
 }
 
 func badValue(field string) bus.Defect {

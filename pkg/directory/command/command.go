@@ -16,10 +16,10 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // Type names what an entry asks for.
@@ -308,5 +308,5 @@ func (e Entry) DecodeBody(body any) error {
 // decode refuses what it would otherwise drop in silence: a replica of an older
 // release would then keep less than the others.
 func decode(data []byte, v any) error {
-	return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true), jsonv1.FormatDurationAsNano(true))
+	return strictjson.Own(data, v, jsonv2.RejectUnknownMembers(true))
 }

@@ -251,14 +251,21 @@ func layerAsk(rt *rapid.T, w *world) ask {
 	by := rapid.SampledFrom([]bus.Principal{bySecurity, bySecurity, bySecond, bySecond, bySysadmin, byAuditor, byMarket, byGZ}).Draw(rt, "by")
 	var draft bus.LayerDraft
 	var inForce bus.Layer
-	w.view(func(tx *state.Tx) { draft, _ = tx.LayerDraft(id); inForce, _ = tx.Layer(id) })
+	known := []bus.Revision{1, 999}
+	w.view(func(tx *state.Tx) {
+		draft, _ = tx.LayerDraft(id)
+		inForce, _ = tx.Layer(id)
+		for r := range tx.LayerRevisions(id) {
+			known = append(known, r.Revision)
+		}
+	})
 	revision := rapid.SampledFrom([]bus.Revision{draft.Revision, draft.Revision, draft.Revision, 0, inForce.Revision}).Draw(rt, "expect")
 	switch rapid.SampledFrom([]string{"push", "push", "rollback", "remove", "activate", "activate", "activate", "discard"}).Draw(rt, "act") {
 	case "push":
 		source := rapid.SampledFrom([]string{"package layer", "package layer # 2", "package layer # 3"}).Draw(rt, "text")
 		return ask{by: by, typ: command.LayerPush, expect: revision, body: text(id, source)}
 	case "rollback":
-		to := bus.Revision(rapid.Uint64Range(1, w.index+1).Draw(rt, "to"))
+		to := rapid.SampledFrom(known).Draw(rt, "to")
 		return ask{by: by, typ: command.LayerPush, expect: revision, body: rollback(id, to)}
 	case "remove":
 		return ask{by: by, typ: command.LayerPush, expect: revision, body: removal(id)}

@@ -5,10 +5,8 @@ import (
 	"iter"
 	"slices"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	jsonv1 "github.com/go-json-experiment/json/v1"
-
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 	"go.etcd.io/bbolt"
 )
 
@@ -101,7 +99,7 @@ func read[V any](t *Tx, table Table, key string) (v V, ok bool) {
 // decoded reads what was stored under a key. These are our own bytes: where they
 // cannot be read, the file is damaged.
 func decoded[V any](table Table, key string, data []byte) (v V) {
-	if err := jsonv2.Unmarshal(data, &v, jsonv1.FormatDurationAsNano(true)); err != nil {
+	if err := strictjson.Own(data, &v); err != nil {
 		panic(fmt.Sprintf("directory table %s, key %q: %v", table, key, err))
 	}
 	return v
