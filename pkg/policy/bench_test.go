@@ -1,6 +1,8 @@
 package policy_test
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -86,4 +88,39 @@ func BenchmarkLoad(b *testing.B) {
 		revision++
 		e.Load([]bus.Layer{layerOf(b, city, revision, deny("x", `input.purpose == "nothing"`))})
 	}
+}
+
+// BenchmarkDecisionBesideManyLayers measures a decision while 200 layers are loaded
+// of which none applies; ratio is to one with the base layer only.
+func BenchmarkDecisionBesideManyLayers(b *testing.B) {
+	var others []bus.Layer
+	for n := range 200 {
+		others = append(others, layerOf(b, bus.LayerID(fmt.Sprintf("division/44%04d", 5000+n)), 1, deny("x", `input.purpose == "nothing"`)))
+	}
+	before := heap()
+	many, in := newEngine(b, others...), forward()
+	held := heap() - before
+	alone := newEngine(b)
+	for b.Loop() {
+		many.Decide(b.Context(), in)
+	}
+	mine := b.Elapsed() / time.Duration(b.N)
+	b.StopTimer()
+	start := time.Now()
+	for range b.N {
+		alone.Decide(b.Context(), in)
+	}
+	bare := time.Since(start) / time.Duration(b.N)
+	b.ReportMetric(float64(mine)/float64(time.Microsecond), "µs")
+	b.ReportMetric(float64(bare)/float64(time.Microsecond), "baseline")
+	b.ReportMetric(float64(mine)/float64(bare), "ratio")
+	b.ReportMetric(float64(held)/(1<<20), "MiB")
+	runtime.KeepAlive(many)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
