@@ -23,6 +23,7 @@ const (
 	TaskRectification    TaskKind = "rectification"     // 限期整改
 	TaskGrantExpiring    TaskKind = "grant-expiring"    // 授权即将到期
 	TaskGrantConfirm     TaskKind = "grant-confirm"     // 确认被暂停的授权
+	TaskLayerActivate    TaskKind = "layer-activate"    // 启用共享策略层的草稿
 )
 
 // Task is something that awaits people of a department, or a separated
@@ -34,6 +35,7 @@ type Task struct {
 	Subject    string    `json:"subject"`              // id of what it is about
 	Department USCC      `json:"department,omitempty"` // whose it is; empty: a separated administrator's
 	Role       Role      `json:"role"`                 // of those who can do it; an operator's is its department's systems' too
+	Except     string    `json:"except,omitempty"`     // account that may not do it: what it asked for is another's to answer
 	Title      Text      `json:"title"`
 	Since      time.Time `json:"since,omitzero"`
 	Deadline   *Deadline `json:"deadline,omitempty"` // nil: the law sets none
@@ -50,7 +52,7 @@ type Left struct {
 // Awaits reports whether the task is p's.
 func (t Task) Awaits(p Principal) bool {
 	switch {
-	case t.Department != p.Department:
+	case t.Department != p.Department || t.Except != "" && t.Except == p.Account:
 		return false
 	case p.System != "":
 		return t.Role == RoleOperator

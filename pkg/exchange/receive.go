@@ -33,14 +33,6 @@ type Delivery struct {
 	Event    json.RawMessage `json:"event"` // structured CloudEvent
 }
 
-func (b Batch) digest() string {
-	digests := make([][32]byte, len(b.Events))
-	for i, d := range b.Events {
-		digests[i] = sha256.Sum256(d.Event)
-	}
-	return audit.Digest(digests...)
-}
-
 // mark says how far a subscription has come on the consumer's node, in sequence
 // numbers of the resource's log.
 type mark struct {

@@ -17,7 +17,7 @@ import (
 // sources are what tasks come from.
 var sources = []func(*view){
 	(*view).drafts, (*view).triggers, (*view).claims, (*view).corrections, (*view).disputes,
-	(*view).applications, (*view).grants,
+	(*view).applications, (*view).grants, (*view).layers,
 }
 
 // view is one look at the directory.

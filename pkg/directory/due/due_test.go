@@ -310,3 +310,35 @@ func TestTasksAreSortedByDeadline(t *testing.T) {
 	}
 	w.expect(provider, "correction/c1", "correction/c2", "correction/c0")
 }
+
+// A draft of a policy layer awaits the security administrators but the one who pushed
+// it, until one of them has activated it.
+func TestADraftOfALayerAwaitsAnother(t *testing.T) {
+	w := newWorld(t)
+	second := bus.Principal{Account: "second", Role: bus.RoleSecurityAdministrator}
+	w.write(security, command.AccountPut, 0, bus.Account{Name: "second", Role: bus.RoleSecurityAdministrator, PasswordHash: "$argon2id$"})
+	pushed := w.write(security, command.LayerPush, 0, command.Push{
+		Layer: "division/440100", LayerPush: bus.LayerPush{Modules: map[string]string{"a.rego": "package a"}, Note: "样例"}, Report: &bus.LayerReport{Layer: "division/440100", OK: true},
+	})
+	awaiting := func(p bus.Principal) (kinds []bus.TaskKind) {
+		if err := w.store.View(func(tx *state.Tx) error {
+			for _, task := range due.Of(p, due.Tasks(tx, w.now)) {
+				kinds = append(kinds, task.Kind)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return kinds
+	}
+	if got := awaiting(security); slices.Contains(got, bus.TaskLayerActivate) {
+		t.Errorf("who pushed it is asked to activate it: %v", got)
+	}
+	if got := awaiting(second); !slices.Contains(got, bus.TaskLayerActivate) {
+		t.Errorf("the second is not asked: %v", got)
+	}
+	w.write(second, command.LayerActivate, pushed, command.Activation{Layer: "division/440100"})
+	if got := awaiting(second); slices.Contains(got, bus.TaskLayerActivate) {
+		t.Errorf("it still waits: %v", got)
+	}
+}
