@@ -10,6 +10,7 @@ KILL_ROUNDS ?= 50
 NET_LEASE   ?= 1
 LINEAR_RUNS ?= 20
 MOVE_ROUNDS ?= 30
+AT_ONCE     ?= 4
 
 # Builds never ask git for anything, so that they also work in an export and in
 # a checkout that belongs to somebody else.
@@ -36,7 +37,8 @@ test: ## run all tests; needs only Go and make
 
 .PHONY: race
 race: ## run all tests under the race detector; needs gcc
-	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -p $(AT_ONCE) -timeout 20m ./...
+	go test ./pkg/identity # under the detector passwords are hashed with less memory
 	@$(MAKE) --no-print-directory tell-skipped
 
 # The tests that need an ext4 disk of their own, and so root and loop devices.

@@ -16,13 +16,12 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
-// The argon2id parameters (RFC 9106): memory in KiB, passes, lanes.
+// The argon2id parameters (RFC 9106) beside argonMemory: passes, lanes.
 const (
-	argonMemory = 19456
-	argonTime   = 2
-	argonLanes  = 1
-	saltSize    = 16
-	hashSize    = 32
+	argonTime  = 2
+	argonLanes = 1
+	saltSize   = 16
+	hashSize   = 32
 
 	minPassword  = 12   // characters
 	minDifferent = 6    // of them
