@@ -160,7 +160,7 @@ func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry)
 	if e.Principal.Node != "" && e.Principal.Node != from {
 		return state.Result{}, bus.E(bus.CodeForbidden)
 	}
-	if err := d.vouched(from, e.Principal); err != nil {
+	if err := d.vouched(from, e); err != nil {
 		return state.Result{}, err
 	}
 	data, err := e.Encode()
@@ -176,12 +176,12 @@ func (d *Directory) order(ctx context.Context, from bus.NodeID, e command.Entry)
 }
 
 // vouched refuses an entry in the name of somebody for whom the node from does not
-// vouch: see state.Tx.Vouch. The leader lets its own accounts in whatever its place.
-func (d *Directory) vouched(from bus.NodeID, p bus.Principal) error {
-	if from == d.self && p.Department == "" {
+// vouch: see state.Tx.VouchEntry. The leader lets its own accounts in whatever its place.
+func (d *Directory) vouched(from bus.NodeID, e command.Entry) error {
+	if from == d.self && e.Principal.Department == "" {
 		return nil
 	}
-	return d.store.View(func(tx *state.Tx) error { return tx.Vouch(from, p) })
+	return d.store.View(func(tx *state.Tx) error { return tx.VouchEntry(from, e) })
 }
 
 // apply puts entries through the log as one and returns what became of each.

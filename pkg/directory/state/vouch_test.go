@@ -40,3 +40,31 @@ func TestS31ANodeVouchesForWhomItServes(t *testing.T) {
 		})
 	}
 }
+
+// S31: what a node cannot do for others it can for the systems that it serves: make
+// the keys that it alone can check.
+func TestS31ASigningKeyIsMadeWhereItIsChecked(t *testing.T) {
+	w := newWorld(t)
+	w.must(bySysadmin, command.DepartmentMove, 0, command.Move{Department: tax, To: "gz"})
+	for _, c := range []struct {
+		name   string
+		system bus.SystemID
+		kind   bus.CredentialKind
+		want   bus.Code
+	}{
+		{"of a system that it is to serve", "sample-tax", bus.CredentialSigning, ""},
+		{"of a system of another node", "sample-market", bus.CredentialSigning, bus.CodeWrongNode},
+		{"of no system", "sample-x", bus.CredentialSigning, bus.CodeWrongNode},
+		{"a bearer, which any node checks", "sample-tax", bus.CredentialBearer, bus.CodeWrongNode},
+	} {
+		e, err := command.New(command.CredentialAdd, bySysadmin, "", 0, command.NewCredential{System: c.system, Credential: bus.Credential{ID: "k", Kind: c.kind}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.view(func(tx *state.Tx) {
+			if got := bus.CodeOf(tx.VouchEntry("gz", e)); got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+		})
+	}
+}
