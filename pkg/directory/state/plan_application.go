@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
@@ -195,6 +196,12 @@ func consent(tx *Tx, index bus.Revision, a bus.Application, verdict bus.Review, 
 		have, ok := tx.Grant(a.Content.Renews)
 		if !ok || have.Revoked != "" {
 			return nil, bus.E(bus.CodeWrongState, bus.Defect{Field: "renews", Problem: bus.Text{ZH: "授权已终止", EN: "the grant has ended"}, Allowed: "a refusal, with the reason"})
+		}
+		if !g.NotAfter.After(have.NotAfter) { // another renewal came first, or the terms give less than there is
+			return nil, bus.E(bus.CodeWrongState, bus.Defect{
+				Field: "until", Problem: bus.Text{ZH: "授权已到更晚的时间", EN: "the grant runs at least as long already"},
+				Allowed: "later than " + have.NotAfter.Format(time.RFC3339) + ", or a refusal with the reason",
+			})
 		}
 		g = have.Renew(g)
 	} else {
