@@ -130,3 +130,24 @@ func TestARenewalAddsTimeToTheGrantAndNothingElse(t *testing.T) {
 		t.Errorf("it renewed %s", a.Grant)
 	}
 }
+
+// Two renewals may wait for their answers; the shorter one, answered last, takes
+// nothing back.
+func TestARenewalNeverShortensTheGrant(t *testing.T) {
+	w := newWorld(t)
+	w.now = w.grant("g1").NotAfter.Add(-1)
+	file := func(id bus.ApplicationID, until time.Time) bus.Revision {
+		return w.fileApplication(changed(applied(id), func(c *bus.ApplicationContent) { c.Renews, c.Until = "g1", until }))
+	}
+	longer, shorter := noon.AddDate(0, 8, 0), noon.AddDate(0, 7, 0)
+	file("longer", longer)
+	late := file("shorter", shorter)
+	w.answer("longer", command.Answer{Verdict: command.VerdictApprove})
+	checkRefusals(t, w, []refusal{{
+		"shorter than it is", ask{by: bySharing, typ: command.ApplicationAnswer, expect: late, body: command.Answer{Application: "shorter", Verdict: command.VerdictApprove}},
+		bus.CodeWrongState, "until",
+	}})
+	if g := w.grant("g1"); !g.NotAfter.Equal(longer) {
+		t.Errorf("it ends %v", g.NotAfter)
+	}
+}
