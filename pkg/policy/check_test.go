@@ -78,6 +78,7 @@ func TestCheckRefuses(t *testing.T) {
 		"all data as a value":      {"helper := data\n" + deny("x", "helper"), policy.ProblemReference},
 		"data within a bracket":    {deny("x", "input.event.a[data.secret]"), policy.ProblemReference},
 		"own rules looked up":      {"a := 1\n" + deny("x", "some k; data.gxbus.division.d440100[k]"), policy.ProblemReference},
+		"what is not given":        {deny("x", `input.event.subject == "secret"`), policy.ProblemEvent},
 		"negated in":               {deny("x", `not input.purpose in {"reference"}`), policy.ProblemNegation},
 		"negated call":             {deny("x", `not startswith(input.matter, "44")`), policy.ProblemNegation},
 		"negated nested lookup":    {"t := {\"a\": true}\n" + deny("x", `not t[input.purpose]`), policy.ProblemNegation},
@@ -104,9 +105,9 @@ func TestCheckAccepts(t *testing.T) {
 		"its own rules by path":   "a := 1\n" + deny("x", `data.gxbus.division.d440100.a == 2`),
 		"a negated reference":     deny("x", `input.purpose == "nothing"; not input.grant.revoked`),
 		"a negated equality":      deny("x", `input.purpose == "nothing"; not input.matter == "m"`),
-		"a negated helper":        "ok if input.purpose in {\"reference\"}\n" + deny("x", `input.event.a; not ok`),
-		"a negated set":           "s contains x if some x in input.items\n" + deny("x", `input.event.a; some i in input.items; not i in s`),
-		"bounded built-ins":       deny("x", `concat("-", ["a", "b"]) == sprintf("%s%02d", ["a", 2 * 3])`) + deny("y", `regex.match("^44[0-9]+$", input.matter); input.event.a`),
+		"a negated helper":        "ok if input.purpose in {\"reference\"}\n" + deny("x", `input.case == "none"; not ok`),
+		"a negated set":           "s contains x if some x in input.items\n" + deny("x", `input.case == "none"; some i in input.items; not i in s`),
+		"bounded built-ins":       deny("x", `concat("-", ["a", "b"]) == sprintf("%s%02d", ["a", 2 * 3])`) + deny("y", `regex.match("^44[0-9]+$", input.matter); input.case == "none"`),
 		"local time of day":       deny("x", `[h, _, _] := time.clock([time.parse_rfc3339_ns(input.time) + ((8 * 3600) * 1000000000), "UTC"]); h > 23`),
 		"only items":              `items contains i.id if some i in input.resource.items`,
 		"a table of thousands":    "t := {" + strings.Join(numbered(5000, `"%018d"`), ", ") + "}\n" + deny("x", `input.consumer.department in t`),
@@ -130,7 +131,7 @@ func numbered(n int, format string) []string {
 
 func TestCheckLooksAtTheLayerAsAWhole(t *testing.T) {
 	e := newEngine(t)
-	rules := "package gxbus.division.d440100\n" + deny("x", "input.event.never")
+	rules := "package gxbus.division.d440100\n" + deny("x", "input.case == \"never\"")
 	for name, test := range map[string]struct {
 		id    bus.LayerID
 		files map[string]string
@@ -170,7 +171,7 @@ func TestCheckPointsAtTheLine(t *testing.T) {
 }
 
 func TestATestsOutputIsKept(t *testing.T) {
-	l := layerOf(t, city, 1, deny("x", "input.event.never"))
+	l := layerOf(t, city, 1, deny("x", "input.case == \"never\""))
 	l.Modules["a_test.rego"] = "package gxbus.division.d440100_test\ntest_it if { print(\"seen\"); 1 == 2 }"
 	r := newEngine(t).Check(t.Context(), l)
 	if len(r.Tests) != 1 || r.Tests[0].Pass || !strings.Contains(r.Tests[0].Output, "seen") {
@@ -186,7 +187,7 @@ func TestThePolicyGuideIsComplete(t *testing.T) {
 	wanted := policy.Builtins()
 	wanted = append(wanted, policy.CodeUndefined, policy.CodeError, policy.CodeTimeout, policy.CodeResultInvalid, policy.CodeLayerUnavailable, policy.CodeNotGranted,
 		policy.ProblemLayerID, policy.ProblemFileName, policy.ProblemTooLarge, policy.ProblemParse, policy.ProblemPackage, policy.ProblemRule,
-		policy.ProblemReference, policy.ProblemBuiltin, policy.ProblemWith, policy.ProblemNegation, policy.ProblemTooHeavy, policy.ProblemCompile,
+		policy.ProblemReference, policy.ProblemBuiltin, policy.ProblemWith, policy.ProblemEvent, policy.ProblemNegation, policy.ProblemTooHeavy, policy.ProblemCompile,
 		policy.ProblemNoExport, policy.ProblemNoTests, policy.ProblemTestFailed, policy.ProblemTooSlow, policy.ProblemResult)
 	base, err := policy.Base()
 	if err != nil {
