@@ -157,10 +157,14 @@ func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 		}
 		return nil
 	})
+	var kept []bus.USCC // the node itself makes room now and then, when it merges files
 	for n := range 20 {
-		if err := put(10 + n); err == nil {
-			t.Errorf("write %d was acknowledged on a full disk", n)
+		if put(10+n) == nil {
+			kept = append(kept, sample.USCC("440000", 810+n))
 		}
+	}
+	if len(kept) > 10 {
+		t.Errorf("%d of 20 writes were acknowledged on a full disk", len(kept))
 	}
 	if _, err := admin.Departments().List(ctx); err != nil {
 		t.Errorf("a read: %v", err)
@@ -172,6 +176,11 @@ func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 	}
 	free()
 	nodetest.Eventually(t, "writes go on again", func() error { return put(3) })
+	for _, id := range kept {
+		if _, err := admin.Departments().Read(ctx, id); err != nil {
+			t.Errorf("what was acknowledged on a full disk: %v", err)
+		}
+	}
 	_, err = provider.Publish(ctx, resource.ID, sample.Event(system, 3))
 	check(t, err)
 	receipts, err := provider.Publish(ctx, resource.ID, sample.Event(system, 1))
