@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -24,10 +25,20 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has rapid try a quarter under the race detector; -rapid.checks still says
+// otherwise.
+func TestMain(m *testing.M) {
+	if raced.Enabled {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // The sample world: Shenzhen's market department publishes, Tianhe's service
 // office and a second office there subscribe. Tianhe has no node of its own and

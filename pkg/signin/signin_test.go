@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,12 +12,22 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/signin"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has rapid try a quarter under the race detector; -rapid.checks still says
+// otherwise.
+func TestMain(m *testing.M) {
+	if raced.Enabled {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 

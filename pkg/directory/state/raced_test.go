@@ -2,15 +2,19 @@ package state_test
 
 import (
 	"flag"
+	"os"
+	"testing"
 
 	"github.com/gxbus/gxbus/pkg/internal/raced"
 )
 
-// Under the race detector rapid tries a quarter; -rapid.checks still says otherwise.
-func init() {
+// TestMain has rapid try a quarter under the race detector; -rapid.checks still says
+// otherwise.
+func TestMain(m *testing.M) {
 	if raced.Enabled {
 		if err := flag.Set("rapid.checks", "25"); err != nil {
 			panic(err)
 		}
 	}
+	os.Exit(m.Run())
 }
