@@ -57,7 +57,18 @@ type group struct {
 func startGroup(t *testing.T, specs ...fleet.Spec) *group {
 	t.Helper()
 	log := &journal{}
-	return &group{nodetest.StartWith(t, nodetest.Options{Log: io.Writer(log)}, specs...), t, log}
+	g := &group{nodetest.StartWith(t, nodetest.Options{Log: io.Writer(log)}, specs...), t, log}
+	admin := g.Client("sysadmin")
+	nodetest.Eventually(t, "each node has told of its certificate", func() error {
+		nodes, err := admin.Nodes(context.Background())
+		for _, n := range nodes {
+			if n.Expires.IsZero() {
+				err = errors.Join(err, fmt.Errorf("%s has not", n.ID))
+			}
+		}
+		return err
+	})
+	return g
 }
 
 // admin speaks to a node that leads or follows, as its system administrator.
@@ -91,8 +102,14 @@ func (g *group) step(at bus.NodeID, step bus.Step, id bus.NodeID, in client.Node
 
 func (g *group) must(at bus.NodeID, step bus.Step, id bus.NodeID) {
 	g.t.Helper()
-	changed, err := g.step(at, step, id, client.NodeChange{})
-	check(g.t, err)
+	var changed client.NodeChanged
+	nodetest.Eventually(g.t, string(step)+" "+string(id), func() (err error) { // a node may just have written its own entry
+		changed, err = g.step(at, step, id, client.NodeChange{})
+		if !client.IsCode(err, bus.CodeRevision) {
+			check(g.t, err)
+		}
+		return err
+	})
 	if !changed.Done {
 		g.t.Errorf("%s %s is still under way", step, id)
 	}
