@@ -150,8 +150,6 @@ func caseworkPlannerOf(t command.Type) planner {
 // cataloguePlannerOf is the part of plannerOf that is about the catalogue.
 func cataloguePlannerOf(t command.Type) (planner, error) {
 	switch t {
-	case command.DivisionPut:
-		return of(bySystemAdministrator, planDivisionPut), nil
 	case command.ResourceWithdraw:
 		return of(byCompiler, planResourceWithdraw), nil
 	case command.DraftPut:
