@@ -71,14 +71,6 @@ func (l *lines) Close() error { return l.file.Close() }
 // native reads entries in the bus's own form.
 type native struct{ *lines }
 
-func (n native) next() (Entry, error) {
-	finish, err := n.read()
-	if err != nil {
-		return Entry{}, err
-	}
-	return finish(), nil
-}
-
 // read reads a line, and makes an entry of it in the function that it returns.
 func (n native) read() (func() Entry, error) {
 	line, err := n.lines.next()

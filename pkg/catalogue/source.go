@@ -42,7 +42,9 @@ type Mapping interface {
 // Source yields the entries of a file.
 type Source struct {
 	entries interface {
-		next() (Entry, error)
+		// read reads an entry, and leaves what can be done beside the reading of
+		// others to the function that it returns.
+		read() (func() Entry, error)
 		Close() error
 	}
 }
@@ -110,16 +112,15 @@ func (s *Source) Next() (Entry, error) {
 
 // Read reads the next entry as Next does, and leaves what can be done beside the
 // reading of others to the function that it returns.
-func (s *Source) Read() (func() Entry, error) {
-	if n, ok := s.entries.(native); ok {
-		return n.read()
-	}
-	e, err := s.entries.next()
-	return func() Entry { return e }, err
-}
+func (s *Source) Read() (func() Entry, error) { return s.entries.read() }
+
+// made is an entry of which nothing is left to do.
+func made(e Entry, err error) (func() Entry, error) { return func() Entry { return e }, err }
 
 // Close closes the file.
 func (s *Source) Close() error { return s.entries.Close() }
+
+func (a *assembler) read() (func() Entry, error) { return made(a.next()) }
 
 // Close closes the assembler's table.
 func (a *assembler) Close() error { return a.table.Close() }
@@ -130,7 +131,9 @@ type mapped struct {
 	mapping Mapping
 }
 
-func (m mapped) next() (Entry, error) {
+func (m mapped) read() (func() Entry, error) { return made(m.entry()) }
+
+func (m mapped) entry() (Entry, error) {
 	r, err := m.records.next()
 	if r == nil {
 		return Entry{}, err
