@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -29,14 +28,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
-// TestMain has rapid try a quarter under the race detector; -rapid.checks still says
-// otherwise.
 func TestMain(m *testing.M) {
-	if raced.Enabled {
-		if err := flag.Set("rapid.checks", "25"); err != nil {
-			panic(err)
-		}
-	}
+	raced.FewerChecks()
 	goleak.VerifyTestMain(m)
 }
 

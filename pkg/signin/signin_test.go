@@ -2,7 +2,6 @@ package signin_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,14 +17,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestMain has rapid try a quarter under the race detector; -rapid.checks still says
-// otherwise.
 func TestMain(m *testing.M) {
-	if raced.Enabled {
-		if err := flag.Set("rapid.checks", "25"); err != nil {
-			panic(err)
-		}
-	}
+	raced.FewerChecks()
 	goleak.VerifyTestMain(m)
 }
 
