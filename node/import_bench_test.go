@@ -119,11 +119,13 @@ func (p *importing) whole(b *testing.B, n *fleet.Node, entries int) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Minute)
 	defer cancel()
+	var admin *client.Client
 	for {
-		err := fleet.Until(ctx, "the node to find every entry", func(ctx context.Context) error {
-			admin, err := p.SignIn(ctx, n, "sysadmin")
-			if err != nil {
-				return err
+		err := fleet.Until(ctx, "the node to find every entry", func(ctx context.Context) (err error) {
+			if admin == nil {
+				if admin, err = p.SignIn(ctx, n, "sysadmin"); err != nil {
+					return err
+				}
 			}
 			page, err := admin.Search(ctx, drafts)
 			if err == nil && (!page.Complete || page.Total != entries) {

@@ -93,8 +93,12 @@ func (t attempt) failed(ctx context.Context) error {
 	return nil
 }
 
-// accountOf gives the account of a name, the zero one where there is none.
+// accountOf gives the account of a name, the zero one where there is none. A replica
+// that is still empty knows none of them, and holds that against nobody.
 func (a *API) accountOf(name string) (account bus.Account, err error) {
+	if index, _ := a.Directory.Applied(); index == 0 {
+		return account, a.Ready()
+	}
 	err = a.Directory.View(func(tx *state.Tx) error {
 		account, _ = tx.Account(name)
 		return nil

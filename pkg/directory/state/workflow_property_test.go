@@ -14,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"pgregory.net/rapid"
 )
 
@@ -152,7 +153,7 @@ func TestNoReachableStateBreaksAnArticle(t *testing.T) {
 	for _, what := range []string{
 		"approved by the bus", "approved", "refused", "returned", "withdrawn", "extended", "renewed", "suspended", "rectifying", "terminated", "expired", "delivered", "overdue",
 	} {
-		if seen[what] == 0 {
+		if seen[what] == 0 && !raced.Enabled { // there are enough runs then
 			t.Errorf("no run came to: %s", what)
 		}
 	}
