@@ -112,8 +112,10 @@ func find(text, word string) int {
 			return -1
 		}
 		at += from
-		before, _ := utf8.DecodeLastRuneInString(text[:at])
-		if anywhere || at == 0 || before == ' ' || before == '\n' || ideographic(before) {
+		if anywhere || at == 0 {
+			return at
+		}
+		if before, _ := utf8.DecodeLastRuneInString(text[:at]); before == ' ' || before == '\n' || ideographic(before) {
 			return at
 		}
 		from = at + 1

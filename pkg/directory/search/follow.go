@@ -58,7 +58,7 @@ func (x *Index) keep(ctx context.Context) (err error) {
 	x.mu.Lock()
 	x.give = give
 	x.mu.Unlock()
-	f := &follower{Index: x, labels: newLabels(), slotOf: map[string]uint32{}, rows: pages{fresh: map[int]bool{}}}
+	f := &follower{Index: x, labels: newLabels(), slotOf: map[string]uint32{}, rows: pages{fresh: map[int]map[int]text{}}}
 	defer func() {
 		x.publish(x.empty(), Progress{})
 		if f.store != nil {
@@ -191,8 +191,8 @@ func (f *follower) cluster(ctx context.Context) (id string, err error) {
 // fill reads all entries, a chunk at a time, and indexes them where the files are
 // new. What changes meanwhile is followed afterwards, from where this began.
 func (f *follower) fill(ctx context.Context, fresh bool) error {
-	steps := []func(*reader, bus.ResourceID) []*row{
-		func(r *reader, after bus.ResourceID) (rows []*row) {
+	steps := []func(*reader, bus.ResourceID) []entry{
+		func(r *reader, after bus.ResourceID) (rows []entry) {
 			for res := range r.tx.ResourcesAfter(after) {
 				if rows = append(rows, r.published(res)); len(rows) == chunk {
 					break
@@ -200,7 +200,7 @@ func (f *follower) fill(ctx context.Context, fresh bool) error {
 			}
 			return rows
 		},
-		func(r *reader, after bus.ResourceID) (rows []*row) {
+		func(r *reader, after bus.ResourceID) (rows []entry) {
 			for d := range r.tx.DraftsAfter(after) {
 				if rows = append(rows, r.draft(d)); len(rows) == chunk {
 					break
@@ -215,7 +215,7 @@ func (f *follower) fill(ctx context.Context, fresh bool) error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
-			var rows []*row
+			var rows []entry
 			err := f.Directory.View(func(tx *state.Tx) error {
 				rows = next(newReader(tx, f.labels), last)
 				return nil
@@ -226,6 +226,7 @@ func (f *follower) fill(ctx context.Context, fresh bool) error {
 			for _, r := range rows {
 				f.put(r)
 			}
+			f.rows.settle()
 			if fresh && len(rows) > 0 {
 				if err := f.store.write(rows, nil, 0); err != nil {
 					return err
@@ -309,7 +310,7 @@ func (f *follower) of(department bus.USCC) (ids []bus.ResourceID) {
 // index brings entries to what the directory says of them now, which may be newer
 // than what made it necessary.
 func (f *follower) index(ids []bus.ResourceID, through bus.Revision) error {
-	var rows []*row
+	var rows []entry
 	var removed []string
 	err := f.Directory.View(func(tx *state.Tx) error {
 		r := newReader(tx, f.labels)
@@ -342,7 +343,7 @@ func (f *follower) index(ids []bus.ResourceID, through bus.Revision) error {
 }
 
 // put gives a row its slot.
-func (f *follower) put(r *row) {
+func (f *follower) put(r entry) {
 	slot, ok := f.slotOf[r.key]
 	switch n := len(f.free); {
 	case ok:
@@ -351,7 +352,7 @@ func (f *follower) put(r *row) {
 	default:
 		slot, f.slots = f.slots, f.slots+1
 	}
-	f.rows.set(slot, r)
+	f.rows.set(slot, r.row, r.text)
 	f.slotOf[r.key] = slot
 }
 
@@ -360,7 +361,7 @@ func (f *follower) drop(key string) bool {
 	slot, ok := f.slotOf[key]
 	if ok {
 		delete(f.slotOf, key)
-		f.rows.set(slot, nil)
+		f.rows.set(slot, nil, text{})
 		f.free = append(f.free, slot)
 	}
 	return ok

@@ -31,6 +31,7 @@ type Index struct {
 	Config
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
+	spare   sync.Pool // of *scratch
 
 	mu       sync.Mutex
 	view     *view

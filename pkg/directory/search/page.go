@@ -8,16 +8,34 @@ import (
 )
 
 // A view has its rows in pages, of which a new view shares those that did not
-// change. A search that looks at every row reads facts, which lie side by side, and
-// follows no pointer to a row that it does not want.
+// change. A search that looks at every row reads facts and texts, which lie side by
+// side, and follows no pointer to a row that it does not want.
 
 const pageSize = 4096 // rows
 
 type page struct {
 	rows  [pageSize]*row
 	facts [pageSize]fact
-	codes string   // of all rows, each with a line end
-	ends  []uint32 // of each row's part in codes
+	texts [fields]column
+	keys  column
+}
+
+// column is a text of each row of a page, with a line end.
+type column struct {
+	text string
+	ends []uint32 // of each row's part; none where no row has a text yet
+}
+
+// of is the text of the row in a place.
+func (c *column) of(at int) string {
+	if c.ends == nil {
+		return ""
+	}
+	begin := uint32(0)
+	if at > 0 {
+		begin = c.ends[at-1]
+	}
+	return c.text[begin : c.ends[at]-1]
 }
 
 // fact is what filters, counts and orders need of a row.
@@ -45,8 +63,8 @@ func beginning(text string) uint64 {
 
 func factOf(r *row) fact {
 	f := fact{
-		published: uint64(max(r.published, 0)), name: beginning(r.sortName()), code: beginning(r.code), key: beginning(r.key),
-		length: uint16(min(len(r.text[inName]), math.MaxUint16)), draft: r.draft,
+		published: uint64(max(r.published, 0)), name: beginning(sorted(r.name)), code: beginning(r.code), key: beginning(r.key),
+		length: uint16(min(len(r.name), math.MaxUint16)), draft: r.draft,
 		count: uint8(min(len(r.labels), math.MaxUint8)), provider: r.provider,
 	}
 	copy(f.labels[:], r.labels)
@@ -66,61 +84,90 @@ func (p *page) each(at int, do func(label)) {
 	}
 }
 
-// join puts the codes of the rows together.
-func (p *page) join() {
+// joined puts texts together; part is given a place and what stood there.
+func (c *column) joined(part func(at int, old string) string) column {
 	var b strings.Builder
-	p.ends = make([]uint32, pageSize)
-	for i, r := range p.rows {
-		if r != nil {
-			b.WriteString(r.text[inCodes])
-			b.WriteByte('\n')
-		}
-		p.ends[i] = uint32(b.Len())
+	b.Grow(len(c.text) + pageSize)
+	ends := make([]uint32, pageSize)
+	for at := range ends {
+		b.WriteString(part(at, c.of(at)))
+		b.WriteByte('\n')
+		ends[at] = uint32(b.Len())
 	}
-	p.codes = b.String()
+	return column{b.String(), ends}
+}
+
+// join puts the texts of the rows together, with those that are new.
+func (p *page) join(fresh map[int]text) {
+	for f := range p.texts {
+		p.texts[f] = p.texts[f].joined(func(at int, old string) string {
+			if t, ok := fresh[at]; ok {
+				return t[f]
+			}
+			return old
+		})
+	}
+	p.keys = p.keys.joined(func(at int, old string) string {
+		if _, ok := fresh[at]; ok && p.rows[at] != nil {
+			return p.rows[at].key
+		}
+		return old
+	})
 }
 
 // coded calls do with the places of the rows that have a word in their codes.
 func (p *page) coded(word string, do func(at int)) {
+	codes := &p.texts[inCodes]
 	for from := 0; ; {
-		at := find(p.codes[from:], word)
+		at := find(codes.text[from:], word)
 		if at < 0 {
 			return
 		}
-		row, _ := slices.BinarySearch(p.ends, uint32(from+at+1))
+		row, _ := slices.BinarySearch(codes.ends, uint32(from+at+1))
 		do(row)
-		from = int(p.ends[row])
+		from = int(codes.ends[row])
 	}
 }
 
 // pages is the rows of a follower.
 type pages struct {
 	all   []*page
-	fresh map[int]bool // pages that no view has yet
+	fresh map[int]map[int]text // by page that no view has yet, and place
 }
 
 // set puts a row, or nothing, in a slot.
-func (p *pages) set(slot uint32, r *row) {
-	n, at := int(slot/pageSize), slot%pageSize
+func (p *pages) set(slot uint32, r *row, t text) {
+	n, at := int(slot/pageSize), int(slot%pageSize)
 	switch {
 	case n == len(p.all):
 		p.all = append(p.all, &page{})
-	case !p.fresh[n]:
+	case p.fresh[n] == nil:
 		copied := *p.all[n]
 		p.all[n] = &copied
 	}
-	p.fresh[n] = true
+	if p.fresh[n] == nil {
+		p.fresh[n] = map[int]text{}
+	}
+	p.fresh[n][at] = t
 	p.all[n].rows[at], p.all[n].facts[at] = r, fact{}
 	if r != nil {
 		p.all[n].facts[at] = factOf(r)
 	}
 }
 
+// settle takes the new texts into their pages.
+func (p *pages) settle() {
+	for n, texts := range p.fresh {
+		if len(texts) > 0 {
+			p.all[n].join(texts)
+			clear(texts)
+		}
+	}
+}
+
 // share gives the pages to a view.
 func (p *pages) share() []*page {
-	for n := range p.fresh {
-		p.all[n].join()
-	}
-	p.fresh = map[int]bool{}
+	p.settle()
+	clear(p.fresh)
 	return slices.Clone(p.all)
 }

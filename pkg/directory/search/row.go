@@ -49,11 +49,20 @@ type row struct {
 	id        bus.ResourceID
 	draft     bool
 	revision  bus.Revision
-	text      [fields]string // folded
-	code      string         // the first one
-	published int64          // Unix ms; 0 for a draft
+	name      string // folded
+	code      string // the first one
+	published int64  // Unix ms; 0 for a draft
 	labels    []label
 	provider  label
+}
+
+// text is what words are looked for in, folded.
+type text [fields]string
+
+// entry is a row and its text, which is not kept beside it.
+type entry struct {
+	*row
+	text text
 }
 
 // label stands for one value of one dimension.
@@ -122,8 +131,8 @@ const draftSuffix = "/draft" // no id has a slash
 func publishedKey(id bus.ResourceID) string { return string(id) }
 func draftKey(id bus.ResourceID) string     { return string(id) + draftSuffix }
 
-func (r *reader) published(res bus.Resource) *row {
-	made := r.row(res, bus.StatePublished)
+func (r *reader) published(res bus.Resource) entry {
+	made := r.entry(res, bus.StatePublished)
 	made.key, made.revision = publishedKey(res.ID), res.Revision
 	if !res.Published.IsZero() {
 		made.published = res.Published.UnixMilli()
@@ -131,16 +140,16 @@ func (r *reader) published(res bus.Resource) *row {
 	return made
 }
 
-func (r *reader) draft(d bus.Draft) *row {
+func (r *reader) draft(d bus.Draft) entry {
 	d.Resource.ID = d.ID
-	made := r.row(d.Resource, d.State)
+	made := r.entry(d.Resource, d.State)
 	made.key, made.revision, made.draft = draftKey(d.ID), d.Revision, true
 	return made
 }
 
-func (r *reader) row(res bus.Resource, in bus.EntryState) *row {
+func (r *reader) entry(res bus.Resource, in bus.EntryState) entry {
 	p := r.provider(res.Provider)
-	made := &row{id: res.ID, provider: p.self}
+	made := entry{row: &row{id: res.ID, provider: p.self}}
 	var items, codes strings.Builder
 	for _, it := range res.Items {
 		items.WriteString(it.Name + "\n" + string(it.ID) + "\n" + it.English + "\n")
@@ -149,10 +158,11 @@ func (r *reader) row(res bus.Resource, in bus.EntryState) *row {
 	for _, c := range res.Codes {
 		codes.WriteString("\n" + string(c))
 	}
-	made.text = [fields]string{
+	made.text = text{
 		inName: searched(res.Name), inItems: searched(items.String()), inCodes: searched(codes.String()),
 		inAbout: searched(p.name + "\n" + res.Office + "\n" + res.Abstract),
 	}
+	made.name = made.text[inName]
 	if len(res.Codes) > 0 {
 		made.code = string(res.Codes[0])
 	}
@@ -180,8 +190,5 @@ func searched(text string) string {
 	return fold(text)
 }
 
-// sortName is what an entry is sorted by where it is by name.
-func (r *row) sortName() string {
-	name := r.text[inName]
-	return name[:min(len(name), maxSort)]
-}
+// sorted is what of a name an entry is sorted by where it is by name.
+func sorted(name string) string { return name[:min(len(name), maxSort)] }

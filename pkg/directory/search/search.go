@@ -71,7 +71,12 @@ func (x *Index) Search(ctx context.Context, q Query, v Viewer) (Answer, error) {
 	}
 	view, progress := x.acquire()
 	defer view.release()
-	s := &search{parsed: p, view: view, progress: progress, viewer: v}
+	work, ok := x.spare.Get().(*scratch)
+	if !ok {
+		work = &scratch{}
+	}
+	defer x.spare.Put(work)
+	s := &search{parsed: p, view: view, progress: progress, viewer: v, scratch: work}
 	if err := x.guard(func() error { return s.match(ctx) }); err != nil {
 		return Answer{}, err
 	}
@@ -80,15 +85,20 @@ func (x *Index) Search(ctx context.Context, q Query, v Viewer) (Answer, error) {
 	return s.answer(), nil
 }
 
+// scratch is what a search needs for each slot. The next one takes it over.
+type scratch struct {
+	scores []uint16 // 0 where a word is missing
+	where  []uint8  // bit f: the word is in field f, the best that has it
+	unsure []uint32 // what the text has to decide
+}
+
 // search is one search on its way.
 type search struct {
 	parsed
+	*scratch
 	view     *view
 	progress Progress
 	viewer   Viewer
-
-	scores []uint16 // by slot, 0 where a word is missing; nil where there are no words
-	graded bool     // it matters in which fields the words stand
 
 	needed  uint8   // a bit for each dimension that is asked for
 	asked   []uint8 // label → bit of its dimension, where it is one of the values
@@ -107,23 +117,24 @@ func (s *search) match(ctx context.Context) error {
 	if len(s.words) == 0 {
 		return nil
 	}
-	s.graded = s.Sort == SortRelevance
-	s.scores = make([]uint16, len(s.view.pages)*pageSize)
-	for slot := range s.scores {
-		s.scores[slot] = 1
+	slots := len(s.view.pages) * pageSize
+	s.scores, s.where = slices.Grow(s.scores[:0], slots)[:slots], slices.Grow(s.where[:0], slots)[:slots]
+	for n, p := range s.view.pages {
+		for at := range p.facts {
+			s.scores[n*pageSize+at] = uint16(min(p.facts[at].count, 1))
+		}
 	}
-	where := make([]uint8, len(s.scores)) // bit f: the word is in field f
 	for _, word := range s.words {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		clear(where)
-		for f := range fields {
-			if err := s.mark(f, word, where); err != nil {
+		clear(s.where)
+		for f := fields - 1; f >= 0 && s.lacks(); f-- {
+			if err := s.mark(f, word); err != nil {
 				return err
 			}
 		}
-		for slot, w := range where {
+		for slot, w := range s.where {
 			if w == 0 {
 				s.scores[slot] = 0
 			} else if s.scores[slot] > 0 {
@@ -134,23 +145,35 @@ func (s *search) match(ctx context.Context) error {
 	return nil
 }
 
-// mark notes in which rows a field has the word.
-func (s *search) mark(field int, word string, where []uint8) error {
+// lacks tells whether a row that has every word before is yet without this one.
+func (s *search) lacks() bool {
+	for slot, w := range s.where {
+		if w == 0 && s.scores[slot] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// mark notes which rows have the word in a field, of those that have it in none that
+// is better.
+func (s *search) mark(field int, word string) error {
 	bit := uint8(1) << field
 	if field == inCodes {
 		if coded(word) {
 			spread(len(s.view.pages), 1, func(n int) {
-				s.view.pages[n].coded(word, func(at int) { where[n*pageSize+at] |= bit })
+				s.view.pages[n].coded(word, func(at int) { s.where[n*pageSize+at] = bit })
 			})
 		}
 		return nil
 	}
-	var unsure []uint32 // what the text has to decide
+	where, unsure := s.where, s.unsure[:0]
 	any, err := s.view.words.lookup(field, word, func(slot uint32, sure bool) {
 		switch {
+		case s.scores[slot] == 0 || where[slot] != 0: // out already, or in
 		case sure:
-			where[slot] |= bit
-		case s.scores[slot] > 0 && (s.graded || where[slot] == 0): // not out already, nor in
+			where[slot] = bit
+		default:
 			unsure = append(unsure, slot)
 		}
 	})
@@ -158,16 +181,17 @@ func (s *search) mark(field int, word string, where []uint8) error {
 		return err
 	}
 	if any {
-		for slot := range where {
-			if s.scores[slot] > 0 && (s.graded || where[slot] == 0) {
+		for slot := range s.where {
+			if s.scores[slot] > 0 && where[slot] == 0 {
 				unsure = append(unsure, uint32(slot))
 			}
 		}
 	}
+	s.unsure = unsure
 	spread(len(unsure), 1000, func(n int) {
 		slot := unsure[n]
-		if r := s.view.pages[slot/pageSize].rows[slot%pageSize]; r != nil && contains(r.text[field], word) {
-			where[slot] |= bit
+		if contains(s.view.pages[slot/pageSize].texts[field].of(int(slot%pageSize)), word) {
+			where[slot] = bit
 		}
 	})
 	return nil
@@ -221,7 +245,7 @@ func (s *search) conditions() {
 func (s *search) collect() {
 	for n, p := range s.view.pages {
 		for at := range p.facts {
-			if p.facts[at].count > 0 && (s.scores == nil || s.scores[n*pageSize+at] > 0) {
+			if p.facts[at].count > 0 && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
 				s.consider(p, at, n*pageSize+at)
 			}
 		}
@@ -292,16 +316,15 @@ func (s *search) keep(p *page, at, slot int) {
 		s.more = true
 		return
 	}
-	r := p.rows[at]
-	place := s.placeOf(r, number)
+	place := s.placeOf(p, at, number)
 	switch {
 	case s.paged && place.compare(s.after) <= 0:
 	case !full:
-		heap.Push(&s.page, placed{place, r})
+		heap.Push(&s.page, placed{place, p.rows[at]})
 	default:
 		s.more = true
 		if place.compare(s.page[0].place) < 0 {
-			s.page[0] = placed{place, r}
+			s.page[0] = placed{place, p.rows[at]}
 			heap.Fix(&s.page, 0)
 		}
 	}
@@ -311,7 +334,7 @@ func (s *search) keep(p *page, at, slot int) {
 func (s *search) number(p *page, at, slot int) uint64 {
 	f := &p.facts[at]
 	switch {
-	case s.Sort == SortRelevance && s.scores != nil:
+	case s.Sort == SortRelevance && len(s.words) > 0:
 		return s.relevance(p, at, slot)
 	case s.Sort == SortName:
 		return ^f.name
@@ -324,15 +347,15 @@ func (s *search) number(p *page, at, slot int) uint64 {
 	}
 }
 
-func (s *search) placeOf(r *row, number uint64) place {
-	at := place{number: number, key: r.key}
+func (s *search) placeOf(p *page, at int, number uint64) place {
+	placed := place{number: number, key: p.keys.of(at)}
 	switch s.Sort {
 	case SortName:
-		at.text = r.sortName()
+		placed.text = sorted(p.texts[inName].of(at))
 	case SortCode:
-		at.text = r.code
+		placed.text = p.rows[at].code
 	}
-	return at
+	return placed
 }
 
 // relevance ranks by where the words stand, then a name that is nothing but the
@@ -340,7 +363,7 @@ func (s *search) placeOf(r *row, number uint64) place {
 func (s *search) relevance(p *page, at, slot int) uint64 {
 	length := p.facts[at].length
 	rank := uint64(s.scores[slot]) << 1
-	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.rows[at].text[inName] == s.words[0] {
+	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.rows[at].name == s.words[0] {
 		rank++
 	}
 	return rank<<16 | uint64(math.MaxUint16-length)

@@ -83,7 +83,7 @@ func TestNameOverItemsOverAbstract(t *testing.T) {
 		resource(6, market, "与婚姻有关的", "婚姻", bus.Item{ID: "m", Name: "婚姻状况", Type: "C", Grade: 1}),
 	)
 	w.start().caughtUp()
-	want := []bus.ResourceID{"res-000006", "res-000005", "res-000004", "res-000003", "res-000002", "res-000001"}
+	want := []bus.ResourceID{"res-000005", "res-000004", "res-000006", "res-000003", "res-000002", "res-000001"} // a name that is the word, then shorter ones
 	if got := w.ids(search.Query{Words: word}); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -189,13 +189,13 @@ func (s *store) close() error {
 
 // write puts and removes documents and notes how far the directory was followed,
 // all at once.
-func (s *store) write(rows []*row, removed []string, through bus.Revision) error {
+func (s *store) write(entries []entry, removed []string, through bus.Revision) error {
 	batch := index.NewBatch()
 	for _, key := range removed {
 		batch.Delete(key)
 	}
 	const options = index.IndexField | index.SkipFreqNorm
-	for _, r := range rows {
+	for _, r := range entries {
 		doc := document.NewDocument(r.key)
 		for f, name := range fieldNames {
 			if name != "" && r.text[f] != "" {
