@@ -41,23 +41,26 @@ func (a *app) replayLayer() *cobra.Command {
 	var r replayed
 	var id, since, until string
 	cmd := &cobra.Command{
-		Use: "replay DIR --layer LAYER", Short: a.say("用记录的决策试算策略草案：启用前看清哪些调用会改变结论", "Run a draft over recorded decisions: which calls would come out otherwise"),
-		Args: a.exactly("DIR"),
+		Use: "replay [DIR] --layer LAYER", Short: a.say("用记录的决策试算策略草案：启用前看清哪些调用会改变结论", "Run a draft over recorded decisions: which calls would come out otherwise"),
+		Args: a.between(0, 1, "DIR"),
 		Long: a.say(`用已记录的决策试算策略草案：哪些调用、部门和资源的结论会改变（由允许变拒绝、由拒绝变允许、
 信息项或脱敏等义务改变），因为什么。只算草案这一层，其余各层的结论取自记录。
+不写 DIR 则用已提交到节点的草案。
   在节点上：   用该节点自己的存证，分段进行，不影响交换
   --evidence： 用 gxbus audit export 的导出文件，在本机进行；--key 给出公钥时先验证
 无法判断的决策单独列出，不计为不变。
 退出码：0 无改变；3 有改变；4 无改变，但有无法判断的；1 未完成；2 用法错误。`,
 			`Run a draft of a layer over recorded decisions: which calls, departments and resources would come out
 otherwise (denied instead of allowed, allowed instead of denied, other items, masks or obligations), and
-why. The draft alone is evaluated; what the other layers said stands in the records.
+why. The draft alone is evaluated; what the other layers said stands in the records. Without DIR it is
+the draft that was pushed.
   on a node:   over its own evidence, by stretches, behind the exchange
   --evidence:  over an export of gxbus audit export, here; with --key it is verified first
 Decisions of which nothing can be told are listed apart, and never counted as unchanged.
 Exit codes: 0 nothing changes; 3 something does; 4 nothing does, but of some it cannot be told; 1 not
 done; 2 wrong usage.`),
 		Example: "  gxbus policy replay drafts/guangzhou --layer division/440100 --since 2026-03-01\n" +
+			"  gxbus policy replay --layer division/440100\n" +
 			"  gxbus policy replay drafts/guangzhou --layer division/440100 --evidence evidence.jsonl --calls -o json",
 	}
 	a.layerFlag(cmd, &id)
@@ -67,12 +70,19 @@ done; 2 wrong usage.`),
 	flags.StringVar(&r.evidence, "evidence", "", a.say("存证导出 `文件`", "an export of evidence, a `file`"))
 	flags.StringVar(&r.key, "key", "", a.say("导出节点的存证 `公钥`，先验证", "the evidence `key` of the node, public: verify first"))
 	flags.BoolVar(&r.calls, "calls", false, a.say("逐次列出改变的调用", "list each call that changes"))
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		layer, err := a.layerOf(cmd, args[0], id)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		switch {
+		case len(args) == 1:
+			r.request.Layer, err = a.layerOf(cmd, args[0], id)
+		case r.evidence != "":
+			err = a.usage(cmd, "--evidence 需要 DIR", "--evidence needs DIR")
+		default:
+			err = a.need(cmd, "layer")
+			r.request.Layer.ID = bus.LayerID(id)
+		}
 		if err != nil {
 			return err
 		}
-		r.request.Layer = layer
 		if r.request.Since, r.request.Until, err = a.window(cmd, since, until); err != nil {
 			return err
 		}
@@ -106,6 +116,13 @@ func (a *app) window(cmd *cobra.Command, since, until string) (from, to time.Tim
 
 // replayNode asks the node for one stretch after the other.
 func (a *app) replayNode(ctx context.Context, c *client.Client, r *replayed) error {
+	if r.request.Layer.Modules == nil {
+		draft, err := c.Policies().Draft(ctx, r.request.Layer.ID)
+		if err != nil {
+			return err
+		}
+		r.request.Layer.Modules = draft.Modules
+	}
 	bar := a.progress(0)
 	defer bar.done()
 	for {

@@ -102,6 +102,30 @@ func TestS24AJoinTokenAdmitsOneNodeOnce(t *testing.T) {
 	}
 }
 
+// A node that has not been seeded yet knows nobody, which is not their fault.
+func TestAnEmptyReplicaHoldsNoSignInAgainstAnybody(t *testing.T) {
+	ctx := context.Background()
+	c := nodetest.Start(t, fleet.Province()[0])
+	token, err := c.Client("sysadmin").CreateToken(ctx, client.TokenRequest{Node: "guangzhou", Division: "440100"})
+	check(t, err)
+	n := c.Add(fleet.Spec{ID: "guangzhou", Division: "440100"})
+	check(t, server.Join(ctx, n.Founding(), c.First.Config.APIListen, token.Token))
+	c.First.Stop()
+	n.Server, err = n.Open()
+	check(t, err)
+	t.Cleanup(n.Stop)
+	anonymous := n.Client("")
+	for range 12 {
+		_, err := anonymous.SignIn(ctx, client.SignIn{Account: "sysadmin", Password: c.Passwords["sysadmin"]})
+		if !client.IsCode(err, bus.CodeNoLeader) {
+			t.Fatal(err)
+		}
+	}
+	c.First.Start()
+	nodetest.Eventually(t, "the node is seeded", n.Server.Ready)
+	c.SignIn(n, "sysadmin")
+}
+
 // clock is a clock that a test moves.
 type clock struct {
 	mu sync.Mutex
