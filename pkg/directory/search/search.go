@@ -14,7 +14,7 @@ import (
 )
 
 // Viewer says what the one who asks may see. Its answers must not change during a
-// search.
+// search, which asks one thing at a time.
 type Viewer interface {
 	// Published says whether the published entries of a department may be seen;
 	// where each has to be asked for, sure is false.
@@ -241,15 +241,62 @@ func (s *search) conditions() {
 }
 
 // collect walks the rows: filters, asks what may be seen, counts, and keeps the
-// best that come after the cursor.
+// best that come after the cursor. Each processor takes a part of the pages.
 func (s *search) collect() {
-	for n, p := range s.view.pages {
-		for at := range p.facts {
-			if p.facts[at].count > 0 && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
-				s.consider(p, at, n*pageSize+at)
+	pages := s.view.pages
+	parts := make([]search, min(runtime.GOMAXPROCS(0), len(pages)))
+	asks := &inTurn{Viewer: s.viewer}
+	spread(len(parts), 1, func(i int) {
+		part := &parts[i]
+		*part = *s
+		part.viewer, part.counts, part.states = asks, make([]int32, len(s.counts)), make([]uint8, len(s.states))
+		for n := len(pages) * i / len(parts); n < len(pages)*(i+1)/len(parts); n++ {
+			for at := range pages[n].facts {
+				if pages[n].facts[at].count > 0 && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
+					part.consider(pages[n], at, n*pageSize+at)
+				}
 			}
 		}
+	})
+	for i := range parts {
+		s.add(&parts[i])
 	}
+}
+
+// add takes in what a part of the pages gave.
+func (s *search) add(part *search) {
+	s.total += part.total
+	s.more = s.more || part.more
+	for l, n := range part.counts {
+		s.counts[l] += n
+	}
+	for _, p := range part.page {
+		s.put(p)
+	}
+}
+
+// inTurn asks a viewer one thing at a time.
+type inTurn struct {
+	Viewer
+	mu sync.Mutex
+}
+
+func (t *inTurn) Published(provider bus.USCC) (seen, sure bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Viewer.Published(provider)
+}
+
+func (t *inTurn) Resource(id bus.ResourceID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Viewer.Resource(id)
+}
+
+func (t *inTurn) Drafts(provider bus.USCC) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.Viewer.Drafts(provider)
 }
 
 func (s *search) consider(p *page, at, slot int) {
@@ -316,17 +363,21 @@ func (s *search) keep(p *page, at, slot int) {
 		s.more = true
 		return
 	}
-	place := s.placeOf(p, at, number)
-	switch {
-	case s.paged && place.compare(s.after) <= 0:
-	case !full:
-		heap.Push(&s.page, placed{place, p.rows[at]})
-	default:
-		s.more = true
-		if place.compare(s.page[0].place) < 0 {
-			s.page[0] = placed{place, p.rows[at]}
-			heap.Fix(&s.page, 0)
-		}
+	if place := s.placeOf(p, at, number); !s.paged || place.compare(s.after) > 0 {
+		s.put(placed{place, p.rows[at]})
+	}
+}
+
+// put keeps a row if it is among the best.
+func (s *search) put(row placed) {
+	if len(s.page) < s.Limit {
+		heap.Push(&s.page, row)
+		return
+	}
+	s.more = true
+	if row.compare(s.page[0].place) < 0 {
+		s.page[0] = row
+		heap.Fix(&s.page, 0)
 	}
 }
 
