@@ -352,7 +352,7 @@ func (f *follower) put(r entry) {
 	default:
 		slot, f.slots = f.slots, f.slots+1
 	}
-	f.rows.set(slot, r.row, r.text)
+	f.rows.set(slot, r)
 	f.slotOf[r.key] = slot
 }
 
@@ -361,7 +361,7 @@ func (f *follower) drop(key string) bool {
 	slot, ok := f.slotOf[key]
 	if ok {
 		delete(f.slotOf, key)
-		f.rows.set(slot, nil, text{})
+		f.rows.set(slot, entry{})
 		f.free = append(f.free, slot)
 	}
 	return ok

@@ -61,10 +61,10 @@ func beginning(text string) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-func factOf(r *row) fact {
+func factOf(r entry) fact {
 	f := fact{
-		published: uint64(max(r.published, 0)), name: beginning(sorted(r.name)), code: beginning(r.code), key: beginning(r.key),
-		length: uint16(min(len(r.name), math.MaxUint16)), draft: r.draft,
+		published: uint64(max(r.published, 0)), name: beginning(sorted(r.text[inName])), code: beginning(r.code), key: beginning(r.key),
+		length: uint16(min(len(r.text[inName]), math.MaxUint16)), draft: r.draft,
 		count: uint8(min(len(r.labels), math.MaxUint8)), provider: r.provider,
 	}
 	copy(f.labels[:], r.labels)
@@ -135,8 +135,8 @@ type pages struct {
 	fresh map[int]map[int]text // by page that no view has yet, and place
 }
 
-// set puts a row, or nothing, in a slot.
-func (p *pages) set(slot uint32, r *row, t text) {
+// set puts an entry, or nothing, in a slot.
+func (p *pages) set(slot uint32, e entry) {
 	n, at := int(slot/pageSize), int(slot%pageSize)
 	switch {
 	case n == len(p.all):
@@ -148,10 +148,10 @@ func (p *pages) set(slot uint32, r *row, t text) {
 	if p.fresh[n] == nil {
 		p.fresh[n] = map[int]text{}
 	}
-	p.fresh[n][at] = t
-	p.all[n].rows[at], p.all[n].facts[at] = r, fact{}
-	if r != nil {
-		p.all[n].facts[at] = factOf(r)
+	p.fresh[n][at] = e.text
+	p.all[n].rows[at], p.all[n].facts[at] = e.row, fact{}
+	if e.row != nil {
+		p.all[n].facts[at] = factOf(e)
 	}
 }
 

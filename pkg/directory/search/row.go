@@ -49,7 +49,6 @@ type row struct {
 	id        bus.ResourceID
 	draft     bool
 	revision  bus.Revision
-	name      string // folded
 	code      string // the first one
 	published int64  // Unix ms; 0 for a draft
 	labels    []label
@@ -162,7 +161,6 @@ func (r *reader) entry(res bus.Resource, in bus.EntryState) entry {
 		inName: searched(res.Name), inItems: searched(items.String()), inCodes: searched(codes.String()),
 		inAbout: searched(p.name + "\n" + res.Office + "\n" + res.Abstract),
 	}
-	made.name = made.text[inName]
 	if len(res.Codes) > 0 {
 		made.code = string(res.Codes[0])
 	}

@@ -147,13 +147,16 @@ func (s *search) match(ctx context.Context) error {
 
 // lacks tells whether a row that has every word before is yet without this one.
 func (s *search) lacks() bool {
-	for slot, w := range s.where {
-		if w == 0 && s.scores[slot] > 0 {
+	for slot := range s.where {
+		if s.open(slot) {
 			return true
 		}
 	}
 	return false
 }
+
+// open tells that a row has every word before, and that this one was not found in it.
+func (s *search) open(slot int) bool { return s.scores[slot] > 0 && s.where[slot] == 0 }
 
 // mark notes which rows have the word in a field, of those that have it in none that
 // is better.
@@ -170,7 +173,7 @@ func (s *search) mark(field int, word string) error {
 	where, unsure := s.where, s.unsure[:0]
 	any, err := s.view.words.lookup(field, word, func(slot uint32, sure bool) {
 		switch {
-		case s.scores[slot] == 0 || where[slot] != 0: // out already, or in
+		case !s.open(int(slot)): // out already, or in
 		case sure:
 			where[slot] = bit
 		default:
@@ -181,8 +184,8 @@ func (s *search) mark(field int, word string) error {
 		return err
 	}
 	if any {
-		for slot := range s.where {
-			if s.scores[slot] > 0 && where[slot] == 0 {
+		for slot := range where {
+			if s.open(slot) {
 				unsure = append(unsure, uint32(slot))
 			}
 		}
@@ -218,7 +221,7 @@ func spread(n, few int, do func(int)) {
 // conditions prepares the filters and the counts.
 func (s *search) conditions() {
 	n := len(s.view.labels)
-	s.bits, s.asked, s.states = make([]uint8, n), make([]uint8, n), make([]uint8, n)
+	s.bits, s.asked = make([]uint8, n), make([]uint8, n)
 	bit := map[Dimension]uint8{}
 	for i, d := range Dimensions() {
 		bit[d] = 1 << i
@@ -249,7 +252,7 @@ func (s *search) collect() {
 	spread(len(parts), 1, func(i int) {
 		part := &parts[i]
 		*part = *s
-		part.viewer, part.counts, part.states = asks, make([]int32, len(s.counts)), make([]uint8, len(s.states))
+		part.viewer, part.counts, part.states = asks, make([]int32, len(s.counts)), make([]uint8, len(s.view.labels))
 		for n := len(pages) * i / len(parts); n < len(pages)*(i+1)/len(parts); n++ {
 			for at := range pages[n].facts {
 				if pages[n].facts[at].count > 0 && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
@@ -414,7 +417,7 @@ func (s *search) placeOf(p *page, at int, number uint64) place {
 func (s *search) relevance(p *page, at, slot int) uint64 {
 	length := p.facts[at].length
 	rank := uint64(s.scores[slot]) << 1
-	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.rows[at].name == s.words[0] {
+	if len(s.words) == 1 && int(length) == len(s.words[0]) && p.texts[inName].of(at) == s.words[0] {
 		rank++
 	}
 	return rank<<16 | uint64(math.MaxUint16-length)
