@@ -31,6 +31,7 @@ func TestTheCookbookOnTheBus(t *testing.T) {
 		"credit-approval":         needsTwoConsents,
 		"district-rows":           leavesDistrictRows,
 		"embargo":                 waitsForPublication,
+		"event-types":             keepsKindsOfEvents,
 		"hidden-register":         hides,
 		"incident-blackout":       waitsOutAnIncident,
 		"item-grades":             gradesBySystem,
@@ -231,17 +232,23 @@ func (k *kitchen) refused(r bus.Resource, w wish, code string) {
 // with the resource's.
 func (k *kitchen) send(r bus.Resource, data ...any) {
 	k.Helper()
+	k.sendKinds(r, slices.Repeat([]string{"cn.gov.sample.recipe.v1"}, len(data)), data...)
+}
+
+// sendKinds is send with the type of each event.
+func (k *kitchen) sendKinds(r bus.Resource, kinds []string, data ...any) {
+	k.Helper()
 	provider := sample.ShenzhenMarket
 	if r.Provider == sample.ProvinceCivil.ID {
 		provider = sample.ProvinceCivil
 	}
 	var events []cloudevent.Event
-	for i, d := range data {
+	for i, kind := range kinds {
 		e := cloudevent.New()
 		e.SetID(fmt.Sprintf("%s-%d-%d", r.ID, k.clock.Now().Unix(), i))
 		e.SetSource(sample.SystemOf(provider).Source())
-		e.SetType("cn.gov.sample.recipe.v1")
-		check(k.T, e.SetData(cloudevent.ApplicationJSON, d))
+		e.SetType(kind)
+		check(k.T, e.SetData(cloudevent.ApplicationJSON, data[i]))
 		events = append(events, e)
 	}
 	k.clock.advance(time.Second)

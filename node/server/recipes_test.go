@@ -81,6 +81,22 @@ func waitsForPublication(k *kitchen, _ *testing.T) {
 	k.got(sub, 1)
 }
 
+func keepsKindsOfEvents(k *kitchen, t *testing.T) {
+	r := k.offer("event-types", sample.ShenzhenMarket, title)
+	k.publish(r)
+	k.serve()
+	sub := k.subscribed(r, wish{})
+	const registered, inspected, cancelled = "cn.gov.sample.firm.registered.v1", "cn.gov.sample.firm.inspected.v1", "cn.gov.sample.firm.cancelled.v1"
+	k.sendKinds(r, []string{registered, inspected, inspected, cancelled}, row(), row(), row(), row())
+	var kinds []string
+	for _, e := range k.got(sub, 2) {
+		kinds = append(kinds, e.Type())
+	}
+	if !slices.Equal(kinds, []string{registered, cancelled}) {
+		t.Errorf("came: %v", kinds)
+	}
+}
+
 func hides(k *kitchen, t *testing.T) {
 	ctx := context.Background()
 	r := k.offer("infectious-diseases", sample.ShenzhenMarket, title)

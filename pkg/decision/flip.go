@@ -29,6 +29,7 @@ const (
 	Incomplete Why = "incomplete"     // a layer that applied was not heard: no answer in time
 	Otherwise  Why = "other-grounds"  // what the layers said does not give the recorded decision: a quota, layers that were being replaced
 	MaskedRead Why = "masked"         // the draft reads a value that was masked
+	EventsRead Why = "events"         // the draft reads events, and the record does not say what each was
 	DraftFails Why = "draft-too-slow" // the draft gave no answer in time
 )
 
@@ -39,6 +40,7 @@ var whys = map[Why]bus.Text{
 	Incomplete: {ZH: "当时有策略层未及时给出结论", EN: "a layer had not answered in time"},
 	Otherwise:  {ZH: "当时的结论另有原因（如配额、策略层更新中）", EN: "it was decided by more than the layers (a quota, layers being replaced)"},
 	MaskedRead: {ZH: "草案读取了记录中已遮蔽的内容", EN: "the draft reads a value that records mask"},
+	EventsRead: {ZH: "草案读取事件属性，而记录未逐个保存", EN: "the draft reads events, and the record does not hold each one's attributes"},
 	DraftFails: {ZH: "草案未及时给出结论", EN: "the draft gave no answer in time"},
 }
 

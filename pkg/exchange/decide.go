@@ -2,11 +2,13 @@ package exchange
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -15,6 +17,55 @@ import (
 // of a layer is compiled the one before it decides.
 func (x *Exchange) decide(ctx context.Context, f flow) bus.Decision {
 	return x.Decider.Decide(ctx, f.input)
+}
+
+// decideBatch asks about events of a flow. The decision is about those that are
+// returned: the first ones, as many as come out alike. Where no policy looks at
+// events, that is all of them.
+func (x *Exchange) decideBatch(ctx context.Context, f flow, events []numbered) (d bus.Decision, of []numbered, err error) {
+	d, alike := x.Decider.DecideEvents(ctx, f.input, len(events), func(i int) policy.Event {
+		e, unreadable := event.Unmarshal(events[i].Event)
+		if unreadable != nil {
+			err = fmt.Errorf("resource %s, event %d: %w", f.resource.ID, events[i].Sequence, unreadable)
+		}
+		return attributesOf(e)
+	})
+	return d, events[:alike], err
+}
+
+// run is a decision on events that follow each other.
+type run struct {
+	bus.Decision
+	events int
+}
+
+// decideAll asks about the events of a publication, up to the first denial.
+func (x *Exchange) decideAll(ctx context.Context, f flow, events []event.Event) (runs []run) {
+	for done := 0; ; {
+		d, alike := x.Decider.DecideEvents(ctx, f.input, len(events)-done, func(i int) policy.Event { return attributesOf(events[done+i]) })
+		runs = append(runs, run{d, alike})
+		if done += alike; !d.Allow || done >= len(events) {
+			return runs
+		}
+	}
+}
+
+// attributesOf are what policies see of an event: not what nodes tell each other.
+func attributesOf(e event.Event) policy.Event {
+	all := event.Attributes(e)
+	delete(all, attrApplied)
+	delete(all, attrWatermark)
+	return all
+}
+
+// alone reports whether a decision is about its events by what they are, so that it
+// says nothing about others.
+func alone(d bus.Decision) bool {
+	if d.Grounds == nil {
+		return false
+	}
+	in, ok := d.Grounds.Input.(policy.Input)
+	return ok && len(in.Event) > 0
 }
 
 // passing reports whether a denial says nothing about the request, only that

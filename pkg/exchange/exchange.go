@@ -25,6 +25,9 @@ type Directory interface {
 // it denies.
 type Decider interface {
 	Decide(ctx context.Context, input policy.Input) bus.Decision
+	// DecideEvents decides on the first of n events, and says how many from it on
+	// the decision is about.
+	DecideEvents(ctx context.Context, input policy.Input, n int, event func(int) policy.Event) (d bus.Decision, alike int)
 }
 
 // Peers takes a batch to another node, which answers once it has it on disk, and

@@ -193,7 +193,10 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := x.aged(&flow.input); err != nil {
 		return false, err
 	}
-	decision := x.decide(ctx, flow)
+	decision, events, err := x.decideBatch(ctx, flow, events)
+	if err != nil {
+		return false, err
+	}
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
 		return true, f.drop(ctx, flow.provider, record, decision)

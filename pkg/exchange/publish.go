@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
@@ -70,10 +71,10 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	if err != nil {
 		return nil, err
 	}
-	decision := x.decide(ctx, flow)
+	runs := x.decideAll(ctx, flow, events)
 	record.Provider = flow.resource.Provider
-	if !decision.Allow {
-		return nil, x.deny(ctx, record, decision)
+	if last := runs[len(runs)-1]; !last.Allow {
+		return nil, ofEvent(x.deny(ctx, record, last.Decision), runs)
 	}
 	candidates, err := prepare(id, events)
 	if err != nil {
@@ -81,7 +82,7 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	}
 	var receipts []Receipt
 	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		receipts, err = x.accept(tx, record, decision, flow.provider, candidates)
+		receipts, err = x.accept(tx, record, runs, flow.provider, candidates)
 		return err
 	})
 	return receipts, err
@@ -160,9 +161,9 @@ func prepare(id bus.ResourceID, events []cloudevent.Event) ([]candidate, error) 
 	return candidates, nil
 }
 
-// accept stores the new ones of the candidates with the records of the decision
+// accept stores the new ones of the candidates with the records of the decisions
 // and of the acceptance, in the committer's transaction.
-func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, at seat, candidates []candidate) ([]Receipt, error) {
+func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, runs []run, at seat, candidates []candidate) ([]Receipt, error) {
 	if err := keeps(tx, at); err != nil {
 		return nil, err
 	}
@@ -178,9 +179,8 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, at 
 	}
 	before := x.arrivals.find(tx, keys)
 	receipts := make([]Receipt, len(candidates))
-	var digests [][32]byte
 	next := max(tail(tx, id), at.base) + 1
-	first := next
+	fresh := accepted{record: record, runs: runs}
 	for i, c := range candidates {
 		if at, ok := before[c.key]; ok {
 			if receipts[i], err = repeat(tx, c, at); err != nil {
@@ -198,17 +198,62 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, d bus.Decision, at 
 		before[c.key] = at // the same event may stand twice in one publication
 		receipts[i] = c.Receipt
 		receipts[i].Sequence = next
-		digests = append(digests, c.Digest)
+		fresh.add(i, receipts[i])
 		next++
 	}
-	if len(digests) == 0 {
+	if fresh.end(); len(fresh.made) == 0 {
 		return receipts, nil // nothing new, nothing to record
 	}
-	accepted := record
-	accepted.Kind, accepted.DecisionID = audit.KindAccepted, d.ID
-	accepted.First, accepted.Last = first, next-1
-	accepted.Events, accepted.Digest = len(digests), audit.Digest(digests...)
-	return receipts, x.append(tx, decided(accepted, d), accepted)
+	return receipts, x.append(tx, fresh.made...)
+}
+
+// ofEvent says which event a publication was denied for, where it was for one.
+func ofEvent(err error, runs []run) error {
+	at := 0
+	for _, r := range runs[:len(runs)-1] {
+		at += r.events
+	}
+	if e, ok := errors.AsType[*bus.Error](err); ok && alone(runs[len(runs)-1].Decision) {
+		e.Defects = append(e.Defects, bus.Defect{
+			Field:   fmt.Sprintf("[%d]", at),
+			Problem: bus.Text{ZH: "该事件被策略拒绝，整次发布未接收", EN: "policy denies this event; nothing of the publication was accepted"},
+		})
+	}
+	return err
+}
+
+// accepted makes the records of what is new of a publication, one for each decision.
+type accepted struct {
+	record  audit.Record
+	runs    []run
+	to      int // the event after those of the last run begun
+	digests [][32]byte
+	made    []audit.Record
+}
+
+// add takes the next event that is new, i in the publication.
+func (a *accepted) add(i int, r Receipt) {
+	if i >= a.to {
+		a.end()
+		for ; i >= a.to; a.runs = a.runs[1:] {
+			a.record.DecisionID, a.record.Decision = a.runs[0].ID, &a.runs[0].Decision
+			a.to += a.runs[0].events
+		}
+		a.record.First = r.Sequence
+	}
+	a.record.Last = r.Sequence
+	a.digests = append(a.digests, r.Digest)
+}
+
+// end makes the records of the run under way.
+func (a *accepted) end() {
+	if len(a.digests) == 0 {
+		return
+	}
+	record, d := a.record, a.record.Decision
+	record.Kind, record.Decision = audit.KindAccepted, nil
+	record.Events, record.Digest = len(a.digests), audit.Digest(a.digests...)
+	a.made, a.digests = append(a.made, decided(record, *d), record), nil
 }
 
 // repeat answers an event that arrived before.

@@ -129,13 +129,19 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 	if err := x.aged(&f.input); err != nil {
 		return nil, 0, err
 	}
-	d := x.decide(ctx, f)
+	d, events, err := x.decideBatch(ctx, f, events)
+	if err != nil {
+		return nil, 0, err
+	}
 	record := f.record(events)
 	record.Principal = by
-	if !d.Allow {
-		if passing(d) {
-			return nil, 0, x.deny(ctx, record, d)
-		}
+	switch {
+	case d.Allow:
+	case passing(d):
+		return nil, 0, x.deny(ctx, record, d)
+	case alone(d): // those that follow may pass
+		return nil, 0, x.dropThese(ctx, f, record, d)
+	default:
 		return nil, 0, x.drop(ctx, by, f, d)
 	}
 	all, mark, err := x.sift(ctx, f, d, events, true)
@@ -232,24 +238,29 @@ func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Dec
 		}
 		record := f.record(events)
 		record.Principal = by
-		withheld := record
-		withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
-		err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-			if err := keeps(tx, f.consumer); err != nil {
-				return err
-			}
-			if _, _, err := clearInbox(tx, f.subscription.ID, record.Last); err != nil {
-				return err
-			}
-			return x.append(tx, decided(record, d), withheld)
-		})
-		if err != nil {
+		if err := x.dropThese(ctx, f, record, d); err != nil {
 			return err
 		}
 		if same, err := x.unchanged(f.basis); err != nil || !same { // what still waits is decided on afresh
 			return errors.Join(err, denied(d))
 		}
 	}
+}
+
+// dropThese removes the oldest events of an inbox, those that record is about, with
+// the denial and the drop on record.
+func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d bus.Decision) error {
+	withheld := record
+	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
+		if _, _, err := clearInbox(tx, f.subscription.ID, record.Last); err != nil {
+			return err
+		}
+		return x.append(tx, decided(record, d), withheld)
+	})
 }
 
 // Acknowledge removes all events up to last from a subscription's inbox. last

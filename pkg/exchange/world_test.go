@@ -695,6 +695,11 @@ func (d *decider) Decide(_ context.Context, in policy.Input) bus.Decision {
 	return decision
 }
 
+// DecideEvents does not look at events.
+func (d *decider) DecideEvents(ctx context.Context, in policy.Input, n int, _ func(int) policy.Event) (bus.Decision, int) {
+	return d.Decide(ctx, in), n
+}
+
 // follow sets the rule.
 func (d *decider) follow(rule func(policy.Input) bus.Decision) {
 	d.mu.Lock()

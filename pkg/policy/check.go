@@ -50,7 +50,7 @@ func (e *Engine) examine(ctx context.Context, l bus.Layer, by func(context.Conte
 // Lint examines a layer's text as Check does, up to its compilation: no test is run.
 func (e *Engine) Lint(ctx context.Context, l bus.Layer) bus.LayerReport {
 	return e.examine(ctx, l, func(ctx context.Context, l bus.Layer) bus.LayerReport {
-		_, problems := e.readable(ctx, l)
+		_, problems := e.language.ready(ctx, l)
 		return bus.LayerReport{OK: len(problems) == 0, Problems: problems}
 	})
 }
@@ -69,7 +69,7 @@ func refusedReport(code string, message bus.Text) bus.LayerReport {
 }
 
 func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
-	ready, problems := e.readable(ctx, l)
+	ready, problems := e.language.ready(ctx, l)
 	if len(problems) > 0 {
 		return bus.LayerReport{Problems: problems}
 	}
@@ -81,25 +81,6 @@ func (e *Engine) check(ctx context.Context, l bus.Layer) bus.LayerReport {
 	r.Slowest, r.Problems = slowest.Nanoseconds(), problems
 	r.OK = len(r.Problems) == 0
 	return r
-}
-
-// readable is ready for a layer that is to be pushed. It refuses one that looks at
-// input.event, which no decision of this release is given: a rule that denies by it
-// would never deny, and nobody would notice.
-func (e *Engine) readable(ctx context.Context, l bus.Layer) (*layer, []bus.LayerProblem) {
-	ready, problems := e.language.ready(ctx, l)
-	if len(problems) > 0 {
-		return ready, problems
-	}
-	for _, ref := range ready.reads {
-		if len(ref) > 1 && ref[1].Value.Compare(ast.String("event")) == 0 {
-			problems = append(problems, at(ref[0].Loc(), ProblemEvent, bus.Text{
-				ZH: "本版本的裁决不提供 input.event；据此编写的规则不会生效，请改用其他输入。",
-				EN: "no decision of this release is given input.event: a rule that looks at it never holds; use another part of the input"}))
-		}
-	}
-	sortProblems(problems)
-	return ready, problems
 }
 
 // ready reads and compiles a layer without its tests.

@@ -78,7 +78,6 @@ func TestCheckRefuses(t *testing.T) {
 		"all data as a value":      {"helper := data\n" + deny("x", "helper"), policy.ProblemReference},
 		"data within a bracket":    {deny("x", "input.event.a[data.secret]"), policy.ProblemReference},
 		"own rules looked up":      {"a := 1\n" + deny("x", "some k; data.gxbus.division.d440100[k]"), policy.ProblemReference},
-		"what is not given":        {deny("x", `input.event.subject == "secret"`), policy.ProblemEvent},
 		"negated in":               {deny("x", `not input.purpose in {"reference"}`), policy.ProblemNegation},
 		"negated call":             {deny("x", `not startswith(input.matter, "44")`), policy.ProblemNegation},
 		"negated nested lookup":    {"t := {\"a\": true}\n" + deny("x", `not t[input.purpose]`), policy.ProblemNegation},
@@ -187,7 +186,7 @@ func TestThePolicyGuideIsComplete(t *testing.T) {
 	wanted := policy.Builtins()
 	wanted = append(wanted, policy.CodeUndefined, policy.CodeError, policy.CodeTimeout, policy.CodeResultInvalid, policy.CodeLayerUnavailable, policy.CodeNotGranted,
 		policy.ProblemLayerID, policy.ProblemFileName, policy.ProblemTooLarge, policy.ProblemParse, policy.ProblemPackage, policy.ProblemRule,
-		policy.ProblemReference, policy.ProblemBuiltin, policy.ProblemWith, policy.ProblemEvent, policy.ProblemNegation, policy.ProblemTooHeavy, policy.ProblemCompile,
+		policy.ProblemReference, policy.ProblemBuiltin, policy.ProblemWith, policy.ProblemNegation, policy.ProblemTooHeavy, policy.ProblemCompile,
 		policy.ProblemNoExport, policy.ProblemNoTests, policy.ProblemTestFailed, policy.ProblemTooSlow, policy.ProblemResult)
 	base, err := policy.Base()
 	if err != nil {

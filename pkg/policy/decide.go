@@ -18,14 +18,23 @@ import (
 // same answer holds until an input or a layer changes. Decision.Layers has the
 // layers that apply; base is at revision 0. Decision.Grounds has what each said.
 func (e *Engine) Decide(ctx context.Context, in Input) bus.Decision {
+	layers, known := e.applying(in)
+	return e.decide(ctx, in, layers, known)
+}
+
+// applying returns the layers that apply to in; known is false before the first Load.
+func (e *Engine) applying(in Input) (layers []*layer, known bool) {
+	known = e.refused.Load() != nil // first: Load sets it when the layers are there
+	return e.layers.Load().applying(in), known
+}
+
+func (e *Engine) decide(ctx context.Context, in Input, layers []*layer, known bool) bus.Decision {
 	start := time.Now()
 	d := bus.Decision{ID: e.newID(), Action: string(in.Action), At: in.Time.UTC(), Index: in.Directory.Index,
 		Layers: map[bus.LayerID]bus.Revision{}}
 	if in.Action == ActionDiscover {
 		in = in.discovery()
 	}
-	known := e.refused.Load() != nil // first: Load sets it when the layers are there
-	layers := e.layers.Load().applying(in)
 	if !known {
 		d.Layers[bus.BaseLayer] = 0
 		d.Reasons = layers[0].refuse(CodeLayerUnavailable).Reasons
@@ -84,6 +93,11 @@ func (e *Engine) verdicts(ctx context.Context, layers []*layer, in Input) []bus.
 	if err != nil {
 		return []bus.Verdict{layers[0].refuse(CodeError)}
 	}
+	return e.round(ctx, layers, input)
+}
+
+// round asks each layer in turn about an input, until the deadline.
+func (e *Engine) round(ctx context.Context, layers []*layer, input ast.Value) []bus.Verdict {
 	ctx, stop := context.WithTimeout(ctx, e.deadline)
 	defer stop()
 	a := &asking{layers: layers, cancel: topdown.NewCancel(), answered: make(chan struct{})}

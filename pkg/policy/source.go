@@ -30,7 +30,6 @@ const (
 	ProblemReference  = "foreign-reference"     // looks at another layer or at data
 	ProblemBuiltin    = "built-in-not-allowed"  // not in Builtins
 	ProblemWith       = "with-not-allowed"      // replaces what a policy is evaluated with
-	ProblemEvent      = "event-not-given"       // input.event, which no decision has yet
 	ProblemNegation   = "negation-of-undefined" // "not f(x.y)" is skipped, not true, where x.y is absent
 	ProblemTooHeavy   = "value-too-heavy"       // a value that grows out of hand by repeating itself
 	ProblemCompile    = "compile-error"         // what OPA's strict compiler refuses

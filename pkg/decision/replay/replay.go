@@ -194,6 +194,9 @@ func (r *Replayer) after(ctx context.Context, in policy.Input, record audit.Reco
 	if r.readsMasked(record.Grounds.Masked) {
 		return decision.Outcome{}, decision.MaskedRead
 	}
+	if r.missesEvents(in, record) {
+		return decision.Outcome{}, decision.EventsRead
+	}
 	v := r.Draft.Ask(ctx, in)
 	if unheard(v) {
 		return decision.Outcome{}, decision.DraftFails
@@ -233,6 +236,16 @@ func (r *Replayer) readsMasked(masked []string) bool {
 		if reads {
 			return true
 		}
+	}
+	return false
+}
+
+// missesEvents reports whether the draft may look at events that the record does not
+// tell of: it holds the attributes of the first, and of none where no layer read them.
+func (r *Replayer) missesEvents(in policy.Input, record audit.Record) bool {
+	switch in.Action {
+	case policy.ActionPublish, policy.ActionForward, policy.ActionDeliver:
+		return r.Draft.Reads("/event") && (len(in.Event) == 0 || record.Events > 1)
 	}
 	return false
 }
