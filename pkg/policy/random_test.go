@@ -33,7 +33,7 @@ func anyInput(t *rapid.T) policy.Input {
 		in.Grant = anyGrant(t, in)
 	}
 	if rapid.Bool().Draw(t, "event") {
-		in.Event = policy.Event{"id": "e-1", "type": one(t, "event type", "a", "b"), "subject": one(t, "subject", "440106", "x")}
+		in.Event = policy.Event{"id": "e-1", "type": one(t, "event type", "a", "cn.gov.sample.firm.registered.v1"), "subject": one(t, "subject", "440106", "x")}
 	}
 	return in
 }
@@ -69,7 +69,7 @@ var (
 func anyResource(t *rapid.T) policy.Resource {
 	r := policy.Resource{
 		ID: one(t, "resource", bus.ResourceID("enterprise-registration"), "marriage-register", "school-enrolment",
-			"provincial-permits", "quarterly-statistics", "infectious-diseases"),
+			"provincial-permits", "quarterly-statistics", "infectious-diseases", "event-types"),
 		Provider: one(t, "owner", shenzhenDepartment, tianheDepartment), Name: "样例", Codes: []bus.ResourceCode{one(t, "code", bus.ResourceCode("301001/0001"), "104001/0001")},
 		Sharing:  policy.Sharing{Type: one(t, "sharing", bus.Conditional, bus.Unconditional, bus.NotShared), Purposes: some(t, "shared for", bus.Purposes()...)},
 		Network:  one(t, "network", "", "government", "internet", "departmental"),
