@@ -69,7 +69,7 @@ func (f *folder) space() {
 // ideographic reports whether each character of a script is found by itself; of
 // the others whole words are, from their beginning.
 func ideographic(r rune) bool {
-	return r >= 0x2e80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo)
+	return r >= 0x4e00 && r <= 0x9fff || r >= 0x2e80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Bopomofo)
 }
 
 // wordsOf splits what somebody looks for: at its spaces, and at its marks where a
@@ -101,18 +101,37 @@ func wordsOf(q string) []string {
 	return kept
 }
 
-// find returns where word stands in a folded text, -1 where it does not: anywhere,
-// but that a word of letters and digits stands at the beginning of one.
-func find(text, word string) int {
+// needle is a word to look for in many folded texts: anywhere, but that a word of
+// letters and digits stands at the beginning of one.
+type needle struct {
+	word     string
+	anywhere bool
+	rare     int // which byte of it to look for first
+}
+
+// newNeedle makes a needle for texts of which one is given. Chinese characters of a
+// kind begin with the same byte, so the first byte of a word is everywhere, and to
+// look for that one first would find little else.
+func newNeedle(word, sample string) needle {
 	first, _ := utf8.DecodeRuneInString(word)
-	anywhere := ideographic(first)
-	for from := 0; ; {
-		at := strings.Index(text[from:], word)
-		if at < 0 {
-			return -1
+	n := needle{word: word, anywhere: ideographic(first)}
+	var seen [256]int
+	for i := range len(sample) {
+		seen[sample[i]]++
+	}
+	for i := range len(word) {
+		if seen[word[i]] < seen[word[n.rare]] {
+			n.rare = i
 		}
-		at += from
-		if anywhere || at == 0 {
+	}
+	return n
+}
+
+// in returns where the word stands in a text, -1 where it does not.
+func (n *needle) in(text string) int {
+	for from := 0; ; {
+		at := n.next(text, from)
+		if at <= 0 || n.anywhere {
 			return at
 		}
 		if before, _ := utf8.DecodeLastRuneInString(text[:at]); before == ' ' || before == '\n' || ideographic(before) {
@@ -122,4 +141,29 @@ func find(text, word string) int {
 	}
 }
 
-func contains(text, word string) bool { return find(text, word) >= 0 }
+// patience is how many places a needle tries by its rare byte, which a text may be
+// full of, before it leaves the rest to an algorithm that no text can slow down.
+const patience = 32
+
+// next returns the first place at or after from where the bytes of the word stand.
+func (n *needle) next(text string, from int) int {
+	last := len(text) - len(n.word)
+	for range patience {
+		if from > last {
+			return -1
+		}
+		skip := strings.IndexByte(text[from+n.rare:last+n.rare+1], n.word[n.rare])
+		if skip < 0 {
+			return -1
+		}
+		from += skip
+		if text[from:from+len(n.word)] == n.word {
+			return from
+		}
+		from++
+	}
+	if at := strings.Index(text[from:], n.word); at >= 0 {
+		return from + at
+	}
+	return -1
+}

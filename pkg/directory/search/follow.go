@@ -299,7 +299,7 @@ func (f *follower) of(department bus.USCC) (ids []bus.ResourceID) {
 	}
 	for _, p := range f.rows.all {
 		for _, r := range p.rows {
-			if r != nil && r.provider == provider {
+			if r != nil && f.labels.kinds[r.kind].provider == provider {
 				ids = append(ids, r.id)
 			}
 		}
@@ -374,7 +374,7 @@ func (f *follower) show() error {
 		return err
 	}
 	f.segments = segments
-	f.shown = &view{mu: &f.mu, words: words, pages: f.rows.share(), labels: f.labels.all}
+	f.shown = &view{mu: &f.mu, words: words, pages: f.rows.share(), labels: f.labels.all, kinds: f.labels.kinds}
 	f.publish(f.shown, f.now())
 	return nil
 }

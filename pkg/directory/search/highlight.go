@@ -24,8 +24,9 @@ func Highlight(q, text string) []Part {
 	hit := make([]bool, len(text))
 	first := len(text)
 	for _, word := range wordsOf(q) {
+		sought := newNeedle(word, folded)
 		for from := 0; from < len(folded); {
-			at := find(folded[from:], word)
+			at := sought.in(folded[from:])
 			if at < 0 {
 				break
 			}

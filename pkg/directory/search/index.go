@@ -45,6 +45,7 @@ type view struct {
 	words  snapshot
 	pages  []*page
 	labels []meaning // by label
+	kinds  []common  // by kind
 
 	mu      *sync.Mutex
 	users   int

@@ -45,13 +45,8 @@ type fact struct {
 	code      uint64
 	key       uint64
 	length    uint16 // of the name, in bytes
-	draft     bool
-	count     uint8 // of labels; 0: there is no row
-	provider  label
-	labels    [inline]label // the first of them
+	kind      kind
 }
-
-const inline = 11 // labels that most rows do with
 
 // beginning is the first eight bytes of a text: numbers in the order of the texts,
 // as far as they go.
@@ -62,25 +57,9 @@ func beginning(text string) uint64 {
 }
 
 func factOf(r entry) fact {
-	f := fact{
+	return fact{
 		published: uint64(max(r.published, 0)), name: beginning(sorted(r.text[inName])), code: beginning(r.code), key: beginning(r.key),
-		length: uint16(min(len(r.text[inName]), math.MaxUint16)), draft: r.draft,
-		count: uint8(min(len(r.labels), math.MaxUint8)), provider: r.provider,
-	}
-	copy(f.labels[:], r.labels)
-	return f
-}
-
-// each calls do with the labels of the row in a place.
-func (p *page) each(at int, do func(label)) {
-	f := &p.facts[at]
-	for _, l := range f.labels[:min(int(f.count), inline)] {
-		do(l)
-	}
-	if f.count > inline {
-		for _, l := range p.rows[at].labels[inline:] {
-			do(l)
-		}
+		length: uint16(min(len(r.text[inName]), math.MaxUint16)), kind: r.kind,
 	}
 }
 
@@ -118,8 +97,9 @@ func (p *page) join(fresh map[int]text) {
 // coded calls do with the places of the rows that have a word in their codes.
 func (p *page) coded(word string, do func(at int)) {
 	codes := &p.texts[inCodes]
+	n := newNeedle(word, codes.text[:min(len(codes.text), sampled)])
 	for from := 0; ; {
-		at := find(codes.text[from:], word)
+		at := n.in(codes.text[from:])
 		if at < 0 {
 			return
 		}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -47,12 +48,11 @@ const (
 type row struct {
 	key       string // its name in the index on disk
 	id        bus.ResourceID
+	kind      kind
 	draft     bool
 	revision  bus.Revision
 	code      string // the first one
 	published int64  // Unix ms; 0 for a draft
-	labels    []label
-	provider  label
 }
 
 // text is what words are looked for in, folded.
@@ -72,13 +72,48 @@ type meaning struct {
 	value string
 }
 
-// labels numbers values. It only grows.
-type labels struct {
-	known map[meaning]label
-	all   []meaning
+// kind stands for what entries have in common that have the same labels: a search
+// decides once for all of a kind, and counts them together. Rows without an entry
+// are of none.
+type kind uint32
+
+const none kind = 0
+
+type common struct {
+	labels   []label // in their order
+	provider label
+	draft    bool
 }
 
-func newLabels() *labels { return &labels{known: map[meaning]label{}} }
+// labels numbers values, and kinds of entries. It only grows.
+type labels struct {
+	known  map[meaning]label
+	all    []meaning
+	sorted map[string]kind
+	kinds  []common
+}
+
+func newLabels() *labels {
+	return &labels{known: map[meaning]label{}, sorted: map[string]kind{}, kinds: make([]common, none+1)}
+}
+
+// kind numbers what entries with these labels have in common.
+func (l *labels) kind(c common) kind {
+	slices.Sort(c.labels)
+	key := binary.BigEndian.AppendUint32(nil, uint32(c.provider))
+	if c.draft {
+		key = append(key, 1)
+	}
+	for _, label := range c.labels {
+		key = binary.BigEndian.AppendUint32(key, uint32(label))
+	}
+	k, ok := l.sorted[string(key)]
+	if !ok {
+		k = kind(len(l.kinds))
+		l.sorted[string(key)], l.kinds = k, append(l.kinds, c)
+	}
+	return k
+}
 
 func (l *labels) of(d Dimension, value string) label {
 	m := meaning{d, value}
@@ -131,7 +166,7 @@ func publishedKey(id bus.ResourceID) string { return string(id) }
 func draftKey(id bus.ResourceID) string     { return string(id) + draftSuffix }
 
 func (r *reader) published(res bus.Resource) entry {
-	made := r.entry(res, bus.StatePublished)
+	made := r.entry(res, bus.StatePublished, false)
 	made.key, made.revision = publishedKey(res.ID), res.Revision
 	if !res.Published.IsZero() {
 		made.published = res.Published.UnixMilli()
@@ -141,14 +176,14 @@ func (r *reader) published(res bus.Resource) entry {
 
 func (r *reader) draft(d bus.Draft) entry {
 	d.Resource.ID = d.ID
-	made := r.entry(d.Resource, d.State)
-	made.key, made.revision, made.draft = draftKey(d.ID), d.Revision, true
+	made := r.entry(d.Resource, d.State, true)
+	made.key, made.revision = draftKey(d.ID), d.Revision
 	return made
 }
 
-func (r *reader) entry(res bus.Resource, in bus.EntryState) entry {
+func (r *reader) entry(res bus.Resource, in bus.EntryState, draft bool) entry {
 	p := r.provider(res.Provider)
-	made := entry{row: &row{id: res.ID, provider: p.self}}
+	made := entry{row: &row{id: res.ID, draft: draft}}
 	var items, codes strings.Builder
 	for _, it := range res.Items {
 		items.WriteString(it.Name + "\n" + string(it.ID) + "\n" + it.English + "\n")
@@ -164,19 +199,20 @@ func (r *reader) entry(res bus.Resource, in bus.EntryState) entry {
 	if len(res.Codes) > 0 {
 		made.code = string(res.Codes[0])
 	}
-	made.labels = append(make([]label, 0, len(p.labels)+6), p.labels...)
+	labels := append(make([]label, 0, len(p.labels)+6), p.labels...)
 	for d, value := range map[Dimension]string{
 		BySharing: string(res.Sharing.Type), ByFormat: res.Format, ByCycle: res.UpdateCycle, ByState: string(in),
 	} {
 		if value != "" {
-			made.labels = append(made.labels, r.labels.of(d, value))
+			labels = append(labels, r.labels.of(d, value))
 		}
 	}
 	for _, l := range r.libraries {
 		if l.Holds(res.Codes) {
-			made.labels = append(made.labels, r.labels.of(ByLibrary, string(l.ID)))
+			labels = append(labels, r.labels.of(ByLibrary, string(l.ID)))
 		}
 	}
+	made.kind = r.labels.kind(common{labels, p.self, draft})
 	return made
 }
 

@@ -89,7 +89,6 @@ func (x *Index) Search(ctx context.Context, q Query, v Viewer) (Answer, error) {
 type scratch struct {
 	scores []uint16 // 0 where a word is missing
 	where  []uint8  // bit f: the word is in field f, the best that has it
-	unsure []uint32 // what the text has to decide
 }
 
 // search is one search on its way.
@@ -105,6 +104,7 @@ type search struct {
 	bits    []uint8 // label → bit of its dimension
 	counted uint8   // bits of the dimensions that are counted
 	counts  []int32 // by label
+	kinds   []ofKind
 	states  []uint8 // what is known of providers, by label
 
 	total int
@@ -121,7 +121,7 @@ func (s *search) match(ctx context.Context) error {
 	s.scores, s.where = slices.Grow(s.scores[:0], slots)[:slots], slices.Grow(s.where[:0], slots)[:slots]
 	for n, p := range s.view.pages {
 		for at := range p.facts {
-			s.scores[n*pageSize+at] = uint16(min(p.facts[at].count, 1))
+			s.scores[n*pageSize+at] = uint16(min(p.facts[at].kind, 1))
 		}
 	}
 	for _, word := range s.words {
@@ -164,20 +164,21 @@ func (s *search) mark(field int, word string) error {
 	bit := uint8(1) << field
 	if field == inCodes {
 		if coded(word) {
-			spread(len(s.view.pages), 1, func(n int) {
+			spread(len(s.view.pages), func(n int) {
 				s.view.pages[n].coded(word, func(at int) { s.where[n*pageSize+at] = bit })
 			})
 		}
 		return nil
 	}
-	where, unsure := s.where, s.unsure[:0]
+	where, doubts := s.where, 0
 	any, err := s.view.words.lookup(field, word, func(slot uint32, sure bool) {
 		switch {
 		case !s.open(int(slot)): // out already, or in
 		case sure:
 			where[slot] = bit
 		default:
-			unsure = append(unsure, slot)
+			where[slot] = doubtful
+			doubts++
 		}
 	})
 	if err != nil {
@@ -186,24 +187,44 @@ func (s *search) mark(field int, word string) error {
 	if any {
 		for slot := range where {
 			if s.open(slot) {
-				unsure = append(unsure, uint32(slot))
+				where[slot] = doubtful
+				doubts++
 			}
 		}
 	}
-	s.unsure = unsure
-	spread(len(unsure), 1000, func(n int) {
-		slot := unsure[n]
-		if contains(s.view.pages[slot/pageSize].texts[field].of(int(slot%pageSize)), word) {
-			where[slot] = bit
-		}
-	})
+	if doubts > 0 {
+		s.decide(field, word)
+	}
 	return nil
 }
 
-// spread calls do for each number below n, with several processors where there are
-// more than few for each.
-func spread(n, few int, do func(int)) {
-	hands := min(runtime.GOMAXPROCS(0), n/few)
+// doubtful is said of a row that may have the word: its text has to decide.
+const doubtful = 1 << 7
+
+// decide looks for the word in the texts of the rows that are in doubt. It takes them
+// as they lie in memory, which is not the order of the documents on disk.
+func (s *search) decide(field int, word string) {
+	sample := s.view.pages[0].texts[field].text
+	sought := newNeedle(word, sample[:min(len(sample), sampled)])
+	spread(len(s.view.pages), func(n int) {
+		texts := &s.view.pages[n].texts[field]
+		for at := range pageSize {
+			switch where := &s.where[n*pageSize+at]; {
+			case *where != doubtful:
+			case sought.in(texts.of(at)) >= 0:
+				*where = 1 << field
+			default:
+				*where = 0
+			}
+		}
+	})
+}
+
+const sampled = 4096 // bytes of text that tell which bytes are rare
+
+// spread calls do for each number below n, with as many processors as there are.
+func spread(n int, do func(int)) {
+	hands := min(runtime.GOMAXPROCS(0), n)
 	var others sync.WaitGroup
 	for hand := 1; hand < hands; hand++ {
 		others.Go(func() {
@@ -235,11 +256,9 @@ func (s *search) conditions() {
 			s.asked[l] = bit[m.of]
 		}
 	}
-	if len(s.Facets) > 0 {
-		s.counts = make([]int32, n)
-		for _, d := range s.Facets {
-			s.counted |= bit[d]
-		}
+	s.counts = make([]int32, n)
+	for _, d := range s.Facets {
+		s.counted |= bit[d]
 	}
 }
 
@@ -249,13 +268,13 @@ func (s *search) collect() {
 	pages := s.view.pages
 	parts := make([]search, min(runtime.GOMAXPROCS(0), len(pages)))
 	asks := &inTurn{Viewer: s.viewer}
-	spread(len(parts), 1, func(i int) {
+	spread(len(parts), func(i int) {
 		part := &parts[i]
 		*part = *s
-		part.viewer, part.counts, part.states = asks, make([]int32, len(s.counts)), make([]uint8, len(s.view.labels))
+		part.viewer, part.kinds, part.states = asks, make([]ofKind, len(s.view.kinds)), make([]uint8, len(s.view.labels))
 		for n := len(pages) * i / len(parts); n < len(pages)*(i+1)/len(parts); n++ {
 			for at := range pages[n].facts {
-				if pages[n].facts[at].count > 0 && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
+				if pages[n].facts[at].kind != none && (len(s.words) == 0 || s.scores[n*pageSize+at] > 0) {
 					part.consider(pages[n], at, n*pageSize+at)
 				}
 			}
@@ -268,10 +287,19 @@ func (s *search) collect() {
 
 // add takes in what a part of the pages gave.
 func (s *search) add(part *search) {
-	s.total += part.total
 	s.more = s.more || part.more
-	for l, n := range part.counts {
-		s.counts[l] += n
+	for k, of := range part.kinds {
+		if of.rows == 0 {
+			continue
+		}
+		if of.missing == 0 {
+			s.total += int(of.rows)
+		}
+		for _, l := range s.view.kinds[k].labels {
+			if of.missing == 0 || s.bits[l] == of.missing { // one that misses what is asked of a dimension counts for that dimension alone
+				s.counts[l] += of.rows
+			}
+		}
 	}
 	for _, p := range part.page {
 		s.put(p)
@@ -302,73 +330,84 @@ func (t *inTurn) Drafts(provider bus.USCC) bool {
 	return t.Viewer.Drafts(provider)
 }
 
+// ofKind is what a search knows of a kind, and how many rows of it it has met.
+type ofKind struct {
+	rows    int32
+	seen    uint8
+	missing uint8 // bits of the dimensions of which a value is asked for that it has not
+}
+
+// What is known of who sees a kind, or what a provider has published.
+const (
+	unasked   = 0
+	shown     = 1
+	hidden    = 2
+	eachAsked = 3
+)
+
 func (s *search) consider(p *page, at, slot int) {
-	var met uint8
-	p.each(at, func(l label) { met |= s.asked[l] })
-	missing := s.needed &^ met
-	if missing != 0 && (missing&s.counted == 0 || bits.OnesCount8(missing) > 1) || !s.sees(p, at) {
+	k := p.facts[at].kind
+	of := &s.kinds[k]
+	if of.seen == unasked {
+		of.seen, of.missing = s.judge(&s.view.kinds[k])
+	}
+	if of.seen == hidden || of.seen == eachAsked && !s.viewer.Resource(p.rows[at].id) {
 		return
 	}
-	if s.counted != 0 { // one that misses what is asked of a dimension counts for that dimension alone
-		p.each(at, func(l label) {
-			if missing == 0 || s.bits[l] == missing {
-				s.counts[l]++
-			}
-		})
-	}
-	if missing == 0 {
-		s.total++
+	of.rows++
+	if of.missing == 0 {
 		s.keep(p, at, slot)
 	}
 }
 
-// What is known of a provider.
-const (
-	unasked      = 0
-	shown        = 1
-	hidden       = 2
-	eachAsked    = 3
-	draftsShown  = 1 << 2
-	draftsHidden = 1 << 3
-)
-
-func (s *search) sees(p *page, at int) bool {
-	f := &p.facts[at]
-	state := &s.states[f.provider]
-	id := bus.USCC(s.view.labels[f.provider].value)
-	if f.draft {
-		if *state&(draftsShown|draftsHidden) == 0 {
-			*state |= draftsHidden
-			if s.viewer.Drafts(id) {
-				*state ^= draftsHidden | draftsShown
-			}
-		}
-		return *state&draftsShown != 0
+// judge tells who sees a kind, and what it misses. One that is neither found nor
+// counted need not be seen.
+func (s *search) judge(c *common) (seen, missing uint8) {
+	missing = s.needed
+	for _, l := range c.labels {
+		missing &^= s.asked[l]
 	}
-	if *state&eachAsked == unasked {
-		switch seen, sure := s.viewer.Published(id); {
+	if missing != 0 && (missing&s.counted == 0 || bits.OnesCount8(missing) > 1) {
+		return hidden, missing
+	}
+	id := bus.USCC(s.view.labels[c.provider].value)
+	if c.draft {
+		if s.viewer.Drafts(id) {
+			return shown, missing
+		}
+		return hidden, missing
+	}
+	state := &s.states[c.provider]
+	if *state == unasked {
+		switch published, sure := s.viewer.Published(id); {
 		case !sure:
-			*state |= eachAsked
-		case seen:
-			*state |= shown
+			*state = eachAsked
+		case published:
+			*state = shown
 		default:
-			*state |= hidden
+			*state = hidden
 		}
 	}
-	published := *state & eachAsked
-	return published == shown || published == eachAsked && s.viewer.Resource(p.rows[at].id)
+	return *state, missing
 }
 
 // keep keeps a row that is among the best after the cursor.
 func (s *search) keep(p *page, at, slot int) {
 	number, full := s.number(p, at, slot), len(s.page) == s.Limit
-	if full && s.page[0].number > number { // the last of the page is before it; most rows end here
+	if full && s.beyond(number, p.facts[at].key) { // most rows end here
 		s.more = true
 		return
 	}
 	if place := s.placeOf(p, at, number); !s.paged || place.compare(s.after) > 0 {
 		s.put(placed{place, p.rows[at]})
 	}
+}
+
+// beyond tells that a row is after the last of the page, as far as facts can tell.
+func (s *search) beyond(number, key uint64) bool {
+	last := &s.page[0].place
+	byKey := s.Sort == SortRelevance || s.Sort == SortPublished
+	return number < last.number || byKey && number == last.number && key > beginning(last.key)
 }
 
 // put keeps a row if it is among the best.
