@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -86,6 +87,19 @@ func OpenCheckpoint(signed, origin string, keys ...string) (bus.Checkpoint, erro
 		return bus.Checkpoint{}, badCheckpoint("note").Because(err)
 	}
 	return h.checkpoint(node), nil
+}
+
+// CheckSigned returns nil where c says no more than its note does, which the log
+// named origin signed with key.
+func CheckSigned(c bus.Checkpoint, origin, key string) error {
+	signed, err := OpenCheckpoint(c.Note, origin, key)
+	if err != nil {
+		return err
+	}
+	if signed.Size != c.Size || !bytes.Equal(signed.Root, c.Root) {
+		return badCheckpoint("note").Because(fmt.Errorf("the note says size %d, root %x", signed.Size, signed.Root))
+	}
+	return nil
 }
 
 func (h head) checkpoint(node bus.NodeID) bus.Checkpoint {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 )
@@ -268,16 +269,22 @@ func planAccountPut(tx *Tx, r request[bus.Account]) ([]Change, error) {
 	return set(Accounts, account.Name, account)
 }
 
-// planCheckpointPut takes the head of a node's own evidence log. It only grows:
-// a shorter log, or another root at the same size, is the mark of a rolled-back
-// disk or a rewritten log and is refused.
+// planCheckpointPut takes the head of a node's own evidence log, signed with the
+// key that the node joined with: no other word is taken for it. It only grows: a
+// shorter log, or another root at the same size, is the mark of a rolled-back disk
+// or a rewritten log and is refused.
 func planCheckpointPut(tx *Tx, r request[bus.Checkpoint]) ([]Change, error) {
 	next := r.body
 	if r.Principal.Node != next.Node {
 		return nil, bus.E(bus.CodeForbidden)
 	}
-	if _, ok := tx.Node(next.Node); !ok {
+	node, ok := tx.Node(next.Node)
+	if !ok {
 		return nil, bus.NotFound("node", string(next.Node))
+	}
+	id, _ := tx.Cluster()
+	if err := audit.CheckSigned(next, audit.Origin(id, next.Node), node.EvidenceKey); err != nil {
+		return nil, err
 	}
 	have, _ := tx.Checkpoint(next.Node)
 	if next.Size < have.Size || next.Size == have.Size && have.Revision != 0 && !bytes.Equal(next.Root, have.Root) {

@@ -1,6 +1,8 @@
 package state_test
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,7 +166,7 @@ func TestAccountPut(t *testing.T) {
 }
 
 // S53: a log that was rolled back or rewritten is not taken for the node's.
-func TestCheckpointsOnlyGrow(t *testing.T) {
+func TestS53_CheckpointsOnlyGrow(t *testing.T) {
 	w := newWorld(t)
 	w.must(byTH, command.CheckpointPut, 0, checkpoint("th", 5, 1))
 	put := func(by bus.Principal, n bus.NodeID, size int64, root byte) ask {
@@ -175,7 +177,7 @@ func TestCheckpointsOnlyGrow(t *testing.T) {
 		{"of a node that is not in", put(bus.Principal{Node: "nowhere"}, "nowhere", 1, 1), bus.CodeNotFound, "node"},
 		{"shorter", put(byTH, "th", 4, 1), bus.CodeRevision, "size"},
 		{"as long, with another root", put(byTH, "th", 5, 2), bus.CodeRevision, "size"},
-		{"of a negative size", put(byGZ, "gz", -1, 1), bus.CodeRevision, "size"},
+		{"of a negative size", put(byGZ, "gz", -1, 1), bus.CodeInvalid, "note"},
 	})
 	w.must(byTH, command.CheckpointPut, 0, checkpoint("th", 5, 1)) // the same again
 	w.must(byTH, command.CheckpointPut, 0, checkpoint("th", 6, 2))
@@ -185,6 +187,25 @@ func TestCheckpointsOnlyGrow(t *testing.T) {
 		if c, _ := tx.Checkpoint("th"); c.Size != 6 || c.Root[0] != 2 {
 			t.Errorf("the checkpoint: %+v", c)
 		}
+	})
+}
+
+// S52: what a node says of its log counts only with the signature of the key that
+// it joined with, and no further than the signature goes.
+func TestS52_CheckpointsAreSignedWithTheKnownKey(t *testing.T) {
+	w := newWorld(t)
+	saying := func(change func(*bus.Checkpoint)) ask {
+		return ask{by: byTH, typ: command.CheckpointPut, body: with(checkpoint("th", 5, 1), change)}
+	}
+	checkRefusals(t, w, []refusal{
+		{"unsigned", saying(func(c *bus.Checkpoint) { c.Note = "" }), bus.CodeInvalid, "note"},
+		{"signed with another's key", saying(func(c *bus.Checkpoint) { c.Note = signed("th", "gz", 5, 1) }), bus.CodeInvalid, "note"},
+		{"another's log", saying(func(c *bus.Checkpoint) { c.Note = signed("gz", "gz", 5, 1) }), bus.CodeInvalid, "note"},
+		{"its own key for another's log", saying(func(c *bus.Checkpoint) { c.Note = signed("gz", "th", 5, 1) }), bus.CodeInvalid, "note"},
+		{"another size than was signed", saying(func(c *bus.Checkpoint) { c.Size = 6 }), bus.CodeInvalid, "note"},
+		{"another root than was signed", saying(func(c *bus.Checkpoint) { c.Root = bytes.Repeat([]byte{2}, 32) }), bus.CodeInvalid, "note"},
+		{"a byte changed", saying(func(c *bus.Checkpoint) { c.Note = strings.Replace(c.Note, "\n5\n", "\n6\n", 1) }), bus.CodeInvalid, "note"},
+		{"larger than a checkpoint is", saying(func(c *bus.Checkpoint) { c.Note += strings.Repeat("x", 20<<10) }), bus.CodeInvalid, "note"},
 	})
 }
 

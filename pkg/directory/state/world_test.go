@@ -2,11 +2,17 @@ package state_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -281,7 +287,7 @@ func founding() []ask {
 func node(id bus.NodeID, division bus.DivisionCode) bus.Node {
 	return bus.Node{
 		ID: id, Division: division, PeerAddress: string(id) + ".example:7300", APIAddress: string(id) + ".example:7443",
-		EvidenceKey: string(id) + "+00000000+AAAA",
+		EvidenceKey: evidenceKeys(id).verifier,
 	}
 }
 
@@ -377,8 +383,45 @@ func account(name string, role bus.Role) bus.Account {
 	return bus.Account{Name: name, Role: role, PasswordHash: "$argon2id$"}
 }
 
+// checkpoint is a head of a node's log as the node signs it.
 func checkpoint(n bus.NodeID, size int64, root byte) bus.Checkpoint {
-	return bus.Checkpoint{Node: n, Size: size, Root: bytes.Repeat([]byte{root}, 32)}
+	c := bus.Checkpoint{Node: n, Size: size, Root: bytes.Repeat([]byte{root}, 32)}
+	c.Note = signed(n, n, size, root)
+	return c
+}
+
+// signed is the note of a head of one node's log, signed by another.
+func signed(log, by bus.NodeID, size int64, root byte) string {
+	text := fmt.Sprintf("%s\n%d\n%s\n", audit.Origin("gd", log), size, base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{root}, 32)))
+	message, err := note.Sign(&note.Note{Text: text}, evidenceKeys(by).signer)
+	if err != nil {
+		panic(err)
+	}
+	return string(message)
+}
+
+type evidenceKey struct {
+	signer   note.Signer
+	verifier string
+}
+
+var madeKeys sync.Map // of evidenceKey, by node
+
+// evidenceKeys are those that a node of the sample world joins with.
+func evidenceKeys(n bus.NodeID) evidenceKey {
+	if made, ok := madeKeys.Load(n); ok {
+		return made.(evidenceKey)
+	}
+	secret, verifier, err := audit.GenerateKey(audit.Origin("gd", n))
+	if err != nil {
+		return evidenceKey{verifier: "none"} // no id of a node
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		panic(err)
+	}
+	made, _ := madeKeys.LoadOrStore(n, evidenceKey{signer, verifier})
+	return made.(evidenceKey)
 }
 
 // with returns v changed by change.
