@@ -79,7 +79,8 @@ func TestADepartmentsNewNameAndPlaceShow(t *testing.T) {
 // A stopped node's index is as good as it was; what happened meanwhile is followed.
 func TestARestartFollowsWhatWasMissed(t *testing.T) {
 	w := newWorld(t)
-	w.put(synthetic(1200)...)
+	total := few(1200)
+	w.put(synthetic(total)...)
 	w.start().caughtUp()
 	check(t, w.Close())
 	w.withdraw("res-000007")
@@ -87,7 +88,7 @@ func TestARestartFollowsWhatWasMissed(t *testing.T) {
 	w.start().caughtUp()
 	w.finds(t, "航标", "res-005000")
 	w.finds(t, "res-000007")
-	if n := w.find(search.Query{}).Total; n != 1200 {
+	if n := w.find(search.Query{}).Total; n != total {
 		t.Errorf("%d entries", n)
 	}
 	if n := w.log.count("is being made"); n != 1 {
@@ -109,6 +110,12 @@ func files(t *testing.T, dir string) []string {
 // Whatever is done to the files while the node is down, it comes back with an
 // index that finds what there is.
 func TestADamagedIndexIsMadeAnew(t *testing.T) {
+	sound, total := newWorld(t), few(700)
+	sound.put(synthetic(total)...)
+	sound.start().caughtUp()
+	want := sound.ids(search.Query{Words: "渔船"})
+	sound.persisted(t)
+	check(t, sound.Close())
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"all of it is lost": func(t *testing.T, dir string) { check(t, os.RemoveAll(dir)) },
 		"a file where it was": func(t *testing.T, dir string) {
@@ -126,21 +133,17 @@ func TestADamagedIndexIsMadeAnew(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.put(synthetic(700)...)
-			w.start().caughtUp()
-			want := w.ids(search.Query{Words: "渔船"})
-			w.persisted(t)
-			check(t, w.Close())
+			w := &world{tb: t, dir: t.TempDir(), store: sound.store, at: sound.at}
+			copyDir(t, sound.indexDir(), w.indexDir())
 			damage(t, w.indexDir())
 			w.start().caughtUp()
 			if got := w.ids(search.Query{Words: "渔船"}); len(want) == 0 || !slices.Equal(got, want) {
 				t.Errorf("%d are found of %d", len(got), len(want))
 			}
-			if n := w.find(search.Query{}).Total; n != 700 {
+			if n := w.find(search.Query{}).Total; n != total {
 				t.Errorf("%d entries", n)
 			}
-			if n := w.log.count("is being made"); n != 2 && strings.Contains(name, "wound") { // that nothing else tells of
+			if n := w.log.count("is being made"); n != 1 && strings.Contains(name, "wound") { // that nothing else tells of
 				t.Errorf("the index was made %d times", n)
 			}
 		})
@@ -193,11 +196,11 @@ func overwrite(t *testing.T, file string, at, n int64) {
 // back from each.
 func TestACrashAtAnyMomentIsSurvived(t *testing.T) {
 	w := newWorld(t)
-	made := synthetic(2500)
+	made := synthetic(few(2500))
 	w.start().caughtUp()
 	var crashes []string
-	for i := 0; i < len(made); i += 250 {
-		w.put(made[i : i+250]...)
+	for part := range slices.Chunk(made, len(made)/10) {
+		w.put(part...)
 		crash := filepath.Join(t.TempDir(), "search")
 		copyDir(t, w.indexDir(), crash)
 		crashes = append(crashes, crash)

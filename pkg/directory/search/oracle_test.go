@@ -101,7 +101,7 @@ func dimensionsOf(r bus.Resource, in bus.EntryState) map[search.Dimension][]stri
 // Facets are compared with counting, for queries with and without words and filters.
 func TestFacetsAreCounts(t *testing.T) {
 	w := newWorld(t)
-	made := synthetic(3000)
+	made := synthetic(few(3000))
 	w.put(made...)
 	drafts := map[bus.ResourceID]bus.Resource{}
 	for i := range 40 {
@@ -192,11 +192,20 @@ func made() (all []record) {
 	return all
 }
 
+// few is how many of n there are under the race detector; make race runs the tests
+// with all n as well, without it.
+func few(n int) int {
+	if raced.Enabled {
+		return n / 5
+	}
+	return n
+}
+
 // synthetic makes resources without the sample.
 func synthetic(n int) []bus.Resource {
-	all := make([]bus.Resource, n)
+	all, of := make([]bus.Resource, n), made()
 	for i := range all {
-		all[i] = sampled(made(), i)
+		all[i] = sampled(of, i)
 		all[i].Abstract, all[i].Items = "样例", []bus.Item{{ID: "x", Name: "样例", Type: "C", Grade: 1}}
 	}
 	return all
@@ -208,14 +217,14 @@ func TestAWalkSeesEachEntryOnceWhileOthersChange(t *testing.T) {
 	for _, sort := range search.Sorts() {
 		t.Run(string(sort), func(t *testing.T) {
 			w := newWorld(t)
-			made := synthetic(600)
+			made := synthetic(few(600))
 			w.put(made...)
 			w.start().caughtUp()
 			random := rand.New(rand.NewPCG(5, 6))
 			q := search.Query{Words: "登记", Sort: sort, Limit: 7}
 			seen := map[bus.ResourceID]int{}
 			deleted := map[bus.ResourceID]bool{}
-			for next := 600; ; {
+			for next := len(made); ; {
 				a := w.find(q)
 				for _, h := range a.Hits {
 					seen[h.ID]++
@@ -223,7 +232,7 @@ func TestAWalkSeesEachEntryOnceWhileOthersChange(t *testing.T) {
 				if q.Cursor = a.Next; q.Cursor == "" {
 					break
 				}
-				victim := made[random.IntN(300)*2+1] // the odd ones change
+				victim := made[random.IntN(len(made)/2)*2+1] // the odd ones change
 				if !deleted[victim.ID] {
 					deleted[victim.ID] = true
 					w.withdraw(victim.ID)
