@@ -54,6 +54,7 @@ type Config struct {
 	Ready     func() error // nil once the node can serve
 	Now       func() time.Time
 	Logger    *slog.Logger
+	Wait      time.Duration // for a request's body
 
 	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
 	PoliciesAt func(ctx context.Context, layers bus.Revision) error
@@ -73,7 +74,6 @@ type API struct {
 
 const (
 	bodyCap      = 1 << 20 // bytes of a request body, publications excepted
-	bodyTimeout  = 10 * time.Second
 	decoyTimeout = 30 * time.Second
 	detailCap    = 512 // bytes of a leaf's detail
 )
@@ -158,7 +158,7 @@ func handle[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Con
 
 // public registers a handler that anybody may call.
 func public[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Context, *I) (*O, error)) {
-	op.BodyReadTimeout = bodyTimeout
+	op.BodyReadTimeout = a.Wait
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = bodyCap
 	}

@@ -36,7 +36,7 @@ func (a *API) bySignature(r *http.Request, header string) (proof, error) {
 		if err := a.SignIn.Memory.Accept(string(s.System)+"/"+string(s.Credential), s.Nonce, s.Timestamp); err != nil {
 			return err
 		}
-		return signedBody(w, r, s.Digest)
+		return signedBody(w, r, s.Digest, a.Wait)
 	}
 	return p, nil
 }
@@ -44,7 +44,7 @@ func (a *API) bySignature(r *http.Request, header string) (proof, error) {
 // signedBody reads a body and compares it with its digest, before anything of it is
 // believed. An event in binary mode is refused: its attributes are headers, which are
 // not signed.
-func signedBody(w http.ResponseWriter, r *http.Request, digest []byte) error {
+func signedBody(w http.ResponseWriter, r *http.Request, digest []byte, wait time.Duration) error {
 	for name := range r.Header {
 		if strings.HasPrefix(name, "Ce-") {
 			return bus.E(bus.CodeInvalid, bus.Defect{
@@ -53,7 +53,7 @@ func signedBody(w http.ResponseWriter, r *http.Request, digest []byte) error {
 			})
 		}
 	}
-	body, err := bodyInTime(w, r)
+	body, err := bodyInTime(w, r, wait)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return bus.E(bus.CodeTooLarge)
 	}
@@ -69,12 +69,12 @@ func signedBody(w http.ResponseWriter, r *http.Request, digest []byte) error {
 
 // bodyInTime reads a body of at most what a publication may have. A deadline that
 // stood on after it would end the answer of who waits for changes.
-func bodyInTime(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func bodyInTime(w http.ResponseWriter, r *http.Request, wait time.Duration) ([]byte, error) {
 	if r.Body == http.NoBody {
 		return nil, nil
 	}
 	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+	if err := control.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, publicationCap+1))

@@ -33,6 +33,7 @@ type Options struct {
 	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
 	Dir         string           // data directories are made below; "": the test's own
 	Reserve     int64            // bytes of disk kept free; 0: the default
+	Wait time.Duration // patience with slow clients; 0: the default
 
 	Peer   func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 	Config func(*server.Config)           // changes a node's configuration; nil: leaves it
@@ -158,7 +159,7 @@ func (n *Node) Start() {
 
 // Open opens the node's server, which is then the caller's to close.
 func (n *Node) Open() (*server.Server, error) {
-	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now}
+	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now, Wait: n.options.Wait}
 	if n.options.Peer != nil {
 		o.Peer = func(c *peer.Config) { n.options.Peer(n.Spec.ID, c) }
 	}

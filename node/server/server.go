@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -33,8 +34,8 @@ import (
 )
 
 const (
-	passwordChecks  = 2 // at once; each takes 19 MiB
-	headerTimeout   = 10 * time.Second
+	passwordChecks  = 2                // at once; each takes 19 MiB
+	patience        = 10 * time.Second // with who sends its head or body, or takes the next piece of an answer, slowly
 	idleTimeout     = 2 * time.Minute
 	writeTimeout    = time.Minute
 	maxHeaderBytes  = 80 << 10 // 64 KiB of event attributes and the rest
@@ -50,6 +51,7 @@ type Server struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	peer    func(*peer.Config)
+	wait    time.Duration // how long with slow clients
 
 	proof     atomic.Pointer[credentials]
 	making    sync.Mutex // of a new root
@@ -86,6 +88,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Now     func() time.Time   // nil: the system's clock
 	Peer    func(*peer.Config) // nil, or what changes the peer plane, for tests
+	Wait    time.Duration      // patience with slow clients, for tests; 0: 10 s
 }
 
 // Open starts the node whose data is in c.DataDir. It serves when it returns,
@@ -97,7 +100,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, failure: make(chan error, 1)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, wait: cmp.Or(o.Wait, patience), failure: make(chan error, 1)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -355,7 +358,7 @@ func (s *Server) openMesh(context.Context) error {
 	}
 	server := &http.Server{
 		Handler: mesh.Handler(s, s.logger), ConnContext: peer.ConnContext,
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: patience, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.serve(server, listener)
 	s.onClose(server.Close)
@@ -365,17 +368,17 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
-		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger, Wait: s.wait,
 	})
 	if err != nil {
 		return err
 	}
 	s.api = &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
+		Handler: handler, ReadHeaderTimeout: s.wait, ReadTimeout: writeTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.api.RegisterOnShutdown(handler.EndStreams)
-	s.serve(s.api, tls.NewListener(s.listener, s.apiTLS(handler)))
+	s.serve(s.api, tls.NewListener(patient{s.listener, s.wait}, s.apiTLS(handler)))
 	return nil
 }
 
