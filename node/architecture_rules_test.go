@@ -28,7 +28,7 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 var layers = [][]string{
 	{"pkg/bus"},
 	{"pkg/strictjson", "pkg/storage"},
-	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup"},
+	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup", "pkg/schema"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus", "pkg/decision"},
 	{"pkg/exchange", "pkg/reminder"},
@@ -47,6 +47,7 @@ var owners = []struct {
 	{"github.com/blevesearch", []string{"pkg/directory/search"}},
 	{"github.com/danielgtaylor/huma", []string{"node/api"}},
 	{"github.com/xuri/excelize", []string{"pkg/catalogue"}},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
 	{"node/server", []string{"node/cli", "node/nodetest"}},
 	{"node/nodetest", nil},

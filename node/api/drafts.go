@@ -13,6 +13,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/schema"
 )
 
 // draftsOf asks for a page of drafts.
@@ -163,6 +164,9 @@ func (a *API) putDraft(ctx context.Context, p bus.Principal, in *putOf[bus.Draft
 	if content.Resource.Secrecy != "" { // what is secret does not even get into the log
 		return nil, content.Resource.Form()
 	}
+	if err := schema.Supplied(content.Resource.Schema); err != nil {
+		return nil, err
+	}
 	if _, err := a.write(ctx, p, command.DraftPut, expect, content, in.ID); err != nil {
 		return nil, err
 	}
@@ -177,6 +181,9 @@ func (a *API) importDrafts(ctx context.Context, p bus.Principal, in *Sent[client
 	for i, d := range body.Drafts {
 		if d.Resource.Secrecy != "" { // it is refused all the same, and no more of it gets into the log
 			body.Drafts[i] = bus.DraftContent{Resource: bus.Resource{ID: d.Resource.ID, Provider: d.Resource.Provider, Secrecy: d.Resource.Secrecy}}
+		}
+		if err := schema.Supplied(d.Resource.Schema); err != nil {
+			return nil, err
 		}
 	}
 	value := command.Import{Drafts: body.Drafts, Submit: body.Submit}

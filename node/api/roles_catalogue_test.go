@@ -110,8 +110,9 @@ func catalogueMatrix(known [7]int, plain func(string) func(*world, int) request)
 		"POST /api/v1/drafts/import": {[7]int{401, 200, 200, 200, 200, 403, 403}, func(w *world, cell int) request { // each row for itself
 			return request{body: text(asJSON(w.t, client.DraftImport{Drafts: []bus.DraftContent{sample.Content(spareResource(180 + cell))}}))}
 		}},
-		"GET /api/v1/resources/{id}/versions":          {known, plain("/api/v1/resources/enterprise-registration/versions")},
-		"GET /api/v1/resources/{id}/versions/{number}": {known, plain("/api/v1/resources/enterprise-registration/versions/1")},
+		"GET /api/v1/resources/{id}/versions":                 {known, plain("/api/v1/resources/enterprise-registration/versions")},
+		"GET /api/v1/resources/{id}/versions/{number}/schema": {known, plain("/api/v1/resources/enterprise-registration/versions/1/schema")},
+		"GET /api/v1/resources/{id}/versions/{number}":        {known, plain("/api/v1/resources/enterprise-registration/versions/1")},
 		"POST /api/v1/resources/{id}/withdraw": {compiling, func(w *world, cell int) request {
 			r := w.published(spareResource(200 + cell))
 			return changing("/api/v1/resources/"+string(r.ID)+"/withdraw", r.Revision, client.WithdrawalRequest{Reason: "样例"})

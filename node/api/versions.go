@@ -10,6 +10,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/schema"
 )
 
 // addVersions registers the history of resources, and how one leaves the
@@ -49,6 +50,10 @@ func (a *API) addVersions(h huma.API) {
 			})
 			return out, err
 		})
+	handle(a, h, op("show-schema", http.MethodGet, "/versions/{number}/schema", "Show schema", "The JSON Schema (2020-12) of the data of events that were published under this version: what dataschema names."),
+		func(ctx context.Context, p bus.Principal, in *numbered) (*schemaAnswer, error) {
+			return a.schema(ctx, p, in.ID, in.Number)
+		})
 	type asked struct {
 		ByID
 		Expected
@@ -73,6 +78,29 @@ func (a *API) addVersions(h huma.API) {
 		}
 		return a.draft(p, in.ID)
 	})
+}
+
+type schemaAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (a *API) schema(ctx context.Context, p bus.Principal, id string, number int) (*schemaAnswer, error) {
+	if err := a.found(ctx, p, id); err != nil {
+		return nil, err
+	}
+	out := &schemaAnswer{ContentType: "application/schema+json"}
+	_, err := a.read(func(tx *state.Tx) (err error) {
+		v, ok := tx.Version(bus.ResourceID(id), number)
+		if ok {
+			out.Body, err = schema.Of(v.Resource)
+		}
+		if len(out.Body) == 0 && err == nil {
+			err = bus.NotFound("schema", id+"/"+strconv.Itoa(number))
+		}
+		return err
+	})
+	return out, err
 }
 
 func (a *API) versions(p bus.Principal, id string) (*answer[list[bus.Version]], error) {

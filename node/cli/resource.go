@@ -15,7 +15,7 @@ func (a *app) resourceCommand() *cobra.Command {
 	n := resources()
 	return a.group("resource", "数据资源目录", "Data resources of the directory",
 		a.listResources(n), a.searchResources(n), n.show(a), a.resourceAccess(n),
-		a.resourceVersions(n), a.resourceDiff(n), a.withdrawResource(n), a.recordTrigger(n), a.resourceUses(n),
+		a.resourceVersions(n), a.resourceSchema(n), a.resourceDiff(n), a.withdrawResource(n), a.recordTrigger(n), a.resourceUses(n),
 		a.resourceTemplateCommand(), a.resourceImportCommand(), a.resourceExportCommand())
 }
 

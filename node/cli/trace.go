@@ -69,6 +69,7 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindReminded:     {ZH: "到期提醒", EN: "reminded"},
 	audit.KindMovedOut:     {ZH: "随部门迁出", EN: "moved out with its department"},
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
+	audit.KindExpired:      {ZH: "已过期", EN: "expired"},
 	audit.KindFiltered:     {ZH: "按行过滤", EN: "rows filtered out"},
 	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
 }

@@ -33,7 +33,7 @@ type Options struct {
 	Checkpoints time.Duration    // between published evidence checkpoints; 0: a second
 	Dir         string           // data directories are made below; "": the test's own
 	Reserve     int64            // bytes of disk kept free; 0: the default
-	Wait time.Duration // patience with slow clients; 0: the default
+	Wait        time.Duration    // patience with slow clients; 0: the default
 
 	Peer   func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 	Config func(*server.Config)           // changes a node's configuration; nil: leaves it

@@ -44,12 +44,13 @@ const (
 	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
 	KindFiltered     Kind = "filtered"     // rows left out: they do not meet a policy's conditions
 	KindHeld         Kind = "held"         // they wait: a limit is reached
+	KindExpired      Kind = "expired"      // dropped: their expirytime has come
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
-	KindFiltered, KindHeld,
+	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded,
 }
 

@@ -48,6 +48,7 @@ const (
 	CodeNotFound           Code = "not-found"
 	CodeExists             Code = "already-exists"
 	CodeEventConflict      Code = "event-conflict"
+	CodeSchema             Code = "schema-mismatch"
 	CodeInUse              Code = "in-use"
 	CodeForeignCluster     Code = "foreign-cluster"
 	CodeRevision           Code = "revision-mismatch"
@@ -97,6 +98,7 @@ var codes = map[Code]codeInfo{
 	CodeNotFound:           {KindNotFound, Text{"不存在", "not found"}},
 	CodeExists:             {KindConflict, Text{"已存在", "already exists"}},
 	CodeEventConflict:      {KindConflict, Text{"同一来源和编号的事件内容不同", "an event with this source and id but another content was accepted before"}},
+	CodeSchema:             {KindInvalid, Text{"数据不符合资源的数据结构", "the data is not what the resource's schema says"}},
 	CodeInUse:              {KindConflict, Text{"正被使用", "still in use"}},
 	CodeForeignCluster:     {KindConflict, Text{"属于另一个集群", "belongs to another cluster"}},
 	CodeRevision:           {KindPrecondition, Text{"修订号已变化，请重新读取", "the revision has changed; read again"}},

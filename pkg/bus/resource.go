@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -57,32 +58,33 @@ type Basis struct {
 
 // Resource is a data resource (数据资源) in the directory.
 type Resource struct {
-	ID          ResourceID     `json:"id"`
-	Codes       []ResourceCode `json:"codes"`
-	Name        string         `json:"name"`
-	Abstract    string         `json:"abstract,omitempty"`
-	Provider    USCC           `json:"provider"`
-	Office      string         `json:"office,omitempty"`  // 提供方内设机构
-	Contact     string         `json:"contact,omitempty"` // of the office
-	Format      string         `json:"format"`
-	Subtype     string         `json:"subtype,omitempty"` // of the format, as "MySQL" or "XLSX"
-	Items       []Item         `json:"items"`
-	Entity      EntityID       `json:"entity,omitempty"` // what its rows are about, for 一数一源
-	Sharing     Sharing        `json:"sharing"`
-	Modes       []string       `json:"modes"`                    // interface, batch, file
-	Open        string         `json:"open"`                     // yes, conditional, no
-	OpenTerms   string         `json:"open_terms,omitempty"`     // 开放条件, where open is conditional
-	Class       string         `json:"classification,omitempty"` // 数据分类, by the province's scheme
-	Secrecy     string         `json:"secrecy,omitempty"`        // a mark; whatever has one is refused (decree 809 art. 3)
-	UpdateCycle string         `json:"update_cycle"`
-	Network     string         `json:"network,omitempty"`
-	Scenario    string         `json:"scenario,omitempty"`
-	System      string         `json:"source_system,omitempty"` // where the data is kept, as the provider calls it
-	Matters     []string       `json:"matters,omitempty"`       // 事项基本目录编码, 实施清单编码
-	Related     []ResourceCode `json:"related,omitempty"`       // 关联资源代码
-	Version     int            `json:"version,omitempty"`       // 1, 2, …: the published version that this is
-	Published   time.Time      `json:"published,omitzero"`      // when that version was
-	Revision    Revision       `json:"revision"`
+	ID          ResourceID      `json:"id"`
+	Codes       []ResourceCode  `json:"codes"`
+	Name        string          `json:"name"`
+	Abstract    string          `json:"abstract,omitempty"`
+	Provider    USCC            `json:"provider"`
+	Office      string          `json:"office,omitempty"`  // 提供方内设机构
+	Contact     string          `json:"contact,omitempty"` // of the office
+	Format      string          `json:"format"`
+	Subtype     string          `json:"subtype,omitempty"` // of the format, as "MySQL" or "XLSX"
+	Items       []Item          `json:"items"`
+	Entity      EntityID        `json:"entity,omitempty"` // what its rows are about, for 一数一源
+	Sharing     Sharing         `json:"sharing"`
+	Modes       []string        `json:"modes"`                    // interface, batch, file
+	Open        string          `json:"open"`                     // yes, conditional, no
+	OpenTerms   string          `json:"open_terms,omitempty"`     // 开放条件, where open is conditional
+	Class       string          `json:"classification,omitempty"` // 数据分类, by the province's scheme
+	Secrecy     string          `json:"secrecy,omitempty"`        // a mark; whatever has one is refused (decree 809 art. 3)
+	UpdateCycle string          `json:"update_cycle"`
+	Network     string          `json:"network,omitempty"`
+	Scenario    string          `json:"scenario,omitempty"`
+	System      string          `json:"source_system,omitempty"` // where the data is kept, as the provider calls it
+	Matters     []string        `json:"matters,omitempty"`       // 事项基本目录编码, 实施清单编码
+	Related     []ResourceCode  `json:"related,omitempty"`       // 关联资源代码
+	Schema      json.RawMessage `json:"schema,omitempty"`        // JSON Schema of its events' data, where it is not to be that of its items
+	Version     int             `json:"version,omitempty"`       // 1, 2, …: the published version that this is
+	Published   time.Time       `json:"published,omitzero"`      // when that version was
+	Revision    Revision        `json:"revision"`
 }
 
 var (

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -28,6 +29,12 @@ func (r Resources) Versions(ctx context.Context, id bus.ResourceID) ([]bus.Versi
 // Version returns one published version, numbered from 1.
 func (r Resources) Version(ctx context.Context, id bus.ResourceID, number int) (bus.Version, error) {
 	return do[bus.Version](ctx, r.c, call{method: http.MethodGet, path: r.at(id, "versions", strconv.Itoa(number))})
+}
+
+// Schema returns the JSON Schema of the data of events that were published under a
+// version of a resource.
+func (r Resources) Schema(ctx context.Context, id bus.ResourceID, number int) (json.RawMessage, error) {
+	return do[json.RawMessage](ctx, r.c, call{method: http.MethodGet, path: r.at(id, "versions", strconv.Itoa(number), "schema")})
 }
 
 // Withdraw asks for the withdrawal of the version that has this revision; the data

@@ -175,16 +175,26 @@ func parseURI(text string) *url.URL {
 }
 
 func setTime(ctx *ce.EventContextV1, text string) *bus.Defect {
-	t, err := time.Parse(time.RFC3339, text)
-	t = t.UTC()
-	if err != nil || !timestampShaped(text) || t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
-		return &bus.Defect{
-			Problem: bus.Text{ZH: "时间格式不正确", EN: "is not a timestamp"},
-			Allowed: "RFC 3339, such as 2026-01-04T08:00:00+08:00, at most nanoseconds",
-		}
+	t, ok := timestamp(text)
+	if !ok {
+		return notATimestamp()
 	}
 	ctx.Time = &types.Timestamp{Time: t}
 	return nil
+}
+
+// timestamp reads a timestamp (CloudEvents §3.1), in UTC.
+func timestamp(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	t = t.UTC()
+	return t, err == nil && timestampShaped(text) && !t.IsZero() && t.Year() >= 1 && t.Year() <= 9999
+}
+
+func notATimestamp() *bus.Defect {
+	return &bus.Defect{
+		Problem: bus.Text{ZH: "时间格式不正确", EN: "is not a timestamp"},
+		Allowed: "RFC 3339, such as 2026-01-04T08:00:00+08:00, at most nanoseconds",
+	}
 }
 
 // timestampShaped refuses what time.Parse takes beyond RFC 3339, such as an
@@ -240,7 +250,7 @@ func setExtension(ctx *ce.EventContextV1, name string, value any) *bus.Defect {
 		ctx.Extensions = map[string]any{}
 	}
 	ctx.Extensions[name] = value
-	return nil
+	return checkExtension(name, value)
 }
 
 func validName(name string) bool {

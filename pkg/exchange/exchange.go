@@ -59,6 +59,7 @@ type Config struct {
 type Exchange struct {
 	Config
 	arrivals *arrivals
+	schemas  schemas
 
 	cancel  context.CancelFunc
 	workers sync.WaitGroup

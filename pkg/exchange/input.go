@@ -3,6 +3,7 @@ package exchange
 import (
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/policy"
@@ -17,7 +18,8 @@ type flow struct {
 	provider     seat
 	consumer     seat // none of a publication
 	basis        basis
-	undelivered  bool // nothing was exchanged under its grant, as far as the directory knows
+	schema       *types.URI // of a publication: where the schema of its data is answered
+	undelivered  bool       // nothing was exchanged under its grant, as far as the directory knows
 }
 
 // basis is what a decision rested on: the revisions of the tables it read.

@@ -2,11 +2,11 @@ package exchange
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -76,7 +76,7 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	if last := runs[len(runs)-1]; !last.Allow {
 		return nil, ofEvent(x.deny(ctx, record, last.Decision), runs)
 	}
-	candidates, err := prepare(id, events)
+	candidates, err := x.prepare(flow, events)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +115,8 @@ func (x *Exchange) publishing(by bus.Principal, id bus.ResourceID, events []clou
 		f.resource, f.input = r, x.input(tx, r)
 		f.input.Action, f.input.Stage = policy.ActionPublish, policy.StageProvider
 		f.input.Provider = party(tx, own, by.System)
+		node, _ := tx.Node(x.Self)
+		f.schema = types.ParseURI("https://" + node.APIAddress + SchemaPath(id, r.Version))
 		return nil
 	})
 	if err != nil {
@@ -141,24 +143,9 @@ func foreignSources(tx *state.Tx, by bus.Principal, events []cloudevent.Event) [
 // candidate is an event ready to be stored.
 type candidate struct {
 	Receipt
-	key  arrivalKey
-	data []byte
-}
-
-func prepare(id bus.ResourceID, events []cloudevent.Event) ([]candidate, error) {
-	candidates := make([]candidate, len(events))
-	for i, e := range events {
-		data, err := event.Marshal(e)
-		if err != nil {
-			return nil, err
-		}
-		candidates[i] = candidate{
-			Receipt: Receipt{Source: e.Source(), ID: e.ID(), Digest: sha256.Sum256(data)},
-			key:     keyOf(id, e.Source(), e.ID()),
-			data:    data,
-		}
-	}
-	return candidates, nil
+	key   arrivalKey
+	event cloudevent.Event // as it was published
+	data  []byte           // as it is stored
 }
 
 // accept stores the new ones of the candidates with the records of the decisions
@@ -181,10 +168,14 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, runs []run, at seat
 	receipts := make([]Receipt, len(candidates))
 	next := max(tail(tx, id), at.base) + 1
 	fresh := accepted{record: record, runs: runs}
+	var conflicts []bus.Defect
 	for i, c := range candidates {
 		if at, ok := before[c.key]; ok {
-			if receipts[i], err = repeat(tx, c, at); err != nil {
+			same := false
+			if receipts[i], same, err = repeat(tx, c, at); err != nil {
 				return nil, err
+			} else if !same {
+				conflicts = append(conflicts, conflict(i, c))
 			}
 			continue
 		}
@@ -200,6 +191,9 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, runs []run, at seat
 		receipts[i].Sequence = next
 		fresh.add(i, receipts[i])
 		next++
+	}
+	if len(conflicts) > 0 {
+		return nil, bus.E(bus.CodeEventConflict, conflicts[:min(len(conflicts), maxTold)]...)
 	}
 	if fresh.end(); len(fresh.made) == 0 {
 		return receipts, nil // nothing new, nothing to record
@@ -256,20 +250,33 @@ func (a *accepted) end() {
 	a.made, a.digests = append(a.made, decided(record, *d), record), nil
 }
 
-// repeat answers an event that arrived before.
-func repeat(tx *bbolt.Tx, c candidate, at Occurrence) (Receipt, error) {
+// repeat answers an event that arrived before, with the receipt of then; same is
+// false where its content was another.
+func repeat(tx *bbolt.Tx, c candidate, at Occurrence) (receipt Receipt, same bool, err error) {
 	have, ok, err := eventAt(tx, at.Resource, at.Sequence)
-	if err != nil {
-		return Receipt{}, err
+	if err != nil || !ok {
+		return Receipt{}, false, err
 	}
-	if !ok || have.Digest != c.Digest {
-		return Receipt{}, bus.E(bus.CodeEventConflict, bus.Defect{
-			Field:   "id",
-			Problem: bus.Text{ZH: "已接收过内容不同的同号事件：" + describe(c.Source, c.ID), EN: "accepted before with another content: " + describe(c.Source, c.ID)},
-			Allowed: "the same content again, or a new id",
-		})
+	if same = have.Digest == c.Digest; !same { // the stamps of now may be others
+		then, err := stampsOf(have.Event)
+		if err != nil {
+			return Receipt{}, false, err
+		}
+		digest, err := event.Digest(then.on(c.event))
+		if err != nil {
+			return Receipt{}, false, err
+		}
+		same = have.Digest == digest
 	}
-	receipt := c.Receipt
-	receipt.Sequence, receipt.Duplicate = at.Sequence, true
-	return receipt, nil
+	return Receipt{Source: c.Source, ID: c.ID, Sequence: at.Sequence, Digest: have.Digest, Duplicate: true}, same, nil
+}
+
+// conflict is the defect of event i of a publication, which arrived before with
+// another content.
+func conflict(i int, c candidate) bus.Defect {
+	return bus.Defect{
+		Field:   fmt.Sprintf("[%d].id", i),
+		Problem: bus.Text{ZH: "已接收过内容不同的同号事件：" + describe(c.Source, c.ID), EN: "accepted before with another content: " + describe(c.Source, c.ID)},
+		Allowed: "the same content again, or a new id",
+	}
 }

@@ -17,6 +17,7 @@ const (
 	toPass     fate = iota
 	toFilter        // no row of it meets the conditions: it is left out
 	toWithhold      // they cannot be applied to it
+	toExpire        // it is of no use any more
 )
 
 // sifted is an event of a batch with its fate.
@@ -55,10 +56,15 @@ func (x *Exchange) sift(ctx context.Context, f flow, d bus.Decision, events []nu
 		enforced = nil
 	}
 	all = make([]sifted, len(events))
+	now := x.Now()
 	for i, n := range events {
 		e, err := event.Unmarshal(n.Event)
 		if err != nil {
 			return nil, "", fmt.Errorf("resource %s, event %d: %w", f.resource.ID, n.Sequence, err)
+		}
+		if until, ok := event.Expiry(e); ok && !until.After(now) {
+			all[i] = sifted{numbered: n, fate: toExpire}
+			continue
 		}
 		all[i] = siftOne(n, e, enforced, refusal, second, mark)
 	}
@@ -167,14 +173,16 @@ func passed(all []sifted) (left []sifted, numbers []uint64) {
 }
 
 // fates records what does not pass: each that was withheld, each run of those that
-// were filtered, and how many rows were left out of those that pass.
+// were filtered or have expired, and how many rows were left out of those that pass.
 func (f flow) fates(d bus.Decision, all []sifted) (records []audit.Record) {
 	var run, trimmed []numbered
 	rows, trimmedRows := 0, 0
+	kinds := map[fate]audit.Kind{toFilter: audit.KindFiltered, toExpire: audit.KindExpired}
+	kind := audit.KindFiltered
 	end := func() {
 		if len(run) > 0 {
 			record := f.record(run)
-			record.Kind, record.DecisionID, record.Rows = audit.KindFiltered, d.ID, rows
+			record.Kind, record.DecisionID, record.Rows = kind, d.ID, rows
 			records = append(records, record)
 		}
 		run, rows = nil, 0
@@ -182,10 +190,11 @@ func (f flow) fates(d bus.Decision, all []sifted) (records []audit.Record) {
 	for _, s := range all {
 		switch {
 		case s.told:
-		case s.fate == toFilter:
-			if len(run) > 0 && run[len(run)-1].Sequence+1 != s.Sequence {
+		case s.fate == toFilter || s.fate == toExpire:
+			if len(run) > 0 && (run[len(run)-1].Sequence+1 != s.Sequence || kind != kinds[s.fate]) {
 				end() // what lies between has ended elsewhere
 			}
+			kind = kinds[s.fate]
 			run, rows = append(run, s.numbered), rows+s.rows
 			continue
 		case s.fate == toWithhold:

@@ -119,7 +119,7 @@ func useOf(leaf audit.Leaf) (use bus.UseRecord, ok bool) {
 	case audit.KindForwarded, audit.KindDelivered:
 		use.Allowed = true
 		return use, true
-	case audit.KindWithheld, audit.KindFiltered, audit.KindHeld:
+	case audit.KindWithheld, audit.KindFiltered, audit.KindHeld, audit.KindExpired:
 		return use, true
 	default:
 		return use, false

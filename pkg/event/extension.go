@@ -1,0 +1,60 @@
+package event
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// The extensions that the bus understands; others are carried as they are.
+const (
+	ExtExpiry         = "expirytime"         // CloudEvents: from then on the event is of no use
+	ExtRecorded       = "recordedtime"       // CloudEvents: when it was recorded, in the producer's system or by the bus
+	ExtSequence       = "sequence"           // CloudEvents: the producer's own order
+	ExtPartitionKey   = "partitionkey"       // CloudEvents: what is kept in order
+	ExtTraceParent    = "traceparent"        // W3C trace context
+	ExtClassification = "dataclassification" // CloudEvents: how its data is classified
+)
+
+// checkExtension holds an extension that the bus understands to its form.
+func checkExtension(name string, value any) *bus.Defect {
+	text, isText := value.(string)
+	switch name {
+	case ExtExpiry, ExtRecorded:
+		if _, ok := timestamp(text); !ok {
+			return notATimestamp()
+		}
+	case ExtTraceParent:
+		if !traceParent(text) {
+			return &bus.Defect{
+				Problem: bus.Text{ZH: "不是 W3C 跟踪上下文", EN: "is no W3C trace context"},
+				Allowed: "00-<32 hex digits>-<16 hex digits>-<2 hex digits>, lower case, ids not zero",
+			}
+		}
+	case ExtSequence, ExtPartitionKey, ExtClassification:
+		if isText {
+			return checkFilled(text)
+		}
+	}
+	return nil
+}
+
+// traceParent reports whether text is a traceparent of version 00 (W3C Trace
+// Context §3.2).
+func traceParent(text string) bool {
+	const zero16 = "0000000000000000"
+	parts := strings.Split(text, "-")
+	return len(parts) == 4 && parts[0] == "00" &&
+		hexOf(parts[1], 32) && parts[1] != zero16+zero16 && hexOf(parts[2], 16) && parts[2] != zero16 && hexOf(parts[3], 2)
+}
+
+func hexOf(text string, length int) bool {
+	return len(text) == length && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// Expiry returns when e expires; ok is false where it never does.
+func Expiry(e Event) (at time.Time, ok bool) {
+	text, _ := e.Extensions()[ExtExpiry].(string)
+	return timestamp(text)
+}
