@@ -62,6 +62,10 @@ func TestTheCookbookOnTheBus(t *testing.T) {
 			k.clear()
 		})
 	}
+	t.Run("without a recipe", func(t *testing.T) {
+		k.T = t
+		keepsToTheRangeOfAGrant(k)
+	})
 }
 
 // kitchen is where recipes are tried.
@@ -183,6 +187,7 @@ type wish struct {
 	begins  time.Time   // of the grant; zero: a month ago
 	purpose bus.Purpose // "": verification
 	matter  string
+	about   bus.DivisionCode // the range of the grant; "": all
 }
 
 func (k *kitchen) subscribe(r bus.Resource, w wish) (bus.Subscription, error) {
@@ -196,6 +201,7 @@ func (k *kitchen) subscribe(r bus.Resource, w wish) (bus.Subscription, error) {
 	if w.grant != "" {
 		g.ID = w.grant
 	}
+	g.Division = w.about
 	if !w.begins.IsZero() {
 		g.NotBefore = w.begins
 	}

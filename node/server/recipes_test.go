@@ -68,6 +68,19 @@ func leavesDistrictRows(k *kitchen, _ *testing.T) {
 	k.want(k.first(sub, 2), map[string]any{"division": "440106"})
 }
 
+// The base policy does of itself what district-rows does for all of a resource.
+func keepsToTheRangeOfAGrant(k *kitchen) {
+	where := division
+	where.Semantic = bus.SemanticDivision
+	r := k.offer("grant-range", sample.ShenzhenMarket, title, where)
+	k.publish(r)
+	sub := k.subscribed(r, wish{about: "440106"})
+	all := k.subscribed(r, wish{by: sample.TianheHousing})
+	k.send(r, in("440305"), in("440106"), in("440106001"))
+	k.want(k.first(sub, 2), map[string]any{"division": "440106"})
+	k.want(k.first(all, 3), map[string]any{"division": "440305"})
+}
+
 func waitsForPublication(k *kitchen, _ *testing.T) {
 	r := k.offer("quarterly-statistics", sample.ShenzhenMarket, title)
 	k.publish(r)

@@ -9,7 +9,8 @@ import (
 // Semantic says what an item means, where that decides how it is masked.
 type Semantic string
 
-// The semantics that have a masking default.
+// The semantics: of those that are of a person, the base policy masks the values;
+// by the division that a row is about, it keeps to the range of a grant.
 const (
 	SemanticNone     Semantic = ""
 	SemanticIDNumber Semantic = "id-number" // 居民身份证号
@@ -18,6 +19,7 @@ const (
 	SemanticAddress  Semantic = "address"
 	SemanticBankCard Semantic = "bank-card"
 	SemanticUSCC     Semantic = "uscc"
+	SemanticDivision Semantic = "division" // 行政区划代码 of what the row is about
 )
 
 // Item is an information item (信息项) of a resource.
@@ -38,12 +40,12 @@ type Item struct {
 // IsPersonal reports whether the item is personal information: by what it means,
 // or because its provider says so.
 func (i Item) IsPersonal() bool {
-	return i.Personal || i.Semantic != SemanticNone && i.Semantic != SemanticUSCC
+	return i.Personal || !slices.Contains([]Semantic{SemanticNone, SemanticUSCC, SemanticDivision}, i.Semantic)
 }
 
 var (
 	itemTypes = []string{"C", "N", "Y", "D", "T", "L", "M", "G", "B", "I", "F"}
-	semantics = []Semantic{SemanticIDNumber, SemanticName, SemanticPhone, SemanticAddress, SemanticBankCard, SemanticUSCC}
+	semantics = []Semantic{SemanticIDNumber, SemanticName, SemanticPhone, SemanticAddress, SemanticBankCard, SemanticUSCC, SemanticDivision}
 )
 
 // checkItems returns the defects of form of items; what they lack is for Gate.

@@ -163,7 +163,7 @@ func item(t *rapid.T, i int) bus.Item {
 		Type: string(rapid.SampledFrom([]rune("CNYDTLMGBIF")).Draw(t, "type")), Length: rapid.IntRange(0, 4000).Draw(t, "length"),
 		Grade: rapid.IntRange(1, 4).Draw(t, "grade"), Sharing: bus.SharingType(rapid.SampledFrom([]string{"", "unconditional", "none"}).Draw(t, "sharing")),
 		Open: rapid.Bool().Draw(t, "open"), Personal: rapid.Bool().Draw(t, "personal"), Source: rapid.Bool().Draw(t, "source"),
-		Semantic: bus.Semantic(rapid.SampledFrom([]string{"", "id-number", "name", "phone", "address", "bank-card", "uscc"}).Draw(t, "semantic")),
+		Semantic: bus.Semantic(rapid.SampledFrom([]string{"", "id-number", "name", "phone", "address", "bank-card", "uscc", "division"}).Draw(t, "semantic")),
 	}
 }
 

@@ -53,7 +53,7 @@ var (
 	}
 	semanticWords = words{
 		{"id-number", []string{"居民身份证号"}}, {"name", []string{"姓名"}}, {"phone", []string{"电话"}}, {"address", []string{"地址"}},
-		{"bank-card", []string{"银行卡号"}}, {"uscc", []string{"统一社会信用代码"}},
+		{"bank-card", []string{"银行卡号"}}, {"uscc", []string{"统一社会信用代码"}}, {"division", []string{"行政区划代码"}},
 	}
 	gradeWords = words{
 		{"1", []string{"1级", "一级", "第一级"}}, {"2", []string{"2级", "二级", "第二级"}},

@@ -95,16 +95,19 @@ type Item struct {
 
 // Grant is the consent that a use relies on.
 type Grant struct {
-	ID        bus.GrantID    `json:"id"`
-	Resource  bus.ResourceID `json:"resource"`
-	Consumer  bus.USCC       `json:"consumer"`
-	Purposes  []bus.Purpose  `json:"purposes,omitempty"`
-	Items     []bus.ItemID   `json:"items,omitempty"`
-	Matters   []string       `json:"matters,omitempty"` // none listed: any
-	NotBefore Instant        `json:"not_before"`
-	NotAfter  Instant        `json:"not_after"` // exclusive
-	Suspended bool           `json:"suspended"`
-	Revoked   bool           `json:"revoked"`
+	ID          bus.GrantID       `json:"id"`
+	Resource    bus.ResourceID    `json:"resource"`
+	Consumer    bus.USCC          `json:"consumer"`
+	Purposes    []bus.Purpose     `json:"purposes,omitempty"`
+	Items       []bus.ItemID      `json:"items,omitempty"`
+	Matters     []string          `json:"matters,omitempty"`     // none listed: any
+	Division    bus.DivisionCode  `json:"division,omitempty"`    // about this division and those below; none: all
+	Mode        string            `json:"mode,omitempty"`        // 共享方式 that was consented to; none: any
+	Application bus.ApplicationID `json:"application,omitempty"` // that it answers; none: it registers an agreement
+	NotBefore   Instant           `json:"not_before"`
+	NotAfter    Instant           `json:"not_after"` // exclusive
+	Suspended   bool              `json:"suspended"`
+	Revoked     bool              `json:"revoked"`
 }
 
 // Event is the context attributes of a CloudEvent by name, in their canonical
@@ -131,10 +134,14 @@ func ResourceOf(r bus.Resource) Resource {
 
 // GrantOf gives the part of g that policies may look at.
 func GrantOf(g bus.Grant) *Grant {
-	return &Grant{
-		ID: g.ID, Resource: g.Resource, Consumer: g.Consumer, Purposes: g.Purposes, Items: g.Items, Matters: g.Matters,
+	seen := &Grant{
+		ID: g.ID, Resource: g.Resource, Consumer: g.Consumer, Purposes: g.Purposes, Items: g.Items, Matters: g.Matters, Division: g.Division,
 		NotBefore: Instant{g.NotBefore}, NotAfter: Instant{g.NotAfter}, Suspended: g.Suspended != "", Revoked: g.Revoked != "",
 	}
+	if g.Consent != nil {
+		seen.Mode, seen.Application = g.Consent.Mode, g.Consent.Application
+	}
+	return seen
 }
 
 // requested lists the items that in asks for, each once, in order.

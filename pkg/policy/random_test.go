@@ -77,7 +77,7 @@ func anyResource(t *rapid.T) policy.Resource {
 	}
 	for _, id := range some(t, "has", itemIDs...) {
 		it := bus.Item{
-			Semantic: one(t, "semantic", "", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC),
+			Semantic: one(t, "semantic", "", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC, bus.SemanticDivision),
 			Personal: rapid.Bool().Draw(t, "personal"),
 		}
 		r.Items = append(r.Items, policy.Item{
@@ -92,6 +92,7 @@ func anyGrant(t *rapid.T, in policy.Input) *policy.Grant {
 	g := &policy.Grant{
 		ID: one(t, "grant", bus.GrantID("g-1"), "credit-1"), Resource: in.Resource.ID, Consumer: in.Consumer.Department, Purposes: some(t, "granted for", bus.Purposes()...),
 		Items: some(t, "granted", itemIDs...), Matters: some(t, "matters", "440106001000", "440106009000"),
+		Division: one(t, "range", bus.DivisionCode(""), "440106"), Mode: one(t, "mode", "", "batch"), Application: one(t, "application", bus.ApplicationID(""), "a-1"),
 		NotBefore: policy.Instant{Time: in.Time.AddDate(0, 0, -rapid.IntRange(0, 60).Draw(t, "age"))}, NotAfter: policy.Instant{Time: in.Time.AddDate(0, 1, 0)},
 		Suspended: one(t, "suspended", false, false, true), Revoked: one(t, "revoked", false, false, true),
 	}

@@ -81,7 +81,7 @@ func sampleInput(provider, consumer Party, sharing bus.SharingType, items int) I
 	grant := Grant{ID: "sample-grant", Resource: in.Resource.ID, Consumer: consumer.Department,
 		Purposes: in.Resource.Sharing.Purposes, Matters: []string{in.Matter},
 		NotBefore: Instant{at.AddDate(0, -1, 0)}, NotAfter: Instant{at.AddDate(1, 0, 0)}}
-	meanings := []bus.Semantic{"", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC}
+	meanings := []bus.Semantic{"", bus.SemanticIDNumber, bus.SemanticName, bus.SemanticPhone, bus.SemanticAddress, bus.SemanticBankCard, bus.SemanticUSCC, bus.SemanticDivision}
 	for i := range items {
 		item := Item{ID: bus.ItemID(fmt.Sprintf("item_%d", i)), Type: "C", Grade: 1 + i%4, Semantic: meanings[i%len(meanings)]}
 		item.Personal = bus.Item{Semantic: item.Semantic}.IsPersonal()

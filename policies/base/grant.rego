@@ -24,6 +24,15 @@ needs_grant if {
 	count(conditional_items) > 0
 }
 
+# The range of a grant (使用范围): rows about another division do not pass, where an
+# item tells what division a row is about.
+rows contains {"item": item.id, "within": [input.grant.division]} if {
+	needs_grant
+	input.grant.division
+	some item in input.resource.items
+	item.semantic == "division"
+}
+
 grant_matches if {
 	input.grant.resource == input.resource.id
 	input.grant.consumer == input.consumer.department

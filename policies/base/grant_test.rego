@@ -106,3 +106,10 @@ test_a_grant_once_presented_must_be_live if {
 	revoked := json.patch(request.grant, [{"op": "replace", "path": "/revoked", "value": true}])
 	codes(base.deny) == {"grant-revoked"} with input as mixed with input.grant as revoked
 }
+
+test_a_grant_for_a_division_keeps_to_rows_about_it if {
+	located := json.patch(request, [{"op": "add", "path": "/resource/items/-", "value": {"id": "where", "type": "C", "grade": 1, "semantic": "division"}}])
+	base.rows == set() with input as located
+	base.rows == {{"item": "where", "within": ["440106"]}} with input as located with input.grant.division as "440106"
+	base.rows == set() with input as request with input.grant.division as "440106"
+}
