@@ -32,6 +32,7 @@ type Cluster interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Fingerprint() identity.Fingerprint // of the cluster's root certificate
 	Trace(ctx context.Context, event string) (client.Trace, error)
+	Prove(ctx context.Context, event string) (client.ProofFile, error)
 	Watermark(ctx context.Context, mark string) (client.Trace, error)
 	Repair
 	CatchUp(ctx context.Context) // brings the local replica to where the leader is, if it can be asked

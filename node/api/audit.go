@@ -55,6 +55,13 @@ func (a *API) addAudit(h huma.API) {
 		trace, err := a.Cluster.Trace(ctx, in.Event)
 		return &answer[client.Trace]{Body: trace}, err
 	})
+	handle(a, h, op("prove-event", "/proofs/{event}", "Make a file that proves what is recorded of an event"), func(ctx context.Context, p bus.Principal, in *traced) (*answer[client.ProofFile], error) {
+		if err := only(bus.RoleAuditor, p); err != nil {
+			return nil, err
+		}
+		proof, err := a.Cluster.Prove(ctx, in.Event)
+		return &answer[client.ProofFile]{Body: proof}, err
+	})
 	type marked struct {
 		Mark string `path:"mark"`
 	}

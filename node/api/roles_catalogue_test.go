@@ -37,6 +37,7 @@ var departmental = map[string][2]int{
 	"GET /api/v1/audit/export":                                {403, 403},
 	"GET /api/v1/resources/{id}/access":                       {403, 403},
 	"GET /api/v1/audit/trace/{event}":                         {403, 403},
+	"GET /api/v1/audit/proofs/{event}":                        {403, 403},
 	"GET /api/v1/decisions/{id}":                              {200, 404},
 	"GET /api/v1/audit/watermarks/{mark}":                     {403, 403},
 	"PUT /api/v1/drafts/{id}":                                 {200, 403},

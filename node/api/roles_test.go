@@ -162,6 +162,7 @@ func matrix() map[string]route {
 		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
 		"GET /api/v1/audit/checkpoints":       {known, nil},
 		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/proofs/{event}":    {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/proofs/matrix-1")},
 		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
 	maps.Copy(rows, catalogueMatrix(known, plain))

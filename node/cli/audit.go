@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return a.group("audit", "存证与审计", "Evidence", a.traceEvent(), a.resolveWatermark(), a.verifyEvidence(), a.exportEvidence())
+	return a.group("audit", "存证与审计", "Evidence", a.traceEvent(), a.resolveWatermark(), a.verifyEvidence(), a.exportEvidence(), a.proveEvent(), a.checkProof(), a.evidenceKeys())
 }
 
 func (a *app) traceEvent() *cobra.Command {

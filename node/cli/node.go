@@ -84,6 +84,12 @@ func (a *app) memberNote(m client.Member) string {
 	if m.CA {
 		notes = append(notes, a.say("签发节点", "CA"))
 	}
+	switch w := m.Witness; {
+	case w.Refused != "":
+		notes = append(notes, a.say("存证被拒绝联署", "its evidence is refused"))
+	case w.Late:
+		notes = append(notes, a.say("存证自 "+stamp(w.Since)+" 起未联署", "evidence not cosigned since "+stamp(w.Since)))
+	}
 	return listed(notes)
 }
 

@@ -57,6 +57,11 @@ func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceA
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
 }
 
+// Prove asks a node to prove what it recorded.
+func (c *Client) Prove(ctx context.Context, of bus.NodeID, q ProofQuery) (ProofAnswer, error) {
+	return call[ProofAnswer](ctx, c, of, http.MethodPost, pathProve, q)
+}
+
 // Handover fetches from the node that a department moves from.
 func (c *Client) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
 	return call[exchange.Parcel](ctx, c, from, http.MethodPost, pathHandovers, ask)
@@ -110,9 +115,7 @@ func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path str
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return answer, bus.E(bus.CodeUnavailable, bus.Defect{
-			Field: "node", Problem: bus.Text{ZH: "无法连接节点 " + string(to), EN: "node " + string(to) + " cannot be reached"},
-		}).Because(err)
+		return answer, unreachable(to, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {

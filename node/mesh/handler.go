@@ -25,6 +25,7 @@ type Node interface {
 	Members
 	Describer
 	Mover
+	Witness
 }
 
 // Mover takes part in the moves of departments.
@@ -50,6 +51,7 @@ type Members interface {
 type Describer interface {
 	Describe() (Status, error)
 	TraceHere(q TraceQuery) (TraceAnswer, error)
+	ProveHere(ctx context.Context, q ProofQuery) (ProofAnswer, error)
 }
 
 // Handler answers other nodes.
@@ -75,6 +77,9 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathTrace, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 		return n.TraceHere(q)
 	})))
+	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, q ProofQuery) (ProofAnswer, error) {
+		return n.ProveHere(ctx, q)
+	})))
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)
 	})))
@@ -93,6 +98,7 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathSurveys, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
 		return n.SurveyHere(q.Department)
 	})))
+	mux.HandleFunc("POST "+pathWitness, cosign(n, logger))
 	return mux
 }
 

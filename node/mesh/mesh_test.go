@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/exchange"
@@ -79,7 +80,9 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, root := api.NewRoot(ctx, "x")
 	_, handover := api.Handover(ctx, "x", exchange.Handover{})
 	_, survey := api.Survey(ctx, "x", "")
-	for i, err := range []error{handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	_, cosign := api.Cosign(ctx, "x", audit.Submission{})
+	_, proof := api.Prove(ctx, "x", mesh.ProofQuery{})
+	for i, err := range []error{proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/exchange"
@@ -17,6 +18,7 @@ const (
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
 	pathTrace      = "/peer/v1/trace"      // POST
+	pathProve      = "/peer/v1/proofs"     // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
 	pathRenew      = "/peer/v1/renew"      // POST: to the node that holds the CA
@@ -34,6 +36,7 @@ type Status struct {
 	Time         time.Time           `json:"time"`       // the node's clock
 	Generation   uint64              `json:"generation"` // how often its group was recovered from a lost quorum
 	Lineage      string              `json:"lineage,omitempty"`
+	Witness      client.Witness      `json:"witness,omitzero"`
 
 	Silent map[bus.NodeID]float64 `json:"silent,omitempty"` // on the leader: seconds since a member last answered, of those that do not
 }
@@ -54,6 +57,16 @@ type TraceQuery struct {
 type TraceAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
+}
+
+// ProofQuery asks a node to prove what it recorded of events.
+type ProofQuery struct {
+	Occurrences []exchange.Occurrence `json:"occurrences"`
+}
+
+// ProofAnswer is that; nil where it recorded nothing.
+type ProofAnswer struct {
+	Log *audit.LogProof `json:"log,omitempty"`
 }
 
 // SurveyQuery asks what a node keeps for a department.

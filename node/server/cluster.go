@@ -63,6 +63,10 @@ func (s *Server) Describe() (mesh.Status, error) {
 		}
 		status.Silent[id] = silent.Seconds()
 	}
+	var err error
+	if status.Witness, err = s.witnessed(); err != nil {
+		return status, err
+	}
 	for _, l := range s.policy.Status() {
 		status.Layers = append(status.Layers, client.LayerState{ID: l.Layer, Revision: l.Revision, Digest: l.Digest, Problem: l.Error})
 	}
@@ -105,7 +109,11 @@ func everyNode[A any](ctx context.Context, s *Server, nodes []bus.NodeID, here f
 
 // askAll asks nodes at once and returns the answers of those that gave one in time.
 func askAll[A any](ctx context.Context, nodes []bus.NodeID, ask func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	return askWithin(ctx, askTimeout, nodes, ask)
+}
+
+func askWithin[A any](ctx context.Context, patience time.Duration, nodes []bus.NodeID, ask func(context.Context, bus.NodeID) (A, error)) map[bus.NodeID]A {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -162,7 +170,7 @@ func (s *Server) Status(ctx context.Context, withHash bool) (client.Status, erro
 		}
 		a, ok := answers[m.ID]
 		m.Leader, m.Reachable = m.ID == out.Leader, ok
-		m.AppliedIndex, m.Version, m.Layers, m.Relaying = a.AppliedIndex, a.Version, a.Layers, a.Relaying
+		m.AppliedIndex, m.Version, m.Layers, m.Relaying, m.Witness = a.AppliedIndex, a.Version, a.Layers, a.Relaying, a.Witness
 		if ok {
 			m.Layers = standing(a.Layers, inForce, answers[s.self.Node].Layers)
 		}
@@ -252,32 +260,22 @@ func (s *Server) nodes() (nodes []bus.NodeID, err error) {
 	return nodes, err
 }
 
+// ask asks all nodes for what they recorded.
+func (s *Server) ask(ctx context.Context, nodes []bus.NodeID, q mesh.TraceQuery) map[bus.NodeID]mesh.TraceAnswer {
+	return everyNode(ctx, s, nodes,
+		func() (mesh.TraceAnswer, error) { return s.TraceHere(q) },
+		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) { return s.mesh.Trace(ctx, id, q) })
+}
+
 // Trace follows an event across all nodes: first to whoever took it in, then to
 // whoever recorded a step of it.
 func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
 	trace := client.Trace{Event: event}
-	nodes, err := s.nodes()
+	where, nodes, err := s.locate(ctx, event)
 	if err != nil {
 		return trace, err
 	}
-	ask := func(q mesh.TraceQuery) map[bus.NodeID]mesh.TraceAnswer {
-		return everyNode(ctx, s, nodes,
-			func() (mesh.TraceAnswer, error) { return s.TraceHere(q) },
-			func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) { return s.mesh.Trace(ctx, id, q) })
-	}
-	first := ask(mesh.TraceQuery{Event: event})
-	var where []exchange.Occurrence
-	for _, a := range first {
-		where = append(where, a.Occurrences...)
-	}
-	if len(where) == 0 && len(first) == len(nodes) {
-		return trace, bus.NotFound("event", event)
-	}
-	slices.SortFunc(where, func(a, b exchange.Occurrence) int {
-		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Sequence, b.Sequence))
-	})
-	where = slices.Compact(where) // a node that an event has moved from may still have it
-	found := ask(mesh.TraceQuery{Occurrences: where})
+	found := s.ask(ctx, nodes, mesh.TraceQuery{Occurrences: where})
 	for _, id := range nodes {
 		a, ok := found[id]
 		if !ok {
@@ -299,12 +297,7 @@ func (s *Server) Watermark(ctx context.Context, mark string) (client.Trace, erro
 	if err != nil {
 		return client.Trace{}, err
 	}
-	about := mesh.TraceQuery{Occurrences: []exchange.Occurrence{first}}
-	found := everyNode(ctx, s, nodes,
-		func() (mesh.TraceAnswer, error) { return s.TraceHere(about) },
-		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) {
-			return s.mesh.Trace(ctx, id, about)
-		})
+	found := s.ask(ctx, nodes, mesh.TraceQuery{Occurrences: []exchange.Occurrence{first}})
 	trace := client.Trace{Resource: string(first.Resource)}
 	for _, id := range nodes {
 		a, ok := found[id]

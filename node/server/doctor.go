@@ -47,6 +47,7 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 	applied, _ := s.directory.Applied()
 	first, last, snapshot := s.group.Range()
 	checks = append(checks, doctor.Indexes(applied, first, last, snapshot), s.evidence(full))
+	checks = append(checks, doctor.Witness(s.witnessed()), doctor.Contradictions(s.contradictions()))
 	peers := askPeers(ctx, nodes, s.self.Node, s.now, s.mesh.Status)
 	checks = append(checks, doctor.Peers(peers), doctor.Clock(peers))
 	return append(checks,

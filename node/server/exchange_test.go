@@ -138,6 +138,7 @@ func TestAnEventCrossesThreeLevelsMaskedInOrderOnce(t *testing.T) {
 	if _, leaked := data["internal_remark"]; leaked {
 		t.Error("what is not in the directory was handed out")
 	}
+	s.proves(t, got[7].ID())
 }
 
 func TestWithoutAGrantASubscriptionIsDeniedWithLayerAndReason(t *testing.T) {

@@ -71,6 +71,9 @@ type Server struct {
 	listener  net.Listener // of the API
 	api       *http.Server
 
+	cosigner  *audit.Cosigner
+	witness   witnessState
+	signing   sync.Mutex // held while a head is signed and cosigned
 	room      *room
 	fence     *consensus.Fence
 	backingUp sync.Mutex // held while a backup is written
@@ -201,6 +204,9 @@ func (s *Server) openStores(context.Context) (err error) {
 		return s.busy(err)
 	}
 	s.onClose(s.store.Close)
+	if s.cosigner, err = audit.NewCosigner(s.self.signer, s.self.verifier); err != nil {
+		return err
+	}
 	return s.store.Commit(context.Background(), func(tx *bbolt.Tx) error {
 		s.log, err = audit.Open(tx, audit.Origin(s.self.Cluster, s.self.Node))
 		return err

@@ -30,7 +30,9 @@ type fixture struct {
 	key    string
 }
 
-func newFixture(t testing.TB) *fixture {
+func newFixture(t testing.TB) *fixture { return newFixtureOf(t, origin) }
+
+func newFixtureOf(t testing.TB, origin string) *fixture {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "exchange.db"), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {

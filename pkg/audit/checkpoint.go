@@ -176,15 +176,20 @@ func (t tables) next(origin string) (head, error) {
 // signature is for Verify to check.
 func (t tables) lastSigned() (head, error) {
 	_, signed := t.checkpoints.Cursor().Last()
+	return unverified(signed)
+}
+
+// unverified reads a checkpoint as it was kept, whoever signed it; none of nothing.
+func unverified(signed []byte) (head, error) {
 	if signed == nil {
 		return head{}, nil
 	}
 	_, err := note.Open(signed, note.VerifierList())
-	unverified, ok := errors.AsType[*note.UnverifiedNoteError](err)
+	opened, ok := errors.AsType[*note.UnverifiedNoteError](err)
 	if !ok {
-		return head{}, fmt.Errorf("the last checkpoint cannot be read: %w", err)
+		return head{}, fmt.Errorf("the checkpoint kept cannot be read: %w", err)
 	}
-	h, err := parseHead(unverified.Note.Text)
+	h, err := parseHead(opened.Note.Text)
 	h.note = string(signed)
 	return h, err
 }

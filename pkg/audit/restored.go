@@ -55,6 +55,9 @@ func Continue(tx *bbolt.Tx, origin string, former note.Signer, formerKey string,
 	if _, err := top.CreateBucket(checkpointsBucket); err != nil {
 		return nil, err
 	}
+	if err := top.Delete(witnessedKey); err != nil {
+		return nil, err
+	}
 	if err := top.Put(originKey, []byte(origin)); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -36,4 +38,42 @@ func (c *Client) AuditTrace(ctx context.Context, eventID string) (Trace, error) 
 // only. CodeNotFound for one that the node asked did not set.
 func (c *Client) AuditWatermark(ctx context.Context, mark string) (Trace, error) {
 	return do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "watermarks", mark}})
+}
+
+// Witness tells how far a node's evidence log is cosigned by another node.
+type Witness struct {
+	Node    bus.NodeID `json:"node,omitempty"`    // that is asked to cosign; empty where there is no other
+	Size    int64      `json:"size"`              // leaves that are cosigned
+	At      time.Time  `json:"at,omitzero"`       // when, by the witness's clock
+	Leaves  int64      `json:"leaves"`            // of the log
+	Since   time.Time  `json:"since,omitzero"`    // of the first leaf that is not
+	Late    bool       `json:"late,omitempty"`    // for longer than it should be
+	Refused bus.Code   `json:"refused,omitempty"` // evidence-not-verified: the witness knows another log by this name
+}
+
+// ProofFile is a file that proves what is recorded of an event to whoever has the
+// nodes' public keys.
+type ProofFile struct {
+	File string `json:"file"` // the whole file
+}
+
+// AuditProof makes the proof of one event, by its CloudEvents id; auditors only.
+// Package audit's CheckProof, or gxbus audit check, verifies it anywhere.
+func (c *Client) AuditProof(ctx context.Context, eventID string) (ProofFile, error) {
+	return do[ProofFile](ctx, c, call{method: http.MethodGet, path: []string{"audit", "proofs", eventID}})
+}
+
+// Trace is the way of one event across the nodes.
+type Trace struct {
+	Event    string       `json:"event"` // CloudEvents id
+	Steps    []TraceStep  `json:"steps"` // in time order
+	Silent   []bus.NodeID `json:"silent,omitempty"`
+	Resource string       `json:"resource,omitempty"`
+}
+
+// TraceStep is one leaf of one node's evidence log.
+type TraceStep struct {
+	Node   bus.NodeID      `json:"node"`
+	Leaf   int64           `json:"leaf"`
+	Record json.RawMessage `json:"record"`
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -181,6 +180,7 @@ type Member struct {
 	Expires     time.Time          `json:"expires,omitzero"`    // its certificate
 	LastHeard   time.Time          `json:"last_heard,omitzero"` // by the leader; zero where no leader tells
 	Silent      bool               `json:"silent,omitempty"`    // for longer than a minute
+	Witness     Witness            `json:"witness,omitzero"`    // of its evidence log; zero where not reachable
 }
 
 // NodeChange asks for a step of a node.
@@ -409,21 +409,6 @@ type DueAnswer struct {
 // Rows answers many drafts, in their order.
 type Rows struct {
 	Rows []bus.ImportRow `json:"rows"`
-}
-
-// Trace is the way of one event across the nodes.
-type Trace struct {
-	Event    string       `json:"event"` // CloudEvents id
-	Steps    []TraceStep  `json:"steps"` // in time order
-	Silent   []bus.NodeID `json:"silent,omitempty"`
-	Resource string       `json:"resource,omitempty"`
-}
-
-// TraceStep is one leaf of one node's evidence log.
-type TraceStep struct {
-	Node   bus.NodeID      `json:"node"`
-	Leaf   int64           `json:"leaf"`
-	Record json.RawMessage `json:"record"`
 }
 
 // CheckState is how a check of a node came out.
