@@ -1,5 +1,26 @@
 package exchange
 
+import (
+	"context"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// DecideForward takes the decision that forwarding for a subscription needs: read
+// from the directory, and decided.
+func (x *Exchange) DecideForward(ctx context.Context, id bus.SubscriptionID) (bus.Decision, error) {
+	f, _, err := x.flowOf(id)
+	if err != nil {
+		return bus.Decision{}, err
+	}
+	f.input.Action, f.input.Stage = policy.ActionForward, policy.StageProvider
+	if err := x.aged(&f.input); err != nil {
+		return bus.Decision{}, err
+	}
+	return x.decide(ctx, f), nil
+}
+
 // Queued is how many steps wait for the next commit.
 func (s *Store) Queued() int { return len(s.queue) }
 

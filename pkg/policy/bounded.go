@@ -21,6 +21,7 @@ const (
 	maxPattern  = 128      // bytes of a regular expression
 	maxSubject  = 4 << 10  // bytes that a regular expression is matched against
 	maxElements = 10_000   // elements of an array that is made
+	maxSearch   = 1 << 20  // bytes searched times bytes searched for
 )
 
 // boundedBuiltins may be called with operands that pass their check. OPA
@@ -35,6 +36,10 @@ var boundedBuiltins = map[string]func(operands []*ast.Term) error{
 	"div":          boundNumbers,
 	"to_number":    boundNumbers,
 	"regex.match":  boundRegex,
+	"indexof":      boundSearch,
+	"trim":         boundSearch,
+	"trim_left":    boundSearch,
+	"trim_right":   boundSearch,
 }
 
 func boundedName(name string) string { return "bounded." + name }
@@ -187,6 +192,16 @@ func boundRegex(operands []*ast.Term) error {
 	}
 	if len(subject) > maxSubject {
 		return fmt.Errorf("subject over %d bytes", maxSubject)
+	}
+	return nil
+}
+
+// boundSearch: each place of the one text may be compared with all of the other.
+func boundSearch(operands []*ast.Term) error {
+	text, _ := operands[0].Value.(ast.String)
+	part, _ := operands[1].Value.(ast.String)
+	if len(text)*len(part) > maxSearch {
+		return fmt.Errorf("texts of %d and %d bytes, over %d multiplied", len(text), len(part), maxSearch)
 	}
 	return nil
 }

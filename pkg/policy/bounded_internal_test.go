@@ -36,6 +36,9 @@ func TestBoundsOfBuiltins(t *testing.T) {
 		{"pattern", "regex.match", terms(`"^[0-9]+$"`, `"44"`), true},
 		{"counted", "regex.match", terms(`"a{9}"`, `"a"`), false},
 		{"long subject", "regex.match", []*ast.Term{ast.StringTerm("a"), long}, false},
+		{"search", "indexof", terms(`"abc"`, `"c"`), true},
+		{"long search", "indexof", []*ast.Term{ast.StringTerm(strings.Repeat("啊", 1<<12)), ast.StringTerm(strings.Repeat("啊", 1<<10))}, false},
+		{"long cut", "trim", []*ast.Term{long, long}, false},
 		{"arrays", "array.concat", terms(`[1]`, `[2]`), true},
 	} {
 		if err := boundedBuiltins[test.builtin](test.operands); (err == nil) != test.ok {

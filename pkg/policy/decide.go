@@ -100,7 +100,7 @@ func (e *Engine) verdicts(ctx context.Context, layers []*layer, in Input) []bus.
 func (e *Engine) round(ctx context.Context, layers []*layer, input ast.Value) []bus.Verdict {
 	ctx, stop := context.WithTimeout(ctx, e.deadline)
 	defer stop()
-	a := &asking{layers: layers, cancel: topdown.NewCancel(), answered: make(chan struct{})}
+	a := &asking{layers: layers, deadline: e.deadline, cancel: topdown.NewCancel(), answered: make(chan struct{})}
 	go a.run(ctx, input)
 	select {
 	case <-a.answered:
@@ -108,14 +108,18 @@ func (e *Engine) round(ctx context.Context, layers []*layer, input ast.Value) []
 	case <-ctx.Done():
 	}
 	a.cancel.Cancel()
-	return a.abandon(e.deadline)
+	return a.abandon(e.deadline / grace)
 }
+
+// grace is the part of a deadline that a cancelled round is waited for.
+const grace = 4
 
 // asking is one round of questions. It runs in a goroutine of its own, because
 // what OPA does between two looks at its cancel flag can in principle take
 // longer than anybody wants to wait; see DESIGN.md.
 type asking struct {
 	layers   []*layer
+	deadline time.Duration
 	cancel   topdown.Cancel
 	verdicts []bus.Verdict // of layers before at; appended before at moves on
 	at       atomic.Int32  // the layer being asked
@@ -131,11 +135,18 @@ const (
 
 func (a *asking) run(ctx context.Context, input ast.Value) {
 	var verdicts []bus.Verdict
+	began := time.Now()
+	last, slow := began, slowest{}
 	for i, l := range a.layers {
 		a.at.Store(int32(i))
-		v := l.ask(ctx, input, a.cancel)
+		v := l.ask(ctx, input, a.cancel, last)
+		now := time.Now()
 		verdicts = append(verdicts, v)
-		if a.cancel.Cancelled() || ctx.Err() != nil && len(v.Reasons) == 1 && v.Reasons[0].Code == CodeTimeout {
+		late := a.cancel.Cancelled() || ctx.Err() != nil && timedOut(v)
+		if slow.see(l, now.Sub(last)); late && now.Sub(began) >= a.deadline {
+			slow.layer.strain.missed(began, now, a.deadline)
+		}
+		if last = now; late {
 			break
 		}
 	}
@@ -144,6 +155,20 @@ func (a *asking) run(ctx context.Context, input ast.Value) {
 		a.layers[a.at.Load()].stuck.Add(-1)
 	}
 	close(a.answered)
+}
+
+func timedOut(v bus.Verdict) bool { return len(v.Reasons) == 1 && v.Reasons[0].Code == CodeTimeout }
+
+// slowest is the layer that took most of a round.
+type slowest struct {
+	layer *layer
+	took  time.Duration
+}
+
+func (s *slowest) see(l *layer, took time.Duration) {
+	if s.layer == nil || took > s.took {
+		s.layer, s.took = l, took
+	}
 }
 
 // abandon waits a little for the cancelled round to end; if it does not, the

@@ -155,6 +155,9 @@ func (e *Engine) compile(l bus.Layer) *layer {
 		return &layer{id: l.ID, revision: l.Revision, digest: made.digest, problem: "does not compile in time"}
 	}
 	made.problem = problem
+	if l.ID != bus.BaseLayer {
+		made.strain = &strain{}
+	}
 	return made
 }
 
@@ -177,8 +180,11 @@ func (e *Engine) Status() []Status {
 	var all []Status
 	for id, l := range *e.layers.Load() {
 		s := Status{Layer: id, Revision: l.revision, Digest: hex.EncodeToString(l.digest[:]), Error: l.problem}
-		if l.stuck.Load() > 0 {
+		switch {
+		case l.stuck.Load() > 0:
 			s.Error = "an evaluation did not stop at its deadline and still runs"
+		case l.strain.resting():
+			s.Error = "it was not in time for its deadline, and rests"
 		}
 		if why, ok := refused[id]; ok && s.Error == "" {
 			s.Error = why

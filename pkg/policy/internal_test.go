@@ -93,7 +93,7 @@ func TestANoWithoutAReasonGetsOne(t *testing.T) {
 
 func TestAPanicDenies(t *testing.T) {
 	l := &layer{id: bus.BaseLayer} // a query that was never prepared panics
-	if v := l.ask(t.Context(), ast.NewObject(), nil); v.Allow || len(v.Reasons) != 1 || v.Reasons[0].Code != CodeError {
+	if v := l.ask(t.Context(), ast.NewObject(), nil, time.Time{}); v.Allow || len(v.Reasons) != 1 || v.Reasons[0].Code != CodeError {
 		t.Errorf("verdict = %+v, want policy-error", v)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -41,6 +42,7 @@ type layer struct {
 	reads     []ast.Ref // what it looks at in the input
 	exports   exports
 	stuck     atomic.Int32 // evaluations that were given up and still run
+	strain    *strain      // nil of base, which ships with the release, and of what is only tried
 }
 
 // compile makes l.query from src, without its tests.
@@ -80,17 +82,18 @@ func (s *source) compile() (*ast.Compiler, error) {
 	return compiler, nil
 }
 
-// ask evaluates the layer. It never fails: what is odd is a reason to deny.
-func (l *layer) ask(ctx context.Context, input ast.Value, cancel topdown.Cancel) (verdict bus.Verdict) {
+// ask evaluates the layer, at a time. It never fails: what is odd is a reason to deny.
+func (l *layer) ask(ctx context.Context, input ast.Value, cancel topdown.Cancel, now time.Time) (verdict bus.Verdict) {
 	verdict = bus.Verdict{Layer: l.id, Revision: l.revision}
 	defer func() {
 		if r := recover(); r != nil {
 			verdict = l.refuse(CodeError)
 		}
 	}()
-	if l.problem != "" || l.stuck.Load() > 0 {
+	if l.problem != "" || l.stuck.Load() > 0 || !l.strain.admits(now) {
 		return l.refuse(CodeLayerUnavailable)
 	}
+	defer func() { l.strain.ended(!timedOut(verdict)) }()
 	results, err := l.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel))
 	switch {
 	case topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
