@@ -1,13 +1,13 @@
 // Package policies carries the policy text that ships with the release: the
-// base layer with its tests, sample layers of two divisions, the cookbook, and the
-// schemas of what policies are given and answer. It has no logic; package policy
-// compiles and evaluates.
+// base layer with its tests, sample layers of two divisions, the cookbook, the
+// schemas of what policies are given and answer, and the default scheme of the
+// evaluation. It has no logic; packages policy and evaluation have.
 package policies
 
 import "embed"
 
-// FS holds base/*.rego, samples/LAYER/*.rego, cookbook/NAME/*.rego and
-// schema/*.json.
+// FS holds base/*.rego, samples/LAYER/*.rego, cookbook/NAME/*.rego, schema/*.json
+// and evaluation/*.yaml.
 //
-//go:embed base/*.rego samples/*/*.rego cookbook/*/*.rego schema/*.json
+//go:embed base/*.rego samples/*/*.rego cookbook/*/*.rego schema/*.json evaluation/*.yaml
 var FS embed.FS
