@@ -12,18 +12,34 @@ import (
 // have been done before (art. 13). Fields are paths in the resource, as
 // "items[2].grade", or in the clearance, as "clearance.consent".
 func (d Draft) Gate() []Defect {
-	r := d.Resource
-	defects := r.Check()
-	if r.Secrecy != "" { // no draft has one; should one get here, it goes no further
+	defects := d.Resource.Check()
+	if d.Resource.Secrecy != "" { // no draft has one; should one get here, it goes no further
 		defects = append(defects, Defect{Field: "secrecy", Problem: Text{"涉密资源不得发布", "a resource with a secrecy mark is not published"}})
 	}
-	want := func(field string, filled bool, allowed string) {
-		if !filled {
-			lacking := missing(field)
-			lacking.Allowed = allowed
-			defects = append(defects, lacking)
-		}
+	_, lacking := d.Elements()
+	return append(defects, lacking...)
+}
+
+// wants says of an element that is required whether it is filled.
+type wants struct {
+	required int
+	lacking  []Defect
+}
+
+func (w *wants) want(field string, filled bool, allowed string) {
+	w.required++
+	if !filled {
+		lacking := missing(field)
+		lacking.Allowed = allowed
+		w.lacking = append(w.lacking, lacking)
 	}
+}
+
+// Elements returns how many elements d requires (decree 809 art. 13), and those that
+// it lacks.
+func (d Draft) Elements() (required int, lacking []Defect) {
+	var w wants
+	r, want := d.Resource, w.want
 	want("codes", len(r.Codes) > 0, resourceCode.String())
 	want("name", filled(r.Name), "")
 	want("abstract", filled(r.Abstract), "")
@@ -51,7 +67,15 @@ func (d Draft) Gate() []Defect {
 		want("clearance.assessment", filled(d.Clearance.Assessment), "")
 	}
 	want("clearance.consent", filled(d.Clearance.Consent), "")
-	return defects
+	return w.required, w.lacking
+}
+
+// Ungrounded returns what s lacks of the ground that the law wants beside a limit on
+// sharing (decree 809 art. 14, 15): a valid basis, or range and purpose.
+func (s Sharing) Ungrounded() []Defect {
+	var w wants
+	s.gate(w.want)
+	return append(s.check(), w.lacking...)
 }
 
 func (s Sharing) gate(want func(field string, filled bool, allowed string)) {
