@@ -47,7 +47,7 @@ func (r *Reader) DecisionAt(n int64) (leaf Leaf, ok bool, err error) {
 	return Leaf{n, record}, err == nil && record.Decision != nil, err
 }
 
-// ExportReader reads the decisions of an export. It verifies no more than that the
+// ExportReader reads the leaves of an export. It verifies no more than that the
 // lines are whole: [VerifyExport] does.
 type ExportReader struct {
 	lines  *bufio.Reader
@@ -86,6 +86,19 @@ func (e *ExportReader) Part(digest string) ([]byte, error) {
 // that makes no sense.
 func (e *ExportReader) Next() (Leaf, error) {
 	for {
+		leaf, err := e.next(decisionMark)
+		if err != nil || leaf.Record.Decision != nil {
+			return leaf, err
+		}
+	}
+}
+
+// NextLeaf is as Next, for leaves of any kind.
+func (e *ExportReader) NextLeaf() (Leaf, error) { return e.next(nil) }
+
+// next returns the next leaf that has a mark in it.
+func (e *ExportReader) next(mark []byte) (Leaf, error) {
+	for {
 		line, err := readLine(e.lines)
 		if err == io.EOF {
 			return Leaf{math.MaxInt64, Record{}}, io.EOF
@@ -101,14 +114,12 @@ func (e *ExportReader) Next() (Leaf, error) {
 				return Leaf{}, e.unreadable(fmt.Errorf("part %s was changed", next.part))
 			}
 			e.parts[next.part] = next.data
-		case next.checkpoint == nil && bytes.Contains(next.data, decisionMark):
+		case next.checkpoint == nil && bytes.Contains(next.data, mark):
 			record, err := decode(next.data)
 			if err != nil {
 				return Leaf{}, e.unreadable(err)
 			}
-			if record.Decision != nil {
-				return Leaf{next.leaf, record}, nil
-			}
+			return Leaf{next.leaf, record}, nil
 		}
 	}
 }

@@ -45,13 +45,15 @@ const (
 	KindFiltered     Kind = "filtered"     // rows left out: they do not meet a policy's conditions
 	KindHeld         Kind = "held"         // they wait: a limit is reached
 	KindExpired      Kind = "expired"      // dropped: their expirytime has come
+	KindAsked        Kind = "asked"        // a query is let through here
+	KindAnswered     Kind = "answered"     // its answer, or that there is none
 )
 
 var kinds = []Kind{
 	KindDecision, KindAccepted, KindForwarded, KindReceived, KindDelivered,
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 	KindFiltered, KindHeld, KindExpired,
-	KindInspected, KindReminded,
+	KindInspected, KindReminded, KindAsked, KindAnswered,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
@@ -83,6 +85,9 @@ type Record struct {
 	Grounds      *Grounds           `json:"grounds,omitempty"`     // of a decision; set by Append
 	Rows         int                `json:"rows,omitempty"`        // filtered: rows left out; Events are those of which none is left
 	Watermark    string             `json:"watermark,omitempty"`   // of a decision: what goes out on it carries this
+	Case         string             `json:"case,omitempty"`        // 办件号
+	Correlation  string             `json:"correlation,omitempty"` // of a query: the same at both nodes
+	Status       int                `json:"status,omitempty"`      // answered: of the provider's system
 }
 
 // Leaf is a record with its place in the log, counted from 0.

@@ -25,23 +25,31 @@ type Rollup struct {
 type Row struct {
 	About
 	Count   int64   `json:"count"`
-	Bytes   int64   `json:"bytes,omitempty"`
-	Sum     string  `json:"sum,omitempty"`     // over the names of the exchanges: which they are, in any order
-	Latency Latency `json:"latency,omitempty"` // histogram
+	Events  int64   `json:"events,omitempty"`  // in them: of batches and publications
+	Sum     string  `json:"sum"`               // over the names of the exchanges: which they are, in any order
+	Latency Latency `json:"latency,omitempty"` // histogram; of exchanges whose begin the day's leaves show
 }
 
 // About is what the exchanges of a row have in common.
 type About struct {
-	Side     Side           `json:"side"`
-	Resource bus.ResourceID `json:"resource"`
-	Provider bus.USCC       `json:"provider,omitempty"`
-	Consumer bus.USCC       `json:"consumer,omitempty"`
-	Mode     string         `json:"mode"` // interface, batch, file; publish; heartbeat
-	Purpose  bus.Purpose    `json:"purpose,omitempty"`
-	Outcome  Outcome        `json:"outcome"`
-	Fault    string         `json:"fault,omitempty"`  // stable code, of what did not succeed
-	Within   bool           `json:"within,omitempty"` // the grant, with matter, case and purpose
+	Side         Side               `json:"side"`
+	Mode         string             `json:"mode"` // interface, batch; publish: events that came in
+	Resource     bus.ResourceID     `json:"resource"`
+	Provider     bus.USCC           `json:"provider,omitempty"`
+	Consumer     bus.USCC           `json:"consumer,omitempty"`
+	Subscription bus.SubscriptionID `json:"subscription,omitempty"` // of batches
+	Purpose      bus.Purpose        `json:"purpose,omitempty"`
+	Outcome      Outcome            `json:"outcome"`
+	Fault        bus.Code           `json:"fault,omitempty"`  // of what did not succeed, where there is one
+	Within       bool               `json:"within,omitempty"` // the grant, with matter, case and purpose
 }
+
+// The modes of rows, beside those of the directory.
+const (
+	ModeInterface = "interface"
+	ModeBatch     = "batch"
+	ModePublish   = "publish"
+)
 
 // Side is the side of an exchange that a node saw.
 type Side string
@@ -63,8 +71,8 @@ const (
 	Failed      Outcome = "failed"       // the provider, or the way to it
 )
 
-// Latency counts exchanges by how long they took: below 10, 30, 100, 300 ms, 1, 3,
-// 10, 30 s, and longer.
+// Latency counts exchanges by how long they took: below each of LatencyBounds, and
+// longer.
 type Latency []int64
 
 // LatencyBounds are the upper bounds of the classes in milliseconds; the last class
