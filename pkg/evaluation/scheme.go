@@ -27,7 +27,7 @@ func DefaultScheme() bus.Scheme {
 	}
 	scheme, err := ReadScheme(content)
 	if err != nil {
-		panic("default scheme: " + err.Error())
+		panic("default scheme: " + err.Error()) // it is embedded, and a test reads it
 	}
 	return scheme
 }
