@@ -134,20 +134,21 @@ type Reconciliation struct {
 // Difference is where the two sides' records, or a node's rollup and its evidence,
 // do not agree.
 type Difference struct {
-	Resource      bus.ResourceID `json:"resource"`
-	Provider      bus.USCC       `json:"provider"`
-	Consumer      bus.USCC       `json:"consumer"`
-	Mode          string         `json:"mode"`
-	ProviderCount int64          `json:"provider_count"`
-	ConsumerCount int64          `json:"consumer_count"`
-	Exchanges     []Unmatched    `json:"exchanges,omitempty"` // which, where the evidence was asked
-	Problem       bus.Text       `json:"problem"`
+	Resource      bus.ResourceID     `json:"resource"`
+	Provider      bus.USCC           `json:"provider"`
+	Consumer      bus.USCC           `json:"consumer"`
+	Subscription  bus.SubscriptionID `json:"subscription,omitempty"` // of batches
+	Mode          string             `json:"mode"`
+	ProviderCount int64              `json:"provider_count"` // exchanges; of batches, the events in them
+	ConsumerCount int64              `json:"consumer_count"`
+	Exchanges     []Unmatched        `json:"exchanges,omitempty"` // which, where the evidence was asked
+	Problem       bus.Text           `json:"problem"`
 }
 
 // Unmatched is an exchange that one side alone has, or that a rollup counts
 // otherwise than its evidence.
 type Unmatched struct {
-	Exchange string     `json:"exchange"` // as "subscription/s1/101-200" or "request/R1"
+	Exchange string     `json:"exchange"` // as "batch/s1/101-200" or "request/6f…"
 	Has      bus.NodeID `json:"has"`      // whose evidence has it
 	Leaf     int64      `json:"leaf"`     // there
 	Lacks    bus.NodeID `json:"lacks"`    // whose evidence, or rollup, does not

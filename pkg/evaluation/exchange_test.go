@@ -1,0 +1,366 @@
+package evaluation_test
+
+import (
+	"encoding/json"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/evaluation"
+)
+
+func leaves(records ...audit.Record) iter.Seq2[audit.Leaf, error] {
+	return func(yield func(audit.Leaf, error) bool) {
+		for i, r := range records {
+			if !yield(audit.Leaf{Index: int64(i), Record: r}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// call is the evidence of a query at one node: asked, and answered as told.
+func call(side evaluation.Side, id, when string, change func(*audit.Record)) []audit.Record {
+	r := audit.Record{
+		At: clock(when), Correlation: id, Resource: "r", Provider: market, Consumer: housing, Purpose: bus.PurposeReference, Matter: "m", Case: "k",
+	}
+	if side == evaluation.ProviderSide {
+		r.Principal.Node = "gz"
+	}
+	asked, answered := r, r
+	asked.Kind, answered.Kind, answered.Status, answered.At = audit.KindAsked, audit.KindAnswered, 200, r.At.Add(40*time.Millisecond)
+	if change != nil {
+		change(&answered)
+	}
+	return []audit.Record{asked, answered}
+}
+
+// denied is the evidence of a query that a policy denied.
+func denied(id, when string) audit.Record {
+	return audit.Record{
+		Kind: audit.KindDecision, At: clock(when), Correlation: id, Resource: "r", Provider: market, Consumer: housing,
+		Decision: &bus.Decision{ID: id, Action: "query", Reasons: []bus.Reason{{Layer: "base", Code: "grant.none"}}},
+	}
+}
+
+func rollup(t testing.TB, node bus.NodeID, text string, records ...audit.Record) evaluation.Rollup {
+	t.Helper()
+	date, err := calendar.ParseDate(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchanges, err := evaluation.Exchanges(leaves(records...), date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return evaluation.Rollup{Format: evaluation.RollupFormat, Node: node, Day: text, To: int64(len(records)), Rows: evaluation.Rows(exchanges)}
+}
+
+// provincial is the material of a small province: market in 越秀, a tenant of the
+// city's node gz; housing in 天河 with its own node th.
+func provincial(rollups ...evaluation.Rollup) *evaluation.Material {
+	return &evaluation.Material{
+		Directory: evaluation.Directory{
+			Calendar: calendar.New(calendar.BuiltIn()), Versions: published(nil),
+			Departments: []bus.Department{{ID: market, Name: "样例提供部门", Division: "440104"}, {ID: housing, Name: "样例使用部门", Division: "440106"}},
+			Divisions: []bus.Division{
+				{Code: "440000", Level: bus.LevelProvince}, {Code: "440100", Level: bus.LevelCity, Parent: "440000", Authority: tax},
+				{Code: "440104", Level: bus.LevelCounty, Parent: "440100"}, {Code: "440106", Level: bus.LevelCounty, Parent: "440100"},
+			},
+		},
+		Reports: evaluation.Reports{
+			Homes:   map[bus.USCC]bus.NodeID{market: "gz", housing: "th"},
+			Nodes:   []bus.Node{{ID: "gz", Division: "440100"}, {ID: "th", Division: "440106"}},
+			Rollups: rollups,
+		},
+		Cluster: "gd",
+	}
+}
+
+var oneDay = evaluation.Window{From: day("2026-03-02"), To: day("2026-03-03")}
+
+func evaluate(t testing.TB, m *evaluation.Material, w evaluation.Window) evaluation.Report {
+	t.Helper()
+	scheme := evaluation.DefaultScheme()
+	r, err := m.Evaluate(evaluation.Order{
+		ID: "sample", Window: w, Scheme: evaluation.SchemeUsed{Digest: evaluation.SchemeDigest(scheme), Scheme: scheme}, At: w.To.Add(24 * time.Hour), Node: "gz",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func figure(t testing.TB, r evaluation.Report, department bus.USCC, id string) evaluation.Figure {
+	t.Helper()
+	for _, s := range slices.Concat(r.Departments, r.Divisions) {
+		if s.Department == department || string(s.Division) == string(department) && s.Department == "" {
+			for _, f := range s.Figures {
+				if f.Indicator == id {
+					return f
+				}
+			}
+		}
+	}
+	t.Fatalf("no %s of %s", id, department)
+	return evaluation.Figure{}
+}
+
+// Of seven calls of 03-02: two answered, one of them at the second try under one
+// request id; one failed, by a status of 503; one never answered; one denied; one the
+// caller's fault; one without a case. D1: 3 of 5, the calls less the denial and the
+// caller's fault. F2: of 7, those that passed and had matter, case and purpose: 5.
+func TestD1F2Calls(t *testing.T) {
+	consumer := slices.Concat(
+		call(evaluation.ConsumerSide, "q1", "2026-03-02 09:00", nil),
+		call(evaluation.ConsumerSide, "q2", "2026-03-02 09:01", func(r *audit.Record) { r.Status, r.Code = 0, bus.CodeUnavailable }),
+		call(evaluation.ConsumerSide, "q2", "2026-03-02 09:02", nil),
+		call(evaluation.ConsumerSide, "q3", "2026-03-02 09:03", func(r *audit.Record) { r.Status = 503 }),
+		call(evaluation.ConsumerSide, "q4", "2026-03-02 09:04", nil)[:1],
+		[]audit.Record{denied("q5", "2026-03-02 09:05")},
+		call(evaluation.ConsumerSide, "q6", "2026-03-02 09:06", func(r *audit.Record) { r.Status = 400 }),
+		call(evaluation.ConsumerSide, "q7", "2026-03-02 09:07", func(r *audit.Record) { r.Case = "" }),
+	)
+	provider := slices.Concat(
+		call(evaluation.ProviderSide, "q1", "2026-03-02 09:00", nil), call(evaluation.ProviderSide, "q2", "2026-03-02 09:02", nil),
+		call(evaluation.ProviderSide, "q7", "2026-03-02 09:07", nil),
+	)
+	r := evaluate(t, provincial(rollup(t, "th", "2026-03-02", consumer...), rollup(t, "gz", "2026-03-02", provider...)), oneDay)
+	for _, c := range []struct {
+		who  bus.USCC
+		id   string
+		want [2]int64
+	}{{market, "D1", [2]int64{3, 5}}, {housing, "F2", [2]int64{5, 7}}, {"440104", "D1", [2]int64{3, 5}}, {"440100", "D1", [2]int64{3, 5}}, {"440100", "F2", [2]int64{5, 7}}} {
+		if f := figure(t, r, c.who, c.id); f.Numerator != c.want[0] || f.Denominator != c.want[1] {
+			t.Errorf("%s of %s: %d/%d, want %v", c.id, c.who, f.Numerator, f.Denominator, c.want)
+		}
+	}
+	if len(r.Reconciliation.Differences) != 0 || r.Reconciliation.Matched != 3 {
+		t.Errorf("%+v", r.Reconciliation)
+	}
+}
+
+// A request id counts once, on the day of its first step; what is answered after
+// midnight and before the close counts as answered.
+func TestAnExchangeCountsOnceAcrossMidnight(t *testing.T) {
+	records := slices.Concat(
+		call(evaluation.ConsumerSide, "q1", "2026-03-02 23:59", func(r *audit.Record) { r.Code = bus.CodeUnavailable }),
+		call(evaluation.ConsumerSide, "q1", "2026-03-03 00:01", nil),
+	)
+	for text, want := range map[string]int{"2026-03-02": 1, "2026-03-03": 0} {
+		rows := rollup(t, "th", text, records...).Rows
+		if len(rows) != want || want == 1 && (rows[0].Outcome != evaluation.Succeeded || rows[0].Count != 1) {
+			t.Errorf("%s: %+v", text, rows)
+		}
+	}
+}
+
+func batch(kind audit.Kind, id string, first, last uint64, when string) audit.Record {
+	r := audit.Record{
+		Kind: kind, At: clock(when), Resource: "r", Subscription: "s", Provider: market, Consumer: housing, First: first, Last: last, Events: int(last - first + 1), DecisionID: id,
+	}
+	if kind == audit.KindDecision {
+		r.Decision = &bus.Decision{ID: id, Action: "forward", Allow: true}
+	}
+	return r
+}
+
+// Three batches set out on 03-02. The first arrived; the second is tried again with
+// another decision and arrives in two at the other side; the third is never answered.
+// D2 is 2 of 3. B2: events came in on the one day: 1 of 1, and B1 1 of 1.
+func TestD2B1B2Batches(t *testing.T) {
+	provider := []audit.Record{
+		{Kind: audit.KindAccepted, At: clock("2026-03-02 09:00"), Resource: "r", Principal: bus.Principal{Department: market}, First: 1, Last: 30, Events: 30},
+		batch(audit.KindDecision, "d1", 1, 10, "2026-03-02 09:00"), batch(audit.KindForwarded, "d1", 1, 10, "2026-03-02 09:01"),
+		batch(audit.KindDecision, "d2", 11, 15, "2026-03-02 09:02"),
+		batch(audit.KindDecision, "d3", 11, 20, "2026-03-02 09:03"), batch(audit.KindForwarded, "d3", 11, 20, "2026-03-02 09:04"),
+		batch(audit.KindDecision, "d4", 21, 30, "2026-03-02 09:05"),
+	}
+	consumer := []audit.Record{
+		batch(audit.KindReceived, "d1", 1, 10, "2026-03-02 09:01"), batch(audit.KindReceived, "d2", 11, 15, "2026-03-02 09:02"), batch(audit.KindReceived, "d3", 16, 20, "2026-03-02 09:04"),
+	}
+	r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", provider...), rollup(t, "th", "2026-03-02", consumer...)), oneDay)
+	for id, want := range map[string][2]int64{"D2": {2, 3}, "B1": {1, 1}, "B2": {1, 1}} {
+		if f := figure(t, r, market, id); f.Numerator != want[0] || f.Denominator != want[1] {
+			t.Errorf("%s: %d/%d, want %v", id, f.Numerator, f.Denominator, want)
+		}
+	}
+	if len(r.Reconciliation.Differences) != 0 {
+		t.Errorf("%+v", r.Reconciliation.Differences)
+	}
+	t.Run("the other side lacks one", func(t *testing.T) {
+		r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", provider...), rollup(t, "th", "2026-03-02", consumer[:2]...)), oneDay)
+		if f := figure(t, r, market, "D2"); f.Numerator != 0 || f.Denominator != 3 { // which one is for the evidence to tell: the day's are not reconciled
+			t.Errorf("%d/%d", f.Numerator, f.Denominator)
+		}
+		d := r.Reconciliation.Differences
+		if len(d) != 1 || d[0].ProviderCount != 20 || d[0].ConsumerCount != 15 {
+			t.Fatalf("%+v", d)
+		}
+		date := calendar.DateOf(oneDay.From)
+		gz, _ := evaluation.Exchanges(leaves(provider...), date)
+		th, _ := evaluation.Exchanges(leaves(consumer[:2]...), date)
+		d[0].Name(evaluation.Evidenced{Node: "gz", Exchanges: gz}, evaluation.Evidenced{Node: "th", Exchanges: th})
+		if len(d[0].Exchanges) != 1 || d[0].Exchanges[0].Exchange != "batch/s/11-20" || d[0].Exchanges[0].Lacks != "th" {
+			t.Errorf("%+v", d[0].Exchanges)
+		}
+	})
+}
+
+// In the quarter a daily entry has 90 turns, a weekly one 12 that end in it (the first
+// whole week, and that which began on 2025-12-29, end on 01-04; the last ends on
+// 03-29: 13 Sundays, 01-04 to 03-29), a monthly one 3, a quarterly one 1, a yearly none.
+func TestB2Turns(t *testing.T) {
+	var rollups []evaluation.Rollup
+	for d := calendar.DateOf(day("2025-12-29")); d < calendar.DateOf(quarter.To); d++ {
+		rollups = append(rollups, rollup(t, "gz", d.String()), rollup(t, "th", d.String()))
+	}
+	for cycle, want := range map[string]int64{"daily": 90, "weekly": 13, "monthly": 3, "quarterly": 1, "half-yearly": 0, "yearly": 0, "irregular": 0, "realtime": 0} {
+		m := provincial(slices.Clone(rollups)...)
+		m.Versions = published(func(v *bus.Version) { v.Resource.UpdateCycle = cycle })
+		if f := figure(t, evaluate(t, m, quarter), market, "B2"); f.Denominator != want || f.Numerator != 0 {
+			t.Errorf("%s: %d/%d, want 0/%d", cycle, f.Numerator, f.Denominator, want)
+		}
+	}
+}
+
+// The provider's node says one success more than there was, or one less, in its
+// rollup; or puts one into its evidence that the other side never had.
+func TestAFalsifiedCountIsFoundAndItsExchangeNamed(t *testing.T) {
+	consumer := slices.Concat(call(evaluation.ConsumerSide, "q1", "2026-03-02 09:00", nil), call(evaluation.ConsumerSide, "q2", "2026-03-02 09:01", nil))
+	provider := slices.Concat(call(evaluation.ProviderSide, "q1", "2026-03-02 09:00", nil), call(evaluation.ProviderSide, "q2", "2026-03-02 09:01", nil))
+	date := calendar.DateOf(oneDay.From)
+	honest, err := evaluation.Exchanges(leaves(provider...), date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	th := rollup(t, "th", "2026-03-02", consumer...)
+	t.Run("a rollup leaves one out", func(t *testing.T) {
+		false1 := rollup(t, "gz", "2026-03-02", provider[:2]...)
+		r := evaluate(t, provincial(false1, th), oneDay)
+		if d := r.Reconciliation.Differences; len(d) != 1 || d[0].ProviderCount != 1 || d[0].ConsumerCount != 2 || d[0].Resource != "r" {
+			t.Fatalf("%+v", d)
+		}
+		found := evaluation.Deviations(false1, honest)
+		if len(found) != 1 || !slices.Equal(found[0].Exchanges, []string{"request/q2"}) {
+			t.Errorf("%+v", found)
+		}
+	})
+	t.Run("the same number, another exchange", func(t *testing.T) {
+		other := slices.Concat(provider[:2], call(evaluation.ProviderSide, "q3", "2026-03-02 09:01", nil))
+		r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", other...), th), oneDay)
+		if d := r.Reconciliation.Differences; len(d) != 1 {
+			t.Errorf("%+v", d)
+		}
+	})
+	t.Run("evidence of a call that nobody made", func(t *testing.T) {
+		forged := slices.Concat(provider, call(evaluation.ProviderSide, "q9", "2026-03-02 09:09", nil))
+		r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", forged...), th), oneDay)
+		d := r.Reconciliation.Differences
+		if len(d) != 1 {
+			t.Fatalf("%+v", d)
+		}
+		gz, _ := evaluation.Exchanges(leaves(forged...), date)
+		own, _ := evaluation.Exchanges(leaves(consumer...), date)
+		d[0].Name(evaluation.Evidenced{Node: "gz", Exchanges: gz}, evaluation.Evidenced{Node: "th", Exchanges: own})
+		if len(d[0].Exchanges) != 1 || d[0].Exchanges[0].Exchange != "request/q9" || d[0].Exchanges[0].Has != "gz" || d[0].Exchanges[0].Leaf != 5 {
+			t.Errorf("%+v", d[0].Exchanges)
+		}
+	})
+}
+
+// th has not reported: what it would have said is missing, and the provider's word
+// counts for the calls; nothing of it is zero.
+func TestANodeThatHasNotReportedIsMissingNeverZero(t *testing.T) {
+	provider := call(evaluation.ProviderSide, "q1", "2026-03-02 09:00", nil)
+	r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", provider...)), oneDay)
+	if f := figure(t, r, housing, "F2"); f.State != evaluation.Missing || f.Missing[0] != "th" {
+		t.Errorf("F2 %+v", f)
+	}
+	if f := figure(t, r, market, "D1"); f.State != evaluation.Counted || f.Numerator != 1 {
+		t.Errorf("D1 %+v", f)
+	}
+	if m := r.Inputs.Missing; len(m) != 1 || m[0].Node != "th" || m[0].Days[0] != "2026-03-02" {
+		t.Errorf("%+v", m)
+	}
+	if len(r.Reconciliation.Differences) != 0 {
+		t.Errorf("half of an exchange is no difference while the other half is unknown: %+v", r.Reconciliation.Differences)
+	}
+	r = evaluate(t, provincial(rollup(t, "th", "2026-03-02")), oneDay)
+	for _, id := range []string{"B1", "B2"} {
+		if f := figure(t, r, market, id); f.State != evaluation.Missing || f.Denominator != 0 {
+			t.Errorf("%s %+v", id, f)
+		}
+	}
+	for _, s := range r.Departments {
+		if s.Department == market && s.Unranked == nil {
+			t.Error("a department is ranked without what its node would say")
+		}
+	}
+}
+
+func TestALogThatWasCutIsABrokenChain(t *testing.T) {
+	first, second := rollup(t, "gz", "2026-03-01"), rollup(t, "gz", "2026-03-02")
+	first.To, second.To = 100, 99
+	m := provincial(first, second, rollup(t, "th", "2026-03-02"))
+	m.Departments = append(m.Departments, bus.Department{ID: tax, Division: "440100"})
+	for _, s := range evaluate(t, m, oneDay).Departments {
+		if got := len(s.Deductions) == 1 && s.Deductions[0].Deduction == "K5"; got != (s.Department == tax) {
+			t.Errorf("%s: %+v", s.Department, s.Deductions)
+		}
+	}
+}
+
+// Shuffled, split over nodes, replayed: the figures are the same.
+func TestNoOrderSplitOrReplayChangesAFigure(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		outcomes := []func(*audit.Record){nil, func(r *audit.Record) { r.Status = 500 }, func(r *audit.Record) { r.Status = 400 }, func(r *audit.Record) { r.Case = "" }}
+		var one, other [][]audit.Record // of two nodes of the consumer's side, and all of them at one
+		n := rapid.IntRange(1, 12).Draw(rt, "calls")
+		for i := range n {
+			records := call(evaluation.ConsumerSide, string(rune('a'+i)), "2026-03-02 09:00", outcomes[rapid.IntRange(0, 3).Draw(rt, "outcome")])
+			if rapid.Bool().Draw(rt, "node") {
+				one = append(one, records)
+			} else {
+				other = append(other, records)
+			}
+		}
+		standings := func(rollups ...evaluation.Rollup) string {
+			m := provincial(rollups...)
+			m.Nodes = append(m.Nodes, bus.Node{ID: "yx", Division: "440104"})
+			m.Versions = nil
+			r := evaluate(t, m, oneDay)
+			for i := range r.Departments {
+				for k := range r.Departments[i].Figures {
+					r.Departments[i].Figures[k].Evidence = nil // names the node that it came from
+				}
+			}
+			text, err := json.Marshal([]any{r.Departments, r.Divisions})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return string(text)
+		}
+		const text = "2026-03-02"
+		all := slices.Concat(one, other)
+		shuffled := rapid.Permutation(all).Draw(rt, "order")
+		gz := rollup(t, "gz", text)
+		want := standings(gz, rollup(t, "yx", text), rollup(t, "th", text, slices.Concat(all...)...))
+		if got := standings(rollup(t, "th", text, slices.Concat(shuffled...)...), rollup(t, "yx", text), gz); got != want {
+			rt.Errorf("another order: %s\nwant %s", got, want)
+		}
+		split := []evaluation.Rollup{rollup(t, "th", text, slices.Concat(one...)...), rollup(t, "yx", text, slices.Concat(other...)...), gz}
+		if got := standings(slices.Clone(split)...); got != want {
+			rt.Errorf("split: %s\nwant %s", got, want)
+		}
+		if got := standings(slices.Concat(split, split)...); got != want {
+			rt.Errorf("replayed: %s\nwant %s", got, want)
+		}
+	})
+}

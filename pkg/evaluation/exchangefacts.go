@@ -1,0 +1,332 @@
+package evaluation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
+)
+
+// Reports are the rollups that nodes have sent about the days of a window, and who
+// should have.
+type Reports struct {
+	Homes   map[bus.USCC]bus.NodeID
+	Nodes   []bus.Node
+	Rollups []Rollup // each node and day once; some days before the window may be among them
+}
+
+// dayOf is a node on a day.
+type dayOf struct {
+	node bus.NodeID
+	day  calendar.Date
+}
+
+// missing lists for each node the days of a window that it has not reported, of those
+// since it joined.
+func (r *Reports) missing(w Window) map[bus.NodeID][]calendar.Date {
+	reported := r.reported()
+	lacking := map[bus.NodeID][]calendar.Date{}
+	for _, n := range r.Nodes {
+		for _, day := range w.Days() {
+			if !reported[dayOf{n.ID, day}] && n.Joined.Before(day.End()) {
+				lacking[n.ID] = append(lacking[n.ID], day)
+			}
+		}
+	}
+	return lacking
+}
+
+func (r *Reports) reported() map[dayOf]bool {
+	reported := make(map[dayOf]bool, len(r.Rollups))
+	for _, x := range r.Rollups {
+		if day, err := calendar.ParseDate(x.Day); err == nil {
+			reported[dayOf{x.Node, day}] = true
+		}
+	}
+	return reported
+}
+
+// exchanges works out what the nodes' evidence says of a window.
+type exchanges struct {
+	*Directory
+	*Reports
+	window   Window
+	reported map[dayOf]bool
+	known    map[bus.ResourceID]Attributes
+	arrivals map[bus.ResourceID]map[calendar.Date]bool // days on which events came in
+	served   map[bus.ResourceID]Ref                    // first evidence that data flows
+	ledger   ledger
+	emit     func(Fact)
+}
+
+// ExchangeFacts emits what counts by the evidence of the nodes (B1, B2, D1, D2, F2),
+// and tells how the two sides agree. What nobody knows, because a node has not
+// reported, is left out.
+func (d *Directory) ExchangeFacts(w Window, r *Reports, emit func(Fact)) Reconciliation {
+	x := &exchanges{
+		Directory: d, Reports: r, window: w, reported: r.reported(), known: map[bus.ResourceID]Attributes{},
+		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, emit: emit,
+	}
+	for i := range r.Rollups {
+		x.take(&r.Rollups[i])
+	}
+	reconciliation := x.ledger.reconcile()
+	x.batches(reconciliation)
+	for id := range d.Versions {
+		x.resource(id)
+	}
+	x.chains()
+	return reconciliation
+}
+
+// take adds the rows of a rollup.
+func (x *exchanges) take(r *Rollup) {
+	day, err := calendar.ParseDate(r.Day)
+	if err != nil {
+		return
+	}
+	ref, inside := RollupRef(r.Node, day), x.window.Has(day.Start())
+	for _, row := range r.Rows {
+		if row.Mode == ModePublish {
+			if row.Events > 0 {
+				x.arrived(row.Resource, day, ref)
+			}
+			continue
+		}
+		if !inside {
+			continue
+		}
+		if row.Side == ProviderSide && row.Mode == ModeInterface && row.Outcome == Succeeded {
+			x.serves(row.Resource, ref)
+		}
+		if x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
+			x.ledger.add(row)
+		}
+		if row.Mode == ModeInterface {
+			x.calls(row, day, ref)
+		}
+	}
+}
+
+func (x *exchanges) arrived(id bus.ResourceID, day calendar.Date, ref Ref) {
+	if x.arrivals[id] == nil {
+		x.arrivals[id] = map[calendar.Date]bool{}
+	}
+	x.arrivals[id][day] = true
+	if x.window.Has(day.Start()) {
+		x.serves(id, ref)
+	}
+}
+
+// serves keeps the first reference, whatever the order of rollups.
+func (x *exchanges) serves(id bus.ResourceID, ref Ref) {
+	if have, ok := x.served[id]; !ok || ref < have {
+		x.served[id] = ref
+	}
+}
+
+// calls counts queries (D1, F2): as the consumer's node has them, for its word is not
+// the provider's own; on a day that it has not reported, as the provider's has them.
+func (x *exchanges) calls(row Row, day calendar.Date, ref Ref) {
+	if row.Side == ProviderSide && x.reported[dayOf{x.Homes[row.Consumer], day}] {
+		return
+	}
+	f := Fact{At: day.Start(), N: row.Count, Ref: ref, Attributes: x.attributes(row)}
+	if row.Outcome == Succeeded || row.Outcome == Failed {
+		x.count(f, bus.CountCallsCharged, row.Provider)
+	}
+	if row.Outcome == Succeeded {
+		x.count(f, bus.CountCallsSucceeded, row.Provider)
+	}
+	if row.Side == ConsumerSide {
+		x.count(f, bus.CountUsesAll, row.Consumer)
+		if row.Within {
+			x.count(f, bus.CountUsesWithin, row.Consumer)
+		}
+	}
+}
+
+func (x *exchanges) count(f Fact, count bus.Count, department bus.USCC) {
+	f.Count, f.Department = count, department
+	x.emit(f)
+}
+
+// attributes are those of a row, with its resource's at the end of the window.
+func (x *exchanges) attributes(row Row) Attributes {
+	a, ok := x.known[row.Resource]
+	if !ok {
+		version, _ := x.version(row.Resource, lastOf(x.window.To))
+		a = Attributes{Resource: row.Resource, Sharing: version.Resource.Sharing.Type, Cycle: version.Resource.UpdateCycle}
+		x.known[row.Resource] = a
+	}
+	a.Mode, a.Purpose = row.Mode, row.Purpose
+	return a
+}
+
+// batches counts batches (D2), where both nodes have reported: attempted, and
+// reconciled. Where the two sides differ over the window, the batches of the days on
+// which they differ are not reconciled.
+func (x *exchanges) batches(r Reconciliation) {
+	differing := map[pair]ledgerByDay{}
+	for _, d := range r.Differences {
+		if d.Mode == ModeBatch {
+			differing[pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}] = ledgerByDay{}
+		}
+	}
+	if len(differing) > 0 {
+		x.each(func(row Row, day calendar.Date, _ Ref) {
+			if days, ok := differing[pairOf(row.About)]; ok {
+				days.add(row, day)
+			}
+		})
+	}
+	x.each(func(row Row, day calendar.Date, ref Ref) {
+		if row.Side != ProviderSide || row.Outcome != Succeeded && row.Outcome != Failed {
+			return
+		}
+		f := Fact{At: day.Start(), N: row.Count, Ref: ref, Attributes: x.attributes(row)}
+		x.count(f, bus.CountBatchesAttempted, row.Provider)
+		days, differs := differing[pairOf(row.About)]
+		if row.Outcome == Succeeded && (!differs || days[day].provider == days[day].consumer) {
+			x.count(f, bus.CountBatchesReconciled, row.Provider)
+		}
+	})
+}
+
+// ledgerByDay has the events that each side has on record, day by day.
+type ledgerByDay map[calendar.Date]struct{ provider, consumer int64 }
+
+func (l ledgerByDay) add(row Row, day calendar.Date) {
+	events := l[day]
+	switch {
+	case row.Outcome != Succeeded:
+	case row.Side == ProviderSide:
+		events.provider += row.Events
+	default:
+		events.consumer += row.Events
+	}
+	l[day] = events
+}
+
+// each gives the rows of batches on the days of the window that both nodes have
+// reported.
+func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
+	for i := range x.Rollups {
+		r := &x.Rollups[i]
+		day, err := calendar.ParseDate(r.Day)
+		if err != nil || !x.window.Has(day.Start()) {
+			continue
+		}
+		ref := RollupRef(r.Node, day)
+		for _, row := range r.Rows {
+			if row.Mode == ModeBatch && x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
+				do(row, day, ref)
+			}
+		}
+	}
+}
+
+// resource counts whether data flows of an entry that can be shared (B1), and whether
+// it comes as often as its update cycle says (B2).
+func (x *exchanges) resource(id bus.ResourceID) {
+	end := lastOf(x.window.To)
+	version, ok := x.version(id, end)
+	res := version.Resource
+	if !ok || res.Sharing.Type == bus.NotShared {
+		return
+	}
+	owner := x.owner(id, end)
+	f := Fact{At: end, N: 1, Ref: Ref(fmt.Sprintf("resource/%s/%d", id, res.Version)), Attributes: Attributes{Resource: id, Sharing: res.Sharing.Type, Cycle: res.UpdateCycle}}
+	ref, served := x.served[id]
+	if served || x.whole(owner, calendar.DateOf(x.window.From), calendar.DateOf(end)) {
+		x.count(f, bus.CountResourcesOffered, owner)
+	}
+	if served {
+		bound := f
+		bound.Ref = ref
+		x.count(bound, bus.CountResourcesBound, owner)
+	}
+	if !slices.Contains(res.Modes, ModeBatch) && !slices.Contains(res.Modes, "file") {
+		return // its data does not come through the bus before it is asked for
+	}
+	for _, s := range slots(res.UpdateCycle, x.window) {
+		x.slot(id, s, f)
+	}
+}
+
+// slot counts one turn of an update cycle, for the owner at its end. It is left out
+// where the entry was not in force for all of it, and where the node of the owner has
+// not reported on a day on which data may have come.
+func (x *exchanges) slot(id bus.ResourceID, s slot, f Fact) {
+	f.At = lastOf(s.last.End())
+	owner := x.owner(id, f.At)
+	if _, ok := x.version(id, s.first.Start()); !ok {
+		return
+	}
+	if _, ok := x.version(id, f.At); !ok {
+		return
+	}
+	for day := s.first; day <= s.last; day++ {
+		if x.arrivals[id][day] {
+			f.Ref = RollupRef(x.Homes[owner], day)
+			x.count(f, bus.CountRefreshesDue, owner)
+			x.count(f, bus.CountRefreshesMet, owner)
+			return
+		}
+	}
+	if x.whole(owner, s.first, s.last) {
+		x.count(f, bus.CountRefreshesDue, owner)
+	}
+}
+
+// whole reports whether the node of a department has reported all of these days.
+func (x *exchanges) whole(department bus.USCC, first, last calendar.Date) bool {
+	home := x.Homes[department]
+	for day := first; day <= last; day++ {
+		if !x.reported[dayOf{home, day}] {
+			return false
+		}
+	}
+	return true
+}
+
+// chains finds nodes whose rollups contradict each other about one log: it became
+// shorter, or has another head at the same size. It is the node's division's
+// authority that answers for it.
+func (x *exchanges) chains() {
+	authorities := map[bus.NodeID]bus.USCC{}
+	for _, n := range x.Nodes {
+		for _, d := range x.Divisions {
+			if d.Code == n.Division {
+				authorities[n.ID] = d.Authority
+			}
+		}
+	}
+	before := map[bus.NodeID]*Rollup{}
+	inOrder := make([]*Rollup, len(x.Rollups))
+	for i := range x.Rollups {
+		inOrder[i] = &x.Rollups[i]
+	}
+	slices.SortFunc(inOrder, func(a, b *Rollup) int { return compareRollups(*a, *b) })
+	for _, r := range inOrder {
+		day, err := calendar.ParseDate(r.Day)
+		if last := before[r.Node]; err == nil && last != nil && x.window.Has(day.Start()) && last.contradicts(r) && authorities[r.Node] != "" {
+			x.count(Fact{At: day.Start(), N: 1, Ref: RollupRef(r.Node, day)}, bus.CountChainsBroken, authorities[r.Node])
+		}
+		before[r.Node] = r
+	}
+}
+
+func (r *Rollup) contradicts(next *Rollup) bool {
+	return next.To < r.To || next.To == r.To && string(next.Root) != string(r.Root)
+}
+
+// closed is the part of a window whose days are closed at now.
+func closed(w Window, now time.Time) Window {
+	for w.To.After(w.From) && Closes(calendar.DateOf(lastOf(w.To))).After(now) {
+		w.To = calendar.DateOf(lastOf(w.To)).Start()
+	}
+	return w
+}
