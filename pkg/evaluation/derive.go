@@ -132,7 +132,7 @@ func (d *deriver) batch(leaf audit.Leaf) {
 			done.At, done.Outcome, done.Took = at, Succeeded, d.since(r)
 			d.all[i] = done
 		}
-	case audit.KindFiltered, audit.KindHeld:
+	case audit.KindFiltered, audit.KindHeld, audit.KindExpired:
 		if i, ok := d.decided[r.DecisionID]; ok && d.all[i].Outcome == Failed {
 			d.all[i].Outcome = "" // it waits, or nothing of it is left, unless some of it is forwarded
 		}
