@@ -86,7 +86,7 @@ func (l ledger) reconcile() Reconciliation {
 	return r
 }
 
-// Side names a node and what its evidence shows: all its exchanges about a window,
+// Evidenced is a node and what its evidence shows: all its exchanges about a window,
 // and some about the days next to it.
 type Evidenced struct {
 	Node      bus.NodeID
