@@ -100,6 +100,9 @@ func TestAReplayOnTheNode(t *testing.T) {
 	if len(page.Items) != part.Decisions {
 		t.Errorf("the draft was put in force, or the replay left a decision: %d, %d", len(page.Items), part.Decisions)
 	}
+	if removal, err := ask.Replay(ctx, client.ReplayRequest{Layer: bus.Layer{ID: draft.ID}}); err != nil || removal.Decisions != part.Decisions || removal.Flipped() != 0 {
+		t.Errorf("the removal of a layer that is not there: %+v, %v", removal, err)
+	}
 	draft.Modules["a.rego"] = "package gxbus.division.d440106\n\nallow := true\n"
 	if _, err := ask.Replay(ctx, client.ReplayRequest{Layer: draft}); !client.IsCode(err, bus.CodePolicyRefused) {
 		t.Errorf("a draft that grants: %v", err)

@@ -12,15 +12,20 @@ import (
 // Candidate is a layer that nothing is decided by: compiled to be asked what it
 // would say.
 type Candidate struct {
-	engine *Engine
-	layer  *layer
+	engine  *Engine
+	layer   *layer
+	removal bool
 }
 
 // Candidate compiles a layer, its tests left out, without taking it into use. It
 // is nil where the layer has problems. Whether the layer would be taken, Check
-// says.
+// says. Of a layer without modules it stands for the removal: it applies to nothing.
 func (e *Engine) Candidate(ctx context.Context, l bus.Layer) (*Candidate, []bus.LayerProblem) {
 	src, problems := e.language.read(bus.Layer{ID: l.ID, Modules: withoutTests(l.Modules)})
+	removal := len(l.Modules) == 0
+	if removal {
+		problems = slices.DeleteFunc(problems, func(p bus.LayerProblem) bool { return p.Code == ProblemNoExport })
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -29,6 +34,9 @@ func (e *Engine) Candidate(ctx context.Context, l bus.Layer) (*Candidate, []bus.
 			ZH: "基础策略随程序发布，不能替换。", EN: "the base policy ships with the release and cannot be replaced"}}}
 	}
 	made := &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules)}
+	if removal {
+		return &Candidate{e, made, true}, nil
+	}
 	err, done := within(e.compileLimit, func() error { return made.compile(ctx, src) })
 	switch {
 	case !done:
@@ -36,7 +44,7 @@ func (e *Engine) Candidate(ctx context.Context, l bus.Layer) (*Candidate, []bus.
 	case err != nil:
 		return nil, problemsOf(ProblemCompile, "", err)
 	}
-	return &Candidate{e, made}, nil
+	return &Candidate{e, made, false}, nil
 }
 
 // Layer names the layer.
@@ -47,6 +55,9 @@ func (c *Candidate) Digest() string { return named(c.layer.digest) }
 
 // Applies reports whether a decision on in would ask the layer.
 func (c *Candidate) Applies(in Input) bool {
+	if c.removal {
+		return false
+	}
 	set := layerSet{bus.BaseLayer: &layer{id: bus.BaseLayer}, c.layer.id: c.layer}
 	return len(set.applying(in)) > 1
 }

@@ -37,6 +37,7 @@ func TestAReplayReportsExactlyTheFlipsThatActivationProduces(t *testing.T) {
 	}{
 		"a draft that forbids a purpose in place of another text": {many, layer(city, 9, deny("no-collaboration", `input.purpose == "collaboration"`)+`masks := {"address": {"method": "null"}}`)},
 		"a draft of a layer that was not there":                   {few, layer("division/440106", 9, deny("no-verification", `input.purpose == "verification"`))},
+		"the removal of a layer":                                  {few, bus.Layer{ID: city}},
 		"a draft that allows more, and masks otherwise":           {few, layer(province, 9, `masks := {"name": {"method": "null"}} if input.matter == "440100001"`)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +48,11 @@ func TestAReplayReportsExactlyTheFlipsThatActivationProduces(t *testing.T) {
 			}
 			part := w.replay(&replay.Replayer{Draft: w.candidate(draft)})
 
-			w.engine.Load(append(slices.DeleteFunc(slices.Clone(before), func(l bus.Layer) bool { return l.ID == draft.ID }), draft))
+			then := slices.DeleteFunc(slices.Clone(before), func(l bus.Layer) bool { return l.ID == draft.ID })
+			if len(draft.Modules) > 0 {
+				then = append(then, draft)
+			}
+			w.engine.Load(then)
 			want := map[string]decision.Change{}
 			for i, in := range inputs {
 				now := w.engine.Decide(t.Context(), in)
