@@ -119,9 +119,11 @@ type following struct {
 	asked  *http.Request
 	from   bus.Revision // what was told last, as its source counts
 	header string       // of a batch: where to go on from
+	most   int          // messages of a stream; 0 for no end
 
-	// wait waits for more of the source; tell gives what of it the caller may see.
-	wait func(ctx context.Context, from bus.Revision) (through bus.Revision, tell func() ([]told, error), err error)
+	// wait waits for more of the source; tell gives what of it the caller may see, and
+	// how far the source has been told then.
+	wait func(ctx context.Context, from bus.Revision) (tell func() (news []told, through bus.Revision, err error), err error)
 }
 
 // following checks what is asked for.
@@ -142,9 +144,12 @@ func (a *API) following(ctx context.Context, p bus.Principal, in *changesQuery) 
 	if len(tables) == 0 {
 		tables = slices.Collect(maps.Keys(a.followed))
 	}
-	f.wait = func(ctx context.Context, from bus.Revision) (bus.Revision, func() ([]told, error), error) {
+	f.wait = func(ctx context.Context, from bus.Revision) (func() ([]told, bus.Revision, error), error) {
 		batch, err := a.Directory.Changes(ctx, from, tables...)
-		return batch.Through, func() ([]told, error) { return f.changes(batch) }, err
+		return func() ([]told, bus.Revision, error) {
+			news, err := f.changes(batch)
+			return news, batch.Through, err
+		}, err
 	}
 	field, text := "from", in.From
 	if in.LastID != "" {
@@ -196,14 +201,14 @@ type told struct {
 func (f *following) next(ctx context.Context) ([]told, error) {
 	waiting, cancel := context.WithTimeout(ctx, pulse)
 	defer cancel()
-	through, tell, err := f.wait(waiting, f.from)
+	tell, err := f.wait(waiting, f.from)
 	if err != nil && (!errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil) {
 		return nil, err
 	}
 	if p, err := callerOf(f.asked.Context()).again(); err != nil || p != f.by {
 		return nil, cmp.Or(err, error(bus.E(bus.CodeUnauthenticated)))
 	}
-	news, err := tell()
+	news, through, err := tell()
 	f.from = through
 	return news, err
 }

@@ -152,9 +152,15 @@ type watched struct {
 
 func (w *world) stream(who, query string, header map[string]string) watched {
 	w.t.Helper()
+	return w.streamOf(who, "/api/v1/changes?"+query, header)
+}
+
+// streamOf opens a stream of server-sent events.
+func (w *world) streamOf(who, path string, header map[string]string) watched {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.t.Cleanup(cancel)
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+w.First.Config.APIListen+"/api/v1/changes?"+query, nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+w.First.Config.APIListen+path, nil)
 	check(w.t, err)
 	q.Header.Set("Authorization", "Bearer "+w.bearers[who])
 	q.Header.Set("Accept", "text/event-stream")

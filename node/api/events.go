@@ -30,6 +30,7 @@ func (p *publication) Resolve(ctx huma.Context) []error {
 type pull struct {
 	ByID
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"events at most"`
+	Wait  int `query:"wait" minimum:"0" maximum:"30" default:"0" doc:"seconds to wait for an event where none waits"`
 }
 
 type pulled struct {
@@ -56,12 +57,12 @@ func (a *API) addEvents(h huma.API) {
 		Summary:     "Pull events",
 		Description: "The oldest events that are not acknowledged, as a CloudEvents batch; the same again until they are.",
 	}, func(ctx context.Context, p bus.Principal, in *pull) (*pulled, error) {
-		events, last, err := a.Exchange.Pull(ctx, p, bus.SubscriptionID(in.ID), in.Limit)
+		out, err := a.pull(ctx, p, in)
 		if err != nil {
 			return nil, err
 		}
-		batch, err := event.MarshalBatch(events)
-		return &pulled{event.ContentTypeBatch, last, batch}, err
+		batch, err := event.MarshalBatch(out.Events)
+		return &pulled{event.ContentTypeBatch, out.Last, batch}, err
 	})
 	type acknowledgement struct {
 		ByID

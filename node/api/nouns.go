@@ -202,7 +202,7 @@ func (a *API) addNouns(h huma.API) {
 }
 
 func (a *API) addSubscriptions(h huma.API) {
-	addNoun(a, h, noun[bus.Subscription]{
+	subscriptions := noun[bus.Subscription]{
 		path: "subscriptions", tag: "subscription", table: state.Subscriptions,
 		list:     (*state.Tx).Subscriptions,
 		find:     func(tx *state.Tx, id string) (bus.Subscription, bool) { return tx.Subscription(bus.SubscriptionID(id)) },
@@ -234,5 +234,7 @@ func (a *API) addSubscriptions(h huma.API) {
 			}
 			return a.Exchange.Subscribe(ctx, p, requestOf(ctx), *s)
 		},
-	})
+	}
+	addNoun(a, h, subscriptions)
+	a.addSubscriptionSteps(h, subscriptions)
 }

@@ -31,6 +31,7 @@ var departmental = map[string][2]int{
 	"POST /api/v1/applications/{id}/consent":                  {403, 200},
 	"GET /api/v1/subscriptions/{id}":                          {404, 404},
 	"GET /api/v1/subscriptions/{id}/events":                   {404, 404},
+	"GET /api/v1/subscriptions/{id}/stream":                   {404, 404},
 	"POST /api/v1/subscriptions/{id}/ack":                     {404, 404},
 	"GET /api/v1/doctor":                                      {403, 403},
 	"GET /api/v1/departments/{id}/move":                       {403, 403},

@@ -148,6 +148,12 @@ func matrix() map[string]route {
 			return deleting("/api/v1/subscriptions/"+string(s.ID), s.Revision)
 		}},
 		"GET /api/v1/subscriptions/{id}/events": {[7]int{401, 404, 200, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/events")},
+		"GET /api/v1/subscriptions/{id}/stream": {[7]int{401, 404, 400, 404, 404, 404, 404}, func(*world, int) request {
+			return request{path: "/api/v1/subscriptions/sub-1/stream", header: map[string]string{"Last-Event-ID": "x"}} // else it goes on
+		}},
+		"POST /api/v1/subscriptions/{id}/step": {[7]int{401, 404, 200, 404, 403, 403, 403}, func(*world, int) request {
+			return request{path: "/api/v1/subscriptions/sub-1/step", body: text(`{"step":"resume"}`)}
+		}},
 		"POST /api/v1/subscriptions/{id}/ack": {[7]int{401, 404, 204, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/ack", body: text(`{"last":0}`)}
 		}},
@@ -301,6 +307,8 @@ func anothersLooksAbsent(w *world, t *testing.T) {
 	for _, c := range []struct{ method, there, absent, body string }{
 		{"GET", "/api/v1/subscriptions/sub-1", "/api/v1/subscriptions/sub-9", ""},
 		{"GET", "/api/v1/subscriptions/sub-1/events", "/api/v1/subscriptions/sub-9/events", ""},
+		{"GET", "/api/v1/subscriptions/sub-1/stream", "/api/v1/subscriptions/sub-9/stream", ""},
+		{"POST", "/api/v1/subscriptions/sub-1/step", "/api/v1/subscriptions/sub-9/step", `{"step":"pause"}`},
 		{"POST", "/api/v1/subscriptions/sub-1/ack", "/api/v1/subscriptions/sub-9/ack", `{"last":1}`},
 		{"GET", "/api/v1/grants/grant-1", "/api/v1/grants/grant-9", ""},
 		{"POST", "/api/v1/grants/grant-1/revoke", "/api/v1/grants/grant-9/revoke", `{"reason":"r"}`},

@@ -83,7 +83,7 @@ func (f *following) stream(ctx context.Context, w http.ResponseWriter) {
 		_, err := w.Write(frame)
 		return errors.Join(err, control.Flush())
 	}
-	told, last := f.from, time.Now()
+	told, last, count := f.from, time.Now(), 0
 	if send(idFrame(told)) != nil {
 		return
 	}
@@ -108,7 +108,7 @@ func (f *following) stream(ctx context.Context, w http.ResponseWriter) {
 		default:
 			frame = []byte(":\n\n")
 		}
-		if send(frame) != nil {
+		if count += len(changes); send(frame) != nil || f.most > 0 && count >= f.most {
 			return
 		}
 		last = time.Now()

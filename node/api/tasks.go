@@ -112,9 +112,12 @@ func (a *API) reminded(ctx context.Context, p bus.Principal, in *remindersQuery)
 		}
 		f.from = bus.Revision(n)
 	}
-	f.wait = func(ctx context.Context, from bus.Revision) (bus.Revision, func() ([]told, error), error) {
+	f.wait = func(ctx context.Context, from bus.Revision) (func() ([]told, bus.Revision, error), error) {
 		found, through, err := a.Reminders.Wait(ctx, p.Department, uint64(from), remindersAtOnce)
-		return bus.Revision(through), func() ([]told, error) { return a.reminders(found) }, err
+		return func() ([]told, bus.Revision, error) {
+			news, err := a.reminders(found)
+			return news, bus.Revision(through), err
+		}, err
 	}
 	return f, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 )
 
-// followWait is between two looks at an empty subscription.
-const followWait = time.Second
+// followWait is how long an empty subscription is waited at before it is asked again.
+const followWait = 20 * time.Second
 
 type pulling struct {
 	subscription bus.SubscriptionID
@@ -53,7 +53,14 @@ func (a *app) pullCommand() *cobra.Command {
 
 func (a *app) pull(ctx context.Context, c *client.Client, p pulling) error {
 	for {
-		events, last, err := c.Pull(ctx, p.subscription, p.limit)
+		patience := time.Duration(0)
+		if p.follow {
+			patience = followWait
+		}
+		events, last, err := c.Await(ctx, p.subscription, p.limit, patience)
+		if err != nil && p.follow && ctx.Err() != nil {
+			return nil // an interrupt is how following ends
+		}
 		if err != nil {
 			return err
 		}
@@ -73,20 +80,6 @@ func (a *app) pull(ctx context.Context, c *client.Client, p pulling) error {
 		if !p.follow {
 			return nil
 		}
-		if len(events) == 0 && !wait(ctx, followWait) {
-			return nil // an interrupt is how following ends
-		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

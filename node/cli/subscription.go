@@ -2,17 +2,23 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 func (a *app) subscriptionCommand() *cobra.Command {
 	w := subscriptions()
 	return a.group("subscription", "订阅", "Standing requests for events",
-		w.list(a), w.show(a), a.createSubscription(w), remove(a, w, (*client.Client).Subscriptions))
+		w.list(a), w.show(a), a.createSubscription(w), remove(a, w, func(c *client.Client) client.Removable[bus.SubscriptionID, bus.Subscription] {
+			return c.Subscriptions().Removable
+		}),
+		a.pauseSubscription(w), a.resumeSubscription(w), a.replaySubscription(w))
 }
 
 func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
@@ -31,6 +37,10 @@ func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
 			details: []column[bus.Subscription]{
 				{"matter", "事项", func(s bus.Subscription) string { return s.Matter }},
 				{"items", "信息项", func(s bus.Subscription) string { return listed(s.Items) }},
+				{"start", "起点", func(s bus.Subscription) string { return s.Start }},
+				{"paused", "已暂停", func(s bus.Subscription) string { return sprint(s.Paused) }},
+				{"replays", "重放次数", func(s bus.Subscription) string { return sprint(s.Replays) }},
+				{"filters", "过滤条件", func(s bus.Subscription) string { return oneLine(s.Filters) }},
 			},
 			entries: func(c *client.Client) client.Readable[bus.SubscriptionID, bus.Subscription] {
 				return c.Subscriptions().Readable
@@ -46,7 +56,7 @@ func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
 
 func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription]) *cobra.Command {
 	var s bus.Subscription
-	var items []string
+	var items, filters []string
 	create := creation[bus.SubscriptionID, bus.Subscription]{
 		writer: w,
 		example: "  gxbus subscription create tianhe-registration --resource enterprise-registration \\\n" +
@@ -55,6 +65,13 @@ func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription])
 	}
 	cmd := create.command(a, func(_ *cobra.Command, id string) (bus.Subscription, error) {
 		s.ID, s.Items = bus.SubscriptionID(id), typed[bus.ItemID](items)
+		for i, text := range filters {
+			var f bus.Filter
+			if err := strictjson.Decode([]byte(text), strictjson.Limits{}, &f); err != nil {
+				return s, fmt.Errorf("--filter %d: %w", i+1, err)
+			}
+			s.Filters = append(s.Filters, f)
+		}
 		return s, nil
 	})
 	flags := cmd.Flags()
@@ -65,5 +82,20 @@ func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription])
 	flags.StringVar((*string)(&s.Purpose), "purpose", "", a.say("使用 `用途`", "`purpose`"))
 	flags.StringVar(&s.Matter, "matter", "", a.say("事项 `编码`", "matter `code`"))
 	flags.StringSliceVar(&items, "item", nil, a.say("所需信息项，可多个；缺省为全部获准项", "item wanted, repeatable; all that is allowed where left out"))
+	flags.StringVar(&s.Start, "start", "", a.say("起点：now、beginning 或 `时间`（RFC 3339）；缺省为 now", "where it begins: now, beginning or a `time` (RFC 3339); now where left out"))
+	flags.StringArrayVar(&filters, "filter", nil, a.say("CloudEvents 过滤条件 `JSON`，可多个，须全部满足",
+		"a CloudEvents filter as `JSON`, repeatable: an event has to pass them all"))
 	return cmd
+}
+
+// oneLine gives what has parts as JSON; nothing for none.
+func oneLine[V any](parts []V) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }

@@ -71,6 +71,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindMovedIn:      {ZH: "随部门迁入", EN: "moved in with its department"},
 	audit.KindExpired:      {ZH: "已过期", EN: "expired"},
 	audit.KindFiltered:     {ZH: "按行过滤", EN: "rows filtered out"},
+	audit.KindUnmatched:    {ZH: "不符合订阅的过滤条件", EN: "not what the subscription is for"},
+	audit.KindReplayed:     {ZH: "使用方重放订阅，清出待取", EN: "left the inbox: the consumer began anew"},
 	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
 }
 

@@ -47,6 +47,8 @@ const (
 	KindExpired      Kind = "expired"      // dropped: their expirytime has come
 	KindAsked        Kind = "asked"        // a query is let through here
 	KindAnswered     Kind = "answered"     // its answer, or that there is none
+	KindReplayed     Kind = "replayed"     // the consumer had a subscription begin anew: what waited goes
+	KindUnmatched    Kind = "unmatched"    // passed over: the subscription's own filters are not for them
 )
 
 var kinds = []Kind{
@@ -54,6 +56,7 @@ var kinds = []Kind{
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded, KindAsked, KindAnswered,
+	KindUnmatched, KindReplayed,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of

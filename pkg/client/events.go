@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -80,7 +81,14 @@ func batch(encoded [][]byte) []byte {
 // default, and the sequence number to acknowledge when they are processed. The
 // same events come again until then. With no event last is 0.
 func (c *Client) Pull(ctx context.Context, subscription bus.SubscriptionID, limit int) (events []event.Event, last uint64, err error) {
+	return c.pull(ctx, subscription, limit, 0)
+}
+
+func (c *Client) pull(ctx context.Context, subscription bus.SubscriptionID, limit int, wait time.Duration) (events []event.Event, last uint64, err error) {
 	query := url.Values{}
+	if wait > 0 {
+		query.Set("wait", strconv.Itoa(int(wait.Seconds())))
+	}
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
@@ -102,6 +110,11 @@ func (c *Client) Pull(ctx context.Context, subscription bus.SubscriptionID, limi
 		return nil, 0, fmt.Errorf("the node's answer has no usable %s: %w", HeaderLast, err)
 	}
 	return events, last, nil
+}
+
+// Await is Pull that waits, up to 30 s, for an event where none is there.
+func (c *Client) Await(ctx context.Context, subscription bus.SubscriptionID, limit int, wait time.Duration) (events []event.Event, last uint64, err error) {
+	return c.pull(ctx, subscription, limit, wait)
 }
 
 // Ack tells the node that all events of the subscription up to last are processed.

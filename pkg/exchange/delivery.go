@@ -41,7 +41,7 @@ func (f *forwarder) exchanged(ctx context.Context, flow flow, first uint64, batc
 				return err
 			}
 		}
-		return f.advance(tx, flow.provider, first, batch.Last, records)
+		return f.advance(tx, flow, first, batch.Last, records)
 	})
 	if err == nil && some && flow.undelivered {
 		poke(f.x.firsts)

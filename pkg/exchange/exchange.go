@@ -66,6 +66,7 @@ type Exchange struct {
 
 	resettling chan struct{} // a part of a move has ended
 	firsts     chan struct{} // a first exchange was noted
+	inboxes    bells
 
 	mu         sync.Mutex
 	forwarders map[bus.SubscriptionID]*forwarder

@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event/filter"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
 )
@@ -34,6 +34,9 @@ type forwarder struct {
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 	held     string                     // newest recorded wait for a limit
 	left     leftOut                    // of the batch under way
+
+	matcher   *filter.Matcher // of the subscription's filters; nil until it is needed
+	unmatched unmatched       // of the batch under way
 }
 
 // supervise keeps one forwarder running for each subscription to a resource
@@ -182,12 +185,15 @@ func (e heldError) Error() string { return "held: " + e.why }
 func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	x := f.x
 	flow, ok, err := x.flowOf(f.id)
-	if err != nil || !ok || flow.provider.node != x.Self || flow.provider.moving {
+	if err != nil || !ok || flow.provider.node != x.Self || flow.provider.moving || flow.subscription.Paused {
 		return false, err
 	}
 	events, err := f.next(ctx, flow)
 	if err != nil || len(events) == 0 {
 		return false, err
+	}
+	if events, err = f.match(ctx, flow, events); err != nil || len(events) == 0 {
+		return true, err
 	}
 	flow.input.Action, flow.input.Stage = policy.ActionForward, policy.StageProvider
 	if err := x.aged(&flow.input); err != nil {
@@ -199,7 +205,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	}
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
-		return true, f.drop(ctx, flow.provider, record, decision)
+		return true, f.drop(ctx, flow, record, decision)
 	}
 	going, err := f.settle(ctx, flow, record, &decision, events)
 	if err != nil {
@@ -249,11 +255,11 @@ func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
 
 // drop passes over a batch that may never leave, with the decision and the drop
 // on record.
-func (f *forwarder) drop(ctx context.Context, at seat, record audit.Record, d bus.Decision) error {
+func (f *forwarder) drop(ctx context.Context, flow flow, record audit.Record, d bus.Decision) error {
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, at, record.First, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, flow, record.First, record.Last, []audit.Record{decided(record, d), withheld})
 	})
 }
 
@@ -389,27 +395,32 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	var events []numbered
 	fresh := false
 	err := f.x.Store.View(func(tx *bbolt.Tx) error {
-		cursor := tx.Bucket(bucketCursors).Get([]byte(f.id))
-		if fresh = cursor == nil; fresh {
-			return nil
+		at, begun, err := cursorOf(tx, f.id)
+		if fresh = !begun || at.run < flow.subscription.Replays; fresh || err != nil {
+			return err
 		}
 		f.left = leftOutOf(tx, flow.provider, f.id)
-		var err error
-		events, err = eventsFrom(tx, flow.resource.ID, binary.BigEndian.Uint64(cursor), batchEvents, batchBytes)
+		events, err = eventsFrom(tx, flow.resource.ID, at.next, batchEvents, batchBytes)
 		return err
 	})
 	if err != nil || !fresh {
 		return events, err
 	}
+	f.standing.about, f.held = "", "" // of another run
 	err = f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, flow.provider); err != nil {
 			return err
 		}
-		first, err := sequenceSince(tx, flow.resource.ID, flow.subscription.Created)
+		first, err := sequenceSince(tx, flow.resource.ID, flow.subscription.Since())
 		if err != nil {
 			return err
 		}
-		return tx.Bucket(bucketCursors).Put([]byte(f.id), sequenceKey(first))
+		if flow.subscription.Replays > 0 { // what an earlier run left out of a batch is no more of this one
+			if err := leftOut(nil).put(tx, flow.provider, f.id); err != nil {
+				return err
+			}
+		}
+		return cursor{first, flow.subscription.Replays}.put(tx, f.id)
 	})
 	if err != nil {
 		return nil, err
@@ -420,7 +431,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 // batch is what leaves of a batch that was sifted.
 func (f *forwarder) batch(flow flow, d bus.Decision, going []sifted) Batch {
 	batch := Batch{
-		Subscription: f.id, From: f.x.Self, Last: going[len(going)-1].Sequence, DecisionID: d.ID,
+		Subscription: f.id, Run: flow.subscription.Replays, From: f.x.Self, Last: going[len(going)-1].Sequence, DecisionID: d.ID,
 		ProviderEpoch: flow.provider.epoch, ConsumerEpoch: flow.consumer.epoch,
 	}
 	left, _ := passed(going)
@@ -443,21 +454,24 @@ func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error 
 // advance moves the cursor past a batch, with the records of why. A forwarder that
 // was stopped may end its last step beside its successor, with the same events:
 // whoever comes second records nothing, and goes on from where the first came to.
-func (f *forwarder) advance(tx *bbolt.Tx, at seat, first, last uint64, records []audit.Record) error {
-	if err := keeps(tx, at); err != nil {
+func (f *forwarder) advance(tx *bbolt.Tx, flow flow, first, last uint64, records []audit.Record) error {
+	if err := keeps(tx, flow.provider); err != nil {
 		return err
 	}
-	cursors := tx.Bucket(bucketCursors)
-	if now := cursors.Get([]byte(f.id)); len(now) == 8 && binary.BigEndian.Uint64(now) > first {
-		return nil
+	if passed := f.unmatched.events; len(passed) > 0 {
+		first = min(first, passed[0].Sequence)
+	}
+	run := flow.subscription.Replays
+	if at, begun, err := cursorOf(tx, f.id); err != nil || begun && (at.run > run || at.run == run && at.next > first) {
+		return err
 	}
 	if len(f.left) > 0 {
-		if err := f.left.after(last).put(tx, at, f.id); err != nil {
+		if err := f.left.after(last).put(tx, flow.provider, f.id); err != nil {
 			return err
 		}
 	}
-	if err := cursors.Put([]byte(f.id), sequenceKey(last+1)); err != nil {
+	if err := (cursor{last + 1, run}).put(tx, f.id); err != nil {
 		return err
 	}
-	return f.x.append(tx, records...)
+	return f.x.append(tx, append(f.unmatched.records(flow, last), records...)...)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event/filter"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
 )
@@ -22,6 +23,9 @@ const pullBytes = 8 << 20 // about how many bytes of events one pull hands out
 // writes nothing to the directory. The decision is taken at the consumer's node
 // and stands in its log; each batch is decided on again.
 func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request string, s bus.Subscription) error {
+	if _, err := filter.Compile(s.Filters); err != nil {
+		return err
+	}
 	var f flow
 	err := x.Directory.View(func(tx *state.Tx) error {
 		if _, ok := tx.Resource(s.Resource); !ok {
@@ -82,71 +86,101 @@ func (x *Exchange) own(by bus.Principal, id bus.SubscriptionID) (flow, error) {
 	return f, x.Directory.View(func(tx *state.Tx) error { return x.serves(tx, f.consumer) })
 }
 
-// Pull hands out the oldest events of a subscription that are not acknowledged,
-// up to limit of them or about 8 MiB, and the sequence number that acknowledges
-// them; the same again until then. A decision is taken, and the handing-out
-// recorded, before it returns. After a final denial (a revoked grant, say) what
-// waits is dropped.
+// May refuses who may not pull a subscription from here.
+func (x *Exchange) May(by bus.Principal, id bus.SubscriptionID) error {
+	_, err := x.own(by, id)
+	return err
+}
+
+// Handout is what is handed out of a subscription at once.
+type Handout struct {
+	Events  []cloudevent.Event
+	Numbers []uint64 // their sequence numbers
+	Last    uint64   // acknowledges them, and what was left out between; 0 where there are none
+}
+
+// Pull hands out the oldest events of a subscription that are not acknowledged, up
+// to limit of them, and the number that acknowledges them; the same again until
+// then.
 func (x *Exchange) Pull(ctx context.Context, by bus.Principal, id bus.SubscriptionID, limit int) ([]cloudevent.Event, uint64, error) {
+	out, err := x.Next(ctx, by, id, 0, limit)
+	return out.Events, out.Last, err
+}
+
+// Next is the one way in which events get to a consumer, whatever takes them there:
+// it hands out the oldest that wait behind a number, up to limit of them or about
+// 8 MiB. A decision is taken, and the handing-out recorded, before it returns.
+// After a final denial (a revoked grant, say) what waits is dropped.
+func (x *Exchange) Next(ctx context.Context, by bus.Principal, id bus.SubscriptionID, after uint64, limit int) (Handout, error) {
 	limit = min(max(limit, 1), MaxPull)
 	for {
 		f, err := x.own(by, id)
-		if err != nil {
-			return nil, 0, err
+		if err == nil && f.subscription.Paused {
+			err = paused()
 		}
-		events, err := x.waiting(id, limit)
+		if err != nil {
+			return Handout{}, err
+		}
+		events, err := x.waiting(id, after, limit)
 		if err != nil || len(events) == 0 {
-			return nil, 0, err
+			return Handout{}, err
 		}
-		out, last, err := x.handOut(ctx, by, f, events)
+		out, err := x.handOut(ctx, by, f, events)
 		if err != nil {
-			return nil, 0, err
+			return Handout{}, err
 		}
 		// As in forwarding: nothing goes out on a decision that no longer stands.
 		same, err := x.unchanged(f.basis)
 		if err != nil {
-			return nil, 0, err
+			return Handout{}, err
 		}
-		if same && len(out) > 0 { // with none left, all were withheld: go on to the next
-			return out, last, nil
+		if same && len(out.Events) > 0 { // with none left, all were withheld: go on to the next
+			return out, nil
 		}
 	}
 }
 
-func (x *Exchange) waiting(id bus.SubscriptionID, limit int) (events []numbered, err error) {
+// paused is the error of a subscription that its consumer has paused.
+func paused() error {
+	return bus.E(bus.CodeWrongState, bus.Defect{
+		Field: "subscription", Problem: bus.Text{ZH: "订阅已暂停", EN: "the subscription is paused"}, Allowed: "resume it first",
+	})
+}
+
+func (x *Exchange) waiting(id bus.SubscriptionID, after uint64, limit int) (events []numbered, err error) {
 	err = x.Store.View(func(tx *bbolt.Tx) error {
-		events = waiting(tx, id, limit, pullBytes)
+		events = waiting(tx, id, after, limit, pullBytes)
 		return nil
 	})
 	return events, err
 }
 
 // handOut decides on a batch that waits, applies the obligations and records it
-// as delivered, as far as the limits let it: last is the number of the last event
+// as delivered, as far as the limits let it: Last is the number of the last event
 // dealt with. After a final denial it drops all that waits.
-func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) (out []cloudevent.Event, last uint64, err error) {
+func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events []numbered) (out Handout, err error) {
 	f.input.Action, f.input.Stage = policy.ActionDeliver, policy.StageConsumer
 	if err := x.aged(&f.input); err != nil {
-		return nil, 0, err
+		return out, err
 	}
 	d, events, err := x.decideBatch(ctx, f, events)
 	if err != nil {
-		return nil, 0, err
+		return out, err
 	}
 	record := f.record(events)
 	record.Principal = by
 	switch {
 	case d.Allow:
 	case passing(d):
-		return nil, 0, x.deny(ctx, record, d)
+		return out, x.deny(ctx, record, d)
 	case alone(d): // those that follow may pass
-		return nil, 0, x.dropThese(ctx, f, record, d)
+		return out, x.dropThese(ctx, f, record, d)
 	default:
-		return nil, 0, x.drop(ctx, by, f, d)
+		return out, x.drop(ctx, by, f, d)
 	}
 	all, mark, err := x.sift(ctx, f, d, events, true)
 	if err != nil {
-		return nil, 0, err
+		return out, err
 	}
 	decision := decided(record, d)
 	decision.Watermark = mark
@@ -172,17 +206,17 @@ func (x *Exchange) handOut(ctx context.Context, by bus.Principal, f flow, events
 		return x.append(tx, records...)
 	})
 	if err != nil {
-		return nil, 0, err
+		return out, err
 	}
-	left, _ := passed(going)
+	left, numbers := passed(going)
 	if len(left) == 0 && reached != nil {
-		return nil, 0, limited(d, *reached, x.Now())
+		return out, limited(d, *reached, x.Now())
 	}
-	out = make([]cloudevent.Event, len(left))
+	out = Handout{Events: make([]cloudevent.Event, len(left)), Numbers: numbers, Last: going[len(going)-1].Sequence}
 	for i, s := range left {
-		out[i] = s.event
+		out.Events[i] = s.event
 	}
-	return out, going[len(going)-1].Sequence, nil
+	return out, nil
 }
 
 // hand lets a batch through as far as the limits go, counts that, removes what does
@@ -229,7 +263,7 @@ func delivered(by bus.Principal, f flow, d bus.Decision, left []sifted) audit.Re
 // denial.
 func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Decision) error {
 	for {
-		events, err := x.waiting(f.subscription.ID, MaxPull)
+		events, err := x.waiting(f.subscription.ID, 0, MaxPull)
 		if err != nil {
 			return err
 		}
@@ -247,8 +281,8 @@ func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Dec
 	}
 }
 
-// dropThese removes the oldest events of an inbox, those that record is about, with
-// the denial and the drop on record.
+// dropThese removes the events of an inbox that record is about, with the denial and
+// the drop on record.
 func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d bus.Decision) error {
 	withheld := record
 	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
@@ -256,7 +290,7 @@ func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
 		}
-		if _, _, err := clearInbox(tx, f.subscription.ID, record.Last); err != nil {
+		if _, _, _, err := clearInbox(tx, f.subscription.ID, record.First, record.Last); err != nil {
 			return err
 		}
 		return x.append(tx, decided(record, d), withheld)
@@ -291,7 +325,7 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 		if err := m.put(tx, id); err != nil {
 			return err
 		}
-		first, count, err := clearInbox(tx, id, last)
+		first, _, count, err := clearInbox(tx, id, 0, last)
 		if err != nil || count == 0 { // none: what was handed out has been dropped since
 			return err
 		}

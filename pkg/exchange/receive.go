@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"math"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -16,6 +18,7 @@ import (
 // their sequence numbers, ascending, obligations applied.
 type Batch struct {
 	Subscription bus.SubscriptionID `json:"subscription"`
+	Run          uint64             `json:"run,omitempty"` // how often the subscription had been begun anew
 	From         bus.NodeID         `json:"from"`
 	Last         uint64             `json:"last"` // the provider's cursor will pass this
 	DecisionID   string             `json:"decision"`
@@ -36,6 +39,7 @@ type Delivery struct {
 // mark says how far a subscription has come on the consumer's node, in sequence
 // numbers of the resource's log.
 type mark struct {
+	Run          uint64 `json:"run,omitempty"` // how often the subscription had been begun anew
 	Received     uint64 `json:"received"`
 	Delivered    uint64 `json:"delivered"`
 	Acknowledged uint64 `json:"acknowledged"`
@@ -89,7 +93,11 @@ func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) er
 	if err := x.Room(); err != nil {
 		return err
 	}
-	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return x.take(tx, flow, batch) })
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return x.take(tx, flow, batch) })
+	if err == nil {
+		x.inboxes.ring(batch.Subscription)
+	}
+	return err
 }
 
 // check refuses a batch that is not in order or holds what is not an event.
@@ -114,6 +122,15 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	m, err := markOf(tx, batch.Subscription)
 	if err != nil {
 		return err
+	}
+	switch {
+	case batch.Run < m.Run: // sent before the subscription began anew
+		return nil
+	case batch.Run > m.Run:
+		if err := x.beginAnew(tx, flow, batch.Run); err != nil {
+			return err
+		}
+		m = mark{Run: batch.Run}
 	}
 	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
 	if err != nil {
@@ -142,16 +159,31 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	return x.append(tx, record)
 }
 
-// waiting copies the events in an inbox, oldest first, up to count of them or
-// about size bytes, but at least one where there is one.
-func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count, size int) []numbered {
+// beginAnew empties the inbox of a subscription that its consumer has replayed: what
+// waits in it comes again, or is from before the new start.
+func (x *Exchange) beginAnew(tx *bbolt.Tx, flow flow, run uint64) error {
+	first, last, count, err := clearInbox(tx, flow.subscription.ID, 0, math.MaxUint64)
+	if err != nil || count == 0 {
+		return err
+	}
+	return x.append(tx, audit.Record{
+		Kind: audit.KindReplayed, Principal: bus.Principal{System: flow.subscription.System, Department: flow.subscription.Consumer},
+		Resource: flow.resource.ID, Subscription: flow.subscription.ID, Grant: flow.subscription.Grant,
+		Provider: flow.resource.Provider, Consumer: flow.subscription.Consumer, First: first, Last: last, Events: count,
+		Detail: fmt.Sprintf("run %d", run),
+	})
+}
+
+// waiting copies the events in an inbox behind a number, oldest first, up to count
+// of them or about size bytes, but at least one where there is one.
+func waiting(tx *bbolt.Tx, id bus.SubscriptionID, after uint64, count, size int) []numbered {
 	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
 	if inbox == nil {
 		return nil
 	}
 	var events []numbered
 	cursor := inbox.Cursor()
-	for key, data := cursor.First(); key != nil && len(events) < count; key, data = cursor.Next() {
+	for key, data := cursor.Seek(sequenceKey(after + 1)); key != nil && len(events) < count; key, data = cursor.Next() {
 		if size -= len(data); size < 0 && len(events) > 0 {
 			break
 		}
@@ -163,23 +195,24 @@ func waiting(tx *bbolt.Tx, id bus.SubscriptionID, count, size int) []numbered {
 	return events
 }
 
-// clearInbox removes the events up to last from an inbox and says how many they
-// were and which came first.
-func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, last uint64) (first uint64, count int, err error) {
+// clearInbox removes the events from one number up to another from an inbox and says
+// how many they were, and which was the first and the last.
+func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, from, upTo uint64) (first, last uint64, count int, err error) {
 	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
 	if inbox == nil {
-		return 0, 0, nil
+		return 0, 0, 0, nil
 	}
 	cursor := inbox.Cursor()
-	for key, _ := cursor.First(); key != nil && binary.BigEndian.Uint64(key) <= last; key, _ = cursor.First() {
+	for key, _ := cursor.Seek(sequenceKey(from)); key != nil && binary.BigEndian.Uint64(key) <= upTo; key, _ = cursor.Seek(sequenceKey(from)) {
+		last = binary.BigEndian.Uint64(key)
 		if count++; count == 1 {
-			first = binary.BigEndian.Uint64(key)
+			first = last
 		}
 		if err := cursor.Delete(); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 	}
-	return first, count, nil
+	return first, last, count, nil
 }
 
 // discard removes the events that do not pass from an inbox.

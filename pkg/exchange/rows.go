@@ -241,7 +241,7 @@ func (c contents) check(r row) error {
 			return errors.New("a row that is not of a ledger")
 		}
 	case partCursors:
-		if len(r.Value) != 8 {
+		if _, err := decodeCursor(r.Value); err != nil {
 			return errors.New("a row that is no cursor")
 		}
 	}

@@ -62,6 +62,7 @@ const (
 	GrantConfirm       Type = "grant.confirm"
 	SubscriptionPut    Type = "subscription.put"
 	SubscriptionDelete Type = "subscription.delete"
+	SubscriptionStep   Type = "subscription.step"
 	AccountPut         Type = "account.put"
 	CheckpointPut      Type = "checkpoint.put"
 	Tick               Type = "tick"
@@ -215,6 +216,12 @@ type (
 	// Confirm is the body of GrantConfirm: suspended grants that stand again.
 	Confirm struct {
 		Grants []bus.GrantID `json:"grants"`
+	}
+	// SubscriptionStepped is the body of SubscriptionStep.
+	SubscriptionStepped struct {
+		Subscription bus.SubscriptionID   `json:"subscription"`
+		Step         bus.SubscriptionStep `json:"step"`
+		From         string               `json:"from,omitempty"` // of a replay
 	}
 	// Move is the body of DepartmentMove: a department is to be served by
 	// another node.

@@ -317,6 +317,7 @@ var (
 			Purpose: bus.PurposeReference, Matter: "m1", Items: []bus.ItemID{"uscc"}, Created: noon, Revision: 3,
 		},
 		command.SubscriptionDelete: command.Key{ID: "s1"},
+		command.SubscriptionStep:   command.SubscriptionStepped{Subscription: "s1", Step: bus.SubscriptionReplay, From: "2026-03-01T00:00:00Z"},
 		command.LayerPush: command.Push{
 			Layer:     "division/440100",
 			LayerPush: bus.LayerPush{Modules: map[string]string{"b.rego": "package b", "a.rego": "package a"}, Rollback: 3, Remove: true, Note: "样例"},

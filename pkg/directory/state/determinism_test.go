@@ -149,6 +149,9 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		},
 		command.GrantConfirm:    func() any { return command.Confirm{Grants: []bus.GrantID{bus.GrantID(pick("g1", "g2", "g3"))}} },
 		command.SubscriptionPut: func() any { return subscription(bus.SubscriptionID(pick("s1", "s2", "s3"))) },
+		command.SubscriptionStep: func() any {
+			return command.SubscriptionStepped{Subscription: bus.SubscriptionID(pick("s1", "s2")), Step: bus.SubscriptionStep(pick("pause", "resume", "replay")), From: pick("", "now")}
+		},
 		command.SubscriptionDelete: func() any {
 			return command.Key{ID: pick("s1", "s2", "s3")}
 		},

@@ -85,6 +85,8 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(bySystem, planSubscriptionPut), nil
 	case command.SubscriptionDelete:
 		return of(bySystem, planSubscriptionDelete), nil
+	case command.SubscriptionStep:
+		return of(bySystem, planSubscriptionStep), nil
 	case command.LayerPush:
 		return of(bySecurityAdministrator, planLayerPush), nil
 	case command.LayerActivate:

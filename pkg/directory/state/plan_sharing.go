@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -150,16 +151,48 @@ func planSubscriptionPut(tx *Tx, r request[bus.Subscription]) ([]Change, error) 
 	if err := expect(r.Expect, have.Revision, "subscription", string(s.ID)); err != nil {
 		return nil, err
 	}
-	if have.Revision != 0 && have.Resource != s.Resource {
-		return nil, bus.E(bus.CodeInvalid, bus.Defect{
+	if have.Revision != 0 {
+		if err := bus.Invalid(lasting(have, s)); err != nil {
+			return nil, err
+		}
+	}
+	s.Revision, s.Created, s.Replays, s.Paused = r.index, have.Created, have.Replays, have.Paused
+	if have.Revision != 0 {
+		s.Start = have.Start
+	} else if s.Created = r.At; s.Start == bus.StartNow {
+		s.Start = ""
+	}
+	return set(Subscriptions, string(s.ID), s)
+}
+
+// planSubscriptionStep pauses a subscription, lets it go on or begins it anew.
+func planSubscriptionStep(tx *Tx, r request[command.SubscriptionStepped]) ([]Change, error) {
+	have, ok := tx.Subscription(r.body.Subscription)
+	if !ok || have.Consumer != r.Principal.Department {
+		return nil, bus.NotFound("subscription", string(r.body.Subscription))
+	}
+	s, defects := have.Take(r.body.Step, r.body.From, r.At)
+	if err := bus.Invalid(defects); err != nil {
+		return nil, err
+	}
+	s.Revision = r.index
+	return set(Subscriptions, string(s.ID), s)
+}
+
+// lasting finds what a change of a subscription would change that stays as it was:
+// its place in the resource's log means something only together with these.
+func lasting(have, s bus.Subscription) (defects []bus.Defect) {
+	if have.Resource != s.Resource {
+		defects = append(defects, bus.Defect{
 			Field: "resource", Problem: bus.Text{ZH: "订阅的资源不可变更", EN: "a subscription's resource never changes"}, Allowed: string(have.Resource),
 		})
 	}
-	s.Revision, s.Created = r.index, have.Created
-	if have.Revision == 0 {
-		s.Created = r.At
+	if !slices.EqualFunc(have.Filters, s.Filters, bus.Filter.Equal) {
+		defects = append(defects, bus.Defect{
+			Field: "filters", Problem: bus.Text{ZH: "订阅的过滤条件不可变更", EN: "a subscription's filters never change"}, Allowed: "the same, or another subscription",
+		})
 	}
-	return set(Subscriptions, string(s.ID), s)
+	return defects
 }
 
 func planSubscriptionDelete(tx *Tx, r request[command.Key]) ([]Change, error) {

@@ -168,6 +168,10 @@ func TestSubscriptionRefusals(t *testing.T) {
 		{"moved to another resource", put(byHousing, w.revision["s1"], func(s *bus.Subscription) {
 			s.ID, s.Resource, s.Grant = "s1", "licences", "g-licences"
 		}), bus.CodeInvalid, "resource"},
+		{"with other filters", put(byHousing, w.revision["s1"], func(s *bus.Subscription) {
+			s.ID, s.Filters = "s1", []bus.Filter{{SQL: "TRUE"}}
+		}), bus.CodeInvalid, "filters"},
+		{"with a filter that says nothing", put(byHousing, 0, func(s *bus.Subscription) { s.Filters = []bus.Filter{{}} }), bus.CodeInvalid, "filters[0]"},
 		{"S27: delete another's", remove(byTax, "s1"), bus.CodeNotFound, "subscription"},
 		{"delete none", remove(byTax, "s9"), bus.CodeNotFound, "subscription"},
 	})
@@ -183,6 +187,38 @@ func TestASubscriptionKeepsItsCreation(t *testing.T) {
 	}))
 	w.view(func(tx *state.Tx) {
 		if s, _ := tx.Subscription("s1"); !s.Created.Equal(noon) || s.Purpose != bus.PurposeVerification {
+			t.Errorf("the subscription: %+v", s)
+		}
+	})
+}
+
+func TestASubscriptionIsPausedAndBeginsAnew(t *testing.T) {
+	w := newWorld(t)
+	step := func(by bus.Principal, step bus.SubscriptionStep, from string) ask {
+		return ask{by: by, typ: command.SubscriptionStep, body: command.SubscriptionStepped{Subscription: "s1", Step: step, From: from}}
+	}
+	checkRefusals(t, w, []refusal{
+		{"S27: another's", step(byTax, bus.SubscriptionPause, ""), bus.CodeNotFound, "subscription"},
+		{"an unknown step", step(byHousing, "stop", ""), bus.CodeInvalid, "step"},
+		{"a replay from nowhere", step(byHousing, bus.SubscriptionReplay, ""), bus.CodeInvalid, "from"},
+		{"a replay from what is no time", step(byHousing, bus.SubscriptionReplay, "yesterday"), bus.CodeInvalid, "from"},
+		{"a pause from a time", step(byHousing, bus.SubscriptionPause, "now"), bus.CodeInvalid, "from"},
+	})
+	w.now = noon.Add(time.Hour)
+	for _, s := range []ask{step(byHousing, bus.SubscriptionPause, ""), step(byHousing, bus.SubscriptionReplay, bus.StartNow)} {
+		w.must(s.by, s.typ, 0, s.body)
+	}
+	// A change of something else leaves that as it is.
+	w.must(byHousing, command.SubscriptionPut, bus.Revision(w.index), with(subscription("s1"), func(s *bus.Subscription) { s.Purpose = bus.PurposeVerification }))
+	w.view(func(tx *state.Tx) {
+		if s, _ := tx.Subscription("s1"); !s.Paused || s.Replays != 1 || !s.Since().Equal(w.now) || !s.Created.Equal(noon) || s.Purpose != bus.PurposeVerification {
+			t.Errorf("the subscription: %+v", s)
+		}
+	})
+	w.must(byHousing, command.SubscriptionStep, 0, step(byHousing, bus.SubscriptionResume, "").body)
+	w.must(byHousing, command.SubscriptionStep, 0, step(byHousing, bus.SubscriptionReplay, bus.StartBeginning).body)
+	w.view(func(tx *state.Tx) {
+		if s, _ := tx.Subscription("s1"); s.Paused || s.Replays != 2 || !s.Since().IsZero() {
 			t.Errorf("the subscription: %+v", s)
 		}
 	})

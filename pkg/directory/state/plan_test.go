@@ -90,14 +90,15 @@ func ones(w *world) map[command.Type]one {
 		command.TriggerExtend: {ask{by: byMarket, expect: r["trigger 1"], body: command.Extension{
 			Resource: "registrations", Number: 1, Days: 5, Reason: "样例",
 		}}, compilers},
-		command.TriggerConsent:  {ask{by: byReviewer, expect: r["trigger 2"], body: command.Consent{Resource: "registrations", Number: 2, Approve: true}}, nil},
-		command.CalendarPut:     {ask{by: bySysadmin, body: command.Days{Days: []calendar.Day{{Date: "2027-10-01", Name: "国庆节", Kind: calendar.KindOff}}}}, nil},
-		command.LibraryPut:      {ask{by: bySysadmin, body: theme("health", "204")}, nil},
-		command.LibraryDelete:   {ask{by: bySysadmin, expect: r["theme"], body: command.Key{ID: "theme"}}, nil},
-		command.GrantPut:        {ask{by: bySecurity, body: grant("g2")}, []bus.Principal{bySecond, byReviewer}},
-		command.GrantConfirm:    {ask{by: bySecurity, body: command.Confirm{Grants: []bus.GrantID{"g1"}}}, []bus.Principal{bySecond}},
-		command.GrantRevoke:     {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity, bySecond, byReviewer, bySharing, byApplicant}},
-		command.SubscriptionPut: {ask{by: byHousing, body: subscription("s2")}, nil},
+		command.TriggerConsent:   {ask{by: byReviewer, expect: r["trigger 2"], body: command.Consent{Resource: "registrations", Number: 2, Approve: true}}, nil},
+		command.CalendarPut:      {ask{by: bySysadmin, body: command.Days{Days: []calendar.Day{{Date: "2027-10-01", Name: "国庆节", Kind: calendar.KindOff}}}}, nil},
+		command.LibraryPut:       {ask{by: bySysadmin, body: theme("health", "204")}, nil},
+		command.LibraryDelete:    {ask{by: bySysadmin, expect: r["theme"], body: command.Key{ID: "theme"}}, nil},
+		command.GrantPut:         {ask{by: bySecurity, body: grant("g2")}, []bus.Principal{bySecond, byReviewer}},
+		command.GrantConfirm:     {ask{by: bySecurity, body: command.Confirm{Grants: []bus.GrantID{"g1"}}}, []bus.Principal{bySecond}},
+		command.GrantRevoke:      {ask{by: byMarket, body: command.Revoke{Grant: "g1", Reason: "样例"}}, []bus.Principal{bySecurity, bySecond, byReviewer, bySharing, byApplicant}},
+		command.SubscriptionStep: {ask{by: byHousing, body: command.SubscriptionStepped{Subscription: "s1", Step: bus.SubscriptionPause}}, nil},
+		command.SubscriptionPut:  {ask{by: byHousing, body: subscription("s2")}, nil},
 		command.SubscriptionDelete: {
 			ask{by: byHousing, expect: r["s1"], body: command.Key{ID: "s1"}}, nil,
 		},
@@ -210,7 +211,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 				continue
 			}
 			want := bus.CodeForbidden
-			if typ == command.SubscriptionDelete && (p == byMarket || p == byTax) {
+			if (typ == command.SubscriptionDelete || typ == command.SubscriptionStep) && (p == byMarket || p == byTax) {
 				want = bus.CodeNotFound // S27: another's subscription looks like none
 			}
 			if (typ == command.DraftDelete || typ == command.DraftSubmit || typ == command.TriggerExtend) && (p == byHousing || p == byApplicant) {
@@ -255,7 +256,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 		command.DivisionAssign, command.RootAdd,
 		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 		command.DraftSubmit, command.DraftReview, command.DraftImport, command.TriggerRecord, command.CalendarPut,
-		command.GrantStop, command.GrantDelivered,
+		command.GrantStop, command.GrantDelivered, command.SubscriptionStep,
 	}
 	for typ, o := range ones(w) {
 		a := o.ask
