@@ -29,6 +29,7 @@ var layers = [][]string{
 	{"pkg/bus"},
 	{"pkg/strictjson", "pkg/storage"},
 	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup", "pkg/schema"},
+	{"pkg/binding"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus", "pkg/decision"},
 	{"pkg/exchange", "pkg/reminder"},

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory"
@@ -44,6 +45,7 @@ type Config struct {
 	Self      bus.NodeID
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
+	Bindings  *binding.Store
 	Reminders Reminders
 	Policy    *policy.Engine
 	Search    *search.Index
@@ -105,6 +107,8 @@ func New(c Config) (*API, error) {
 	a.addDecisions(h)
 	a.addReplay(h)
 	a.addEvents(h)
+	a.addBindings(h)
+	a.addQuery(h, mux)
 	a.addMoves(h)
 	a.addAudit(h)
 	a.addRepair(h)
@@ -113,7 +117,7 @@ func New(c Config) (*API, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))
 	})
-	a.handler = a.identified(mux)
+	a.handler = a.identified(a.plain(mux))
 	return a, nil
 }
 

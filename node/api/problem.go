@@ -44,6 +44,10 @@ func statusOf(k bus.Kind) int {
 		return http.StatusServiceUnavailable
 	case bus.KindStorageFull:
 		return http.StatusInsufficientStorage
+	case bus.KindProvider:
+		return http.StatusBadGateway
+	case bus.KindLate:
+		return http.StatusGatewayTimeout
 	default:
 		return http.StatusInternalServerError
 	}
@@ -109,7 +113,7 @@ func (a *API) refusal(ctx context.Context, err error) *problem {
 func (a *API) recordRefusal(ctx context.Context, code bus.Code) error {
 	c := callerOf(ctx)
 	switch code.Kind() {
-	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull:
+	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull, bus.KindProvider, bus.KindLate:
 		return nil // no refusal, a failure of ours
 	}
 	if c.recorded || c.known == (bus.Principal{}) || code == bus.CodeDenied {

@@ -20,14 +20,17 @@ const callTimeout = 15 * time.Second
 
 // Client asks other nodes. An answer that is a refusal comes back as the
 // *bus.Error it was; a node that cannot be reached is bus.CodeUnavailable.
-type Client struct{ http *http.Client }
+type Client struct {
+	http    *http.Client
+	patient *http.Client // without a time limit of its own
+}
 
 // NewClient makes a client over a round tripper that dials by node id.
 func NewClient(rt http.RoundTripper) *Client {
-	return &Client{&http.Client{
-		Transport: rt, Timeout: callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	patient := http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	hurried := patient
+	hurried.Timeout = callTimeout
+	return &Client{&hurried, &patient}
 }
 
 // Forward takes a directory entry to the leader.
@@ -121,11 +124,16 @@ func call[A any](ctx context.Context, c *Client, to bus.NodeID, method, path str
 	if response.StatusCode == http.StatusOK {
 		return answer, decode(response.Body, &answer)
 	}
+	return answer, refused(to, response)
+}
+
+// refused is the error that an answer is.
+func refused(to bus.NodeID, response *http.Response) error {
 	var f failure
 	if err := decode(response.Body, &f); err != nil || f.Code == "" {
-		return answer, bus.E(bus.CodeUnavailable).Because(errors.Join(fmt.Errorf("node %s answered %s", to, response.Status), err))
+		return bus.E(bus.CodeUnavailable).Because(errors.Join(fmt.Errorf("node %s answered %s", to, response.Status), err))
 	}
 	e := bus.E(f.Code, f.Defects...)
-	e.DecisionID = f.DecisionID
-	return answer, e
+	e.DecisionID, e.RetryAfter = f.DecisionID, f.RetryAfter
+	return e
 }

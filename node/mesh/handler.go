@@ -26,6 +26,7 @@ type Node interface {
 	Describer
 	Mover
 	Witness
+	Answerer
 }
 
 // Mover takes part in the moves of departments.
@@ -99,6 +100,7 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 		return n.SurveyHere(q.Department)
 	})))
 	mux.HandleFunc("POST "+pathWitness, cosign(n, logger))
+	mux.HandleFunc("POST "+pathQueries, answers(n, logger))
 	return mux
 }
 
@@ -131,15 +133,20 @@ func respond[A any](members Members, logger *slog.Logger, do func(context.Contex
 			_ = json.NewEncoder(w).Encode(answer) // a peer that went away asks again
 			return
 		}
-		e, known := errors.AsType[*bus.Error](err)
-		if !known {
-			e = bus.E(bus.CodeInternal)
-		}
-		if e.Code.Kind() == bus.KindInternal {
-			logger.Error("peer request failed", "from", from, "path", r.URL.Path, "error", err)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		_ = json.NewEncoder(w).Encode(failure{e.Code, e.Defects, e.DecisionID}) // as above
+		refuse(w, r, from, logger, err)
 	}
+}
+
+// refuse answers with a failure.
+func refuse(w http.ResponseWriter, r *http.Request, from bus.NodeID, logger *slog.Logger, err error) {
+	e, known := errors.AsType[*bus.Error](err)
+	if !known {
+		e = bus.E(bus.CodeInternal)
+	}
+	if e.Code.Kind() == bus.KindInternal {
+		logger.Error("peer request failed", "from", from, "path", r.URL.Path, "error", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusUnprocessableEntity)
+	_ = json.NewEncoder(w).Encode(failure{e.Code, e.Defects, e.DecisionID, e.RetryAfter}) // a peer that went away
 }

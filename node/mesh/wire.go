@@ -101,6 +101,8 @@ type failure struct {
 	Code       bus.Code     `json:"code"`
 	Defects    []bus.Defect `json:"defects,omitempty"`
 	DecisionID string       `json:"decision_id,omitempty"`
+
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
 const bodyCap = 16 << 20 // bytes of any message between nodes

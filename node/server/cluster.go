@@ -16,6 +16,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/exchange"
 )
 
@@ -47,6 +48,11 @@ func (s *Server) ReadIndex(ctx context.Context) (bus.Revision, error) {
 // Receive takes a batch of events from another node.
 func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error {
 	return s.exchange.Receive(ctx, from, batch)
+}
+
+// Answer answers a query that another node asks.
+func (s *Server) Answer(ctx context.Context, from bus.NodeID, query event.Event) (*exchange.Reply, error) {
+	return s.exchange.Answer(ctx, from, query)
 }
 
 // Describe tells of this node.

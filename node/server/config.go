@@ -30,6 +30,7 @@ type Config struct {
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
+	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine
 	OIDC               OIDC          `yaml:"oidc"`                // where people can sign in beside here
 }
 

@@ -25,6 +25,7 @@ import (
 //	node.crt .key    this node's certificate
 //	evidence.key     signs this node's evidence log
 //	signing.key      the signing keys of systems are made from it
+//	binding.key      bindings to systems of providers are encrypted with it
 //	first.json       until the first entry of a new cluster is in the log
 //	generation.json  how often the group was recovered from a lost quorum, where it was
 //	unfinished       while a restore or a recovery is under way, or was cut off

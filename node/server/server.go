@@ -19,6 +19,7 @@ import (
 	"github.com/gxbus/gxbus/node/api"
 	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory"
@@ -63,6 +64,7 @@ type Server struct {
 	group     *consensus.Group
 	directory *directory.Directory
 	exchange  *exchange.Exchange
+	bindings  *binding.Store
 	reminders *reminder.Reminders
 	search    *search.Index
 	layers    layers
@@ -119,7 +121,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openSignIn, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openSignIn, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openBindings, s.openExchange, s.openMesh, s.openAPI,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -341,7 +343,7 @@ func (s *Server) openSearch(context.Context) error {
 func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Arrived: s.arrived, Delivered: s.delivered, Now: s.now, Logger: s.logger, Room: s.room.check,
+		Arrived: s.arrived, Delivered: s.delivered, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
 	})
 	if err != nil {
 		return err
@@ -373,7 +375,7 @@ func (s *Server) openMesh(context.Context) error {
 
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
-		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Bindings: s.bindings, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
 		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger, Wait: s.wait,
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func (s *Server) openSignIn(context.Context) error {
 		return s.busy(err)
 	}
 	s.onClose(memory.Close)
-	root, err := s.dir.signingRoot()
+	root, err := s.dir.secret(signingRoot)
 	if err != nil {
 		return err
 	}
@@ -107,16 +107,15 @@ func poolOf(file string) (*x509.CertPool, error) {
 	return pool(certificates), nil
 }
 
-// signingRoot reads the root of the node's signing keys, or makes it at the first
-// start.
-func (d DataDir) signingRoot() (identity.Secret, error) {
-	path := d.path(signingRoot)
-	root, err := identity.LoadSecret(path)
+// secret reads a secret of the node, or makes it at the first start.
+func (d DataDir) secret(file string) (identity.Secret, error) {
+	path := d.path(file)
+	secret, err := identity.LoadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		root = identity.NewSecret()
-		err = identity.SaveSecret(path, root)
+		secret = identity.NewSecret()
+		err = identity.SaveSecret(path, secret)
 	}
-	return root, err
+	return secret, err
 }
 
 // apiTLS is how agencies and people are spoken with. A client certificate is asked for

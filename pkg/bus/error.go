@@ -31,6 +31,8 @@ const (
 	KindRateLimited                 // slow down
 	KindUnavailable                 // not now; repeat later
 	KindStorageFull                 // no room to keep what an acknowledgement would promise
+	KindProvider                    // the provider's system failed
+	KindLate                        // no answer in time
 )
 
 // The codes of the bus. Each has one line in the table below.
@@ -77,6 +79,12 @@ const (
 	CodeLocked             Code = "sign-in-locked"
 	CodeNotShared          Code = "not-shared"
 	CodeHeld               Code = "held-by-policy"
+
+	CodeRequestConflict     Code = "request-conflict"
+	CodeNotBound            Code = "not-bound"
+	CodeProviderUnreachable Code = "provider-unreachable"
+	CodeProviderAnswer      Code = "provider-answer-unusable"
+	CodeLate                Code = "deadline-exceeded"
 )
 
 type codeInfo struct {
@@ -126,7 +134,14 @@ var codes = map[Code]codeInfo{
 	CodeQuorum:             {KindConflict, Text{"此操作将危及目录的多数派", "this would put the directory's quorum at risk"}},
 	CodeNodeRemoved:        {KindForbidden, Text{"该节点已被移出总线，不可再加入", "this node was removed from the bus, for good"}},
 	CodePolicyRefused:      {KindInvalid, Text{"策略未通过检查", "the policy was refused"}},
-	CodeLocked:             {KindRateLimited, Text{"登录失败次数过多，暂时锁定", "too many failed sign-ins; locked for a while"}},
+
+	CodeRequestConflict:     {KindConflict, Text{"同一请求编号已用于内容不同的请求", "this request id was used for another request"}},
+	CodeNotBound:            {KindConflict, Text{"资源尚未挂接服务", "the resource is not bound to a service"}},
+	CodeProviderUnreachable: {KindProvider, Text{"提供部门的系统没有应答", "the provider's system does not answer"}},
+	CodeProviderAnswer:      {KindProvider, Text{"提供部门系统的应答不可用", "what the provider's system answered cannot be passed on"}},
+	CodeLate:                {KindLate, Text{"未能在时限内应答", "there was no answer in time"}},
+
+	CodeLocked: {KindRateLimited, Text{"登录失败次数过多，暂时锁定", "too many failed sign-ins; locked for a while"}},
 }
 
 // Codes lists every stable code in alphabetical order, for documentation and

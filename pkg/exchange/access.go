@@ -36,7 +36,7 @@ var steps = map[string][]decision{
 	"batch": {
 		{policy.ActionSubscribe, policy.StageConsumer}, {policy.ActionForward, policy.StageProvider}, {policy.ActionDeliver, policy.StageConsumer},
 	},
-	"interface": {{policy.ActionQuery, policy.StageConsumer}},
+	"interface": {{policy.ActionQuery, policy.StageConsumer}, {policy.ActionQuery, policy.StageProvider}},
 	"file":      {{policy.ActionDownload, policy.StageConsumer}},
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -31,10 +32,11 @@ type Decider interface {
 }
 
 // Peers takes a batch to another node, which answers once it has it on disk, and
-// fetches parcels of a department that moves here.
+// fetches parcels of a department that moves here; and asks it.
 type Peers interface {
 	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
 	Handover(ctx context.Context, from bus.NodeID, ask Handover) (Parcel, error)
+	Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*Reply, error)
 }
 
 // Config joins the exchange to its surroundings.
@@ -46,6 +48,7 @@ type Config struct {
 	Directory   Directory
 	Decider     Decider
 	Peers       Peers
+	Bindings    Bindings
 	Arrived     func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
 	Delivered   func(context.Context, bus.GrantID, time.Time) error // tells the directory of the first exchange under a grant, once or more
 	Now         func() time.Time

@@ -53,7 +53,7 @@ func (x *Exchange) refuse(ctx context.Context, record audit.Record, err error) e
 func refused(record audit.Record, err error) *audit.Record {
 	code := bus.CodeOf(err)
 	switch code.Kind() {
-	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull:
+	case bus.KindInternal, bus.KindUnavailable, bus.KindStorageFull, bus.KindProvider, bus.KindLate:
 		return nil
 	}
 	if code == bus.CodeDenied {

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
@@ -68,8 +69,14 @@ type world struct {
 	line      *line
 	nodes     map[bus.NodeID]*node
 	mute      atomic.Bool                                     // no first exchange is told of; so it is at first
+	bound     func(context.Context, binding.Call) (*binding.Answer, error) // what the provider's system answers
 	late      atomic.Bool                                     // no move is told to have ended
 	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
+}
+
+// Call asks the provider's system.
+func (w *world) Call(ctx context.Context, _ bus.ResourceID, c binding.Call) (*binding.Answer, error) {
+	return w.bound(ctx, c)
 }
 
 func (w *world) holdArrival(hold bool) { w.late.Store(hold) }
@@ -385,7 +392,7 @@ func (n *node) open() {
 	}))
 	n.Exchange, err = exchange.Open(exchange.Config{
 		Self: n.id, Store: store, Log: n.log, EvidenceKey: n.key, Directory: n.world.directory, Decider: n.world.decider,
-		Peers: n.world.line.from(n.id), Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
+		Peers: n.world.line.from(n.id), Bindings: n.world, Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
 		Arrived: func(_ context.Context, d bus.USCC, epoch bus.Revision) error {
 			if err := n.world.arriving(n, d, epoch); err != nil {
 				return err
@@ -636,6 +643,17 @@ func (e end) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handove
 		parcel, err = during(ask, parcel)
 	}
 	return parcel, err
+}
+
+// Query goes straight to the other node.
+func (e end) Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*exchange.Reply, error) {
+	e.mu.Lock()
+	other := e.ends[to]
+	e.mu.Unlock()
+	if other == nil {
+		return nil, errLine
+	}
+	return other.Answer(ctx, e.id, query)
 }
 
 func (l *line) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {

@@ -14,15 +14,15 @@ const InputVersion = 1
 // Action is what is being decided.
 type Action string
 
-// The actions of this version. Query, apply and download are reserved: the base
-// policy refuses them.
+// The actions of this version. Apply and download are reserved: the base policy
+// refuses them.
 const (
 	ActionPublish   Action = "publish"   // a provider hands an event to its node
 	ActionSubscribe Action = "subscribe" // a consumer registers a subscription
 	ActionForward   Action = "forward"   // the provider's node sends events on
 	ActionDeliver   Action = "deliver"   // the consumer's node hands events out
 	ActionDiscover  Action = "discover"  // somebody finds a resource in the directory; nothing about a use is in the input
-	ActionQuery     Action = "query"
+	ActionQuery     Action = "query"     // a consumer asks the provider's system, at both nodes
 	ActionApply     Action = "apply"
 	ActionDownload  Action = "download"
 )

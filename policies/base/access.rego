@@ -27,7 +27,7 @@ allow if {
 	count(deny) == 0
 }
 
-exchange_actions := {"subscribe", "forward", "deliver"}
+exchange_actions := {"subscribe", "forward", "deliver", "query"}
 
 exchange if input.action in exchange_actions
 

@@ -1,0 +1,104 @@
+package binding
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// Call is what the provider's system is asked: by parameters, or, in the transparent
+// form, by an HTTP request of the caller's own.
+type Call struct {
+	Parameters json.RawMessage `json:"parameters,omitempty"` // an object of text, numbers, booleans or null
+
+	Method string      `json:"method,omitempty"` // of the transparent form; "" for a query by parameters
+	Path   string      `json:"path,omitempty"`   // escaped, below the binding's URL
+	Query  string      `json:"query,omitempty"`  // as it was sent
+	Header http.Header `json:"header,omitempty"` // see Kept
+	Body   []byte      `json:"body,omitempty"`
+
+	Key string `json:"-"` // names the call to the system, the same for a repeat
+}
+
+// parameters are those of the call by name.
+func (c Call) parameters() (map[string]any, error) {
+	values := map[string]any{}
+	if len(c.Parameters) == 0 {
+		return values, nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(c.Parameters))
+	decoder.UseNumber() // digits as they were written
+	if err := decoder.Decode(&values); err != nil {
+		return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "parameters", Problem: bus.Text{ZH: "参数不正确", EN: "not parameters"}, Allowed: "an object"})
+	}
+	for name, value := range values {
+		switch value.(type) {
+		case nil, string, bool, json.Number:
+		default:
+			return nil, badParameter(name, "text, a number, true, false or null")
+		}
+	}
+	return values, nil
+}
+
+// Answer is what the provider's system says. Body ends the call when it is closed.
+type Answer struct {
+	Status int
+	Header http.Header // see Kept
+	Body   io.ReadCloser
+
+	MaxRows  int   // what is passed on at most
+	MaxBytes int64 // likewise
+}
+
+// HeaderKey tells the provider's system the key of a call.
+const HeaderKey = "Idempotency-Key"
+
+// hopByHop are headers that are of one connection (RFC 9110 §7.6.1), or the bus's
+// and its caller's own business.
+var hopByHop = map[string]bool{
+	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+	"Proxy-Authenticate": true, "Proxy-Authorization": true,
+	"Host": true, "Content-Length": true, "Expect": true, "Accept-Encoding": true,
+	"Authorization": true, "Cookie": true, "Set-Cookie": true, "Forwarded": true, HeaderKey: true,
+}
+
+// Kept gives the headers that travel with a call or an answer: not those of one
+// connection, nor those that prove the caller to the bus, nor the bus's own.
+func Kept(h http.Header) http.Header {
+	kept := http.Header{}
+	dropped := map[string]bool{}
+	for _, value := range h.Values("Connection") {
+		for _, name := range splitList(value) {
+			dropped[http.CanonicalHeaderKey(name)] = true
+		}
+	}
+	for name, values := range h {
+		name = http.CanonicalHeaderKey(name)
+		if hopByHop[name] || dropped[name] || own(name) {
+			continue
+		}
+		kept[name] = append([]string(nil), values...)
+	}
+	return kept
+}
+
+// Unreachable is the error of a system that gives no answer. Nothing of why is
+// told: the cause may name its address.
+func Unreachable(cause error) error {
+	return bus.E(bus.CodeProviderUnreachable).Because(cause)
+}
+
+// ending is a body that ends its call when it is closed.
+type ending struct {
+	io.ReadCloser
+	cancel func()
+}
+
+func (e *ending) Close() error {
+	defer e.cancel()
+	return e.ReadCloser.Close()
+}

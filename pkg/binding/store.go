@@ -1,0 +1,238 @@
+package binding
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/identity"
+)
+
+var bucketBindings = []byte("bindings") // resource → sealed binding
+
+// File is the node's file.
+type File interface {
+	Commit(ctx context.Context, write func(*bbolt.Tx) error) error
+	View(fn func(*bbolt.Tx) error) error
+}
+
+// Config joins the bindings to their surroundings.
+type Config struct {
+	File   File
+	Append func(*bbolt.Tx, audit.Record) error // writes evidence
+	Key    identity.Secret                     // of the encryption
+	Guard  Guard
+	Now    func() time.Time
+}
+
+// Store keeps the bindings of a node, and calls what they are to.
+type Store struct {
+	Config
+	seal cipher.AEAD
+
+	mu   sync.Mutex
+	open map[bus.ResourceID]opened
+}
+
+// opened is a service with the time at which its binding was put.
+type opened struct {
+	service
+	at time.Time
+}
+
+// Open opens the bindings in the node's file.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	block, err := aes.NewCipher(c.Key[:])
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{Config: c, open: map[bus.ResourceID]opened{}}
+	if s.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return nil, err
+	}
+	return s, c.File.Commit(ctx, func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucketBindings)
+		return err
+	})
+}
+
+// Close ends the connections.
+func (s *Store) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.open {
+		o.close()
+	}
+	clear(s.open)
+}
+
+// Put keeps a binding in place of the one before, on record.
+func (s *Store) Put(ctx context.Context, by bus.Principal, request string, b Binding) (Shown, error) {
+	if err := bus.Invalid(b.Check()); err != nil {
+		return Shown{}, err
+	}
+	b.By, b.At = by, s.Now().UTC()
+	tried, err := s.connect(b.settled())
+	if err != nil {
+		return Shown{}, err
+	}
+	tried.close()
+	data, err := json.Marshal(b)
+	if err != nil {
+		return Shown{}, err
+	}
+	sealed := s.seal.Seal(nil, nil, data, []byte(b.Resource))
+	err = s.change(ctx, b.Resource, audit.Record{Principal: by, Request: request, Detail: "binding.put " + string(b.Kind())}, func(bindings *bbolt.Bucket) error {
+		return bindings.Put([]byte(b.Resource), sealed)
+	})
+	return b.Shown(), err
+}
+
+// Delete forgets a binding, on record.
+func (s *Store) Delete(ctx context.Context, by bus.Principal, request string, id bus.ResourceID) error {
+	return s.change(ctx, id, audit.Record{Principal: by, Request: request, Detail: "binding.delete"}, func(bindings *bbolt.Bucket) error {
+		if bindings.Get([]byte(id)) == nil {
+			return unbound(id)
+		}
+		return bindings.Delete([]byte(id))
+	})
+}
+
+func (s *Store) change(ctx context.Context, id bus.ResourceID, record audit.Record, write func(*bbolt.Bucket) error) error {
+	record.Kind, record.Resource = audit.KindAdministered, id
+	err := s.File.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := write(tx.Bucket(bucketBindings)); err != nil {
+			return err
+		}
+		return s.Append(tx, record)
+	})
+	if err == nil {
+		s.drop(id)
+	}
+	return err
+}
+
+func (s *Store) drop(id bus.ResourceID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o, ok := s.open[id]; ok {
+		o.close()
+		delete(s.open, id)
+	}
+}
+
+func unbound(id bus.ResourceID) error {
+	return bus.E(bus.CodeNotBound, bus.Defect{
+		Field: "resource", Problem: bus.Text{ZH: "资源未挂接服务：" + string(id), EN: "resource " + string(id) + " is not bound to a service here"}, Allowed: "its provider binds it: gxbus binding put",
+	})
+}
+
+// Show tells of a binding what may be told; CodeNotBound where there is none.
+func (s *Store) Show(id bus.ResourceID) (Shown, error) {
+	b, err := s.find(id)
+	return b.Shown(), err
+}
+
+// All tells of each binding what may be told.
+func (s *Store) All() (all []Shown, err error) {
+	var ids []bus.ResourceID
+	err = s.File.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketBindings).ForEach(func(id, _ []byte) error {
+			ids = append(ids, bus.ResourceID(id))
+			return nil
+		})
+	})
+	for _, id := range ids {
+		b, failed := s.find(id)
+		if failed != nil {
+			return nil, errors.Join(err, failed)
+		}
+		all = append(all, b.Shown())
+	}
+	return all, err
+}
+
+func (s *Store) find(id bus.ResourceID) (b Binding, err error) {
+	var sealed []byte
+	err = s.File.View(func(tx *bbolt.Tx) error {
+		sealed = append(sealed, tx.Bucket(bucketBindings).Get([]byte(id))...)
+		return nil
+	})
+	if err != nil {
+		return b, err
+	}
+	if sealed == nil {
+		return b, unbound(id)
+	}
+	data, err := s.seal.Open(nil, nil, sealed, []byte(id))
+	if err != nil {
+		return b, fmt.Errorf("binding of %s: it was not encrypted with binding.key: %w", id, err)
+	}
+	if err := json.Unmarshal(data, &b); err != nil {
+		return b, fmt.Errorf("binding of %s is damaged", id) // not the cause: it may repeat a secret
+	}
+	return b.settled(), nil
+}
+
+// service is the one that a resource is bound to, opened when it is first called.
+func (s *Store) service(id bus.ResourceID) (service, Binding, error) {
+	b, err := s.find(id)
+	if err != nil {
+		return nil, b, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.open[id]
+	if ok && o.at.Equal(b.At) {
+		return o, b, nil
+	}
+	fresh, err := s.connect(b)
+	if err != nil {
+		return nil, b, err
+	}
+	if ok {
+		o.close()
+	}
+	s.open[id] = opened{fresh, b.At}
+	return fresh, b, nil
+}
+
+func (s *Store) connect(b Binding) (service, error) { return openHTTP(b, s.Guard) }
+
+// Call asks the system that a resource is bound to. Its answer may be a refusal of
+// its own, by its status. CodeNotBound, CodeProviderUnreachable, or the context's
+// error.
+func (s *Store) Call(ctx context.Context, id bus.ResourceID, c Call) (*Answer, error) {
+	o, b, err := s.service(id)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout())
+	answer, err := o.call(ctx, c)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	answer.Body = &ending{answer.Body, cancel}
+	return answer, nil
+}
+
+// Probe asks whether the system that a resource is bound to is there.
+func (s *Store) Probe(ctx context.Context, id bus.ResourceID) error {
+	o, b, err := s.service(id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout())
+	defer cancel()
+	return o.probe(ctx)
+}

@@ -1,0 +1,418 @@
+package exchange
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"go.etcd.io/bbolt"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// Bindings call the systems of providers that are served here.
+type Bindings interface {
+	Call(ctx context.Context, resource bus.ResourceID, c binding.Call) (*binding.Answer, error)
+}
+
+// Query asks for data of a resource that its provider has bound to a service. Its
+// deadline and its end are the context's.
+type Query struct {
+	Resource bus.ResourceID `json:"resource"`
+	Grant    bus.GrantID    `json:"grant,omitempty"`
+	Purpose  bus.Purpose    `json:"purpose,omitempty"`
+	Matter   string         `json:"matter,omitempty"`
+	Case     string         `json:"case,omitempty"`
+	Items    []bus.ItemID   `json:"items,omitempty"` // none listed: all that is allowed
+	Call     binding.Call   `json:"call"`
+}
+
+// Reply is the answer to a query. Body gives what obligations leave of it; its end is
+// told once all of it is on record, and anything else is an answer that was cut off.
+type Reply struct {
+	Status      int // of the provider's system
+	Header      http.Header
+	Correlation string
+	Request     string // digest of the query
+	Decision    string // its id
+	Applied     string // between nodes: what was done that cannot be done a second time
+	Watermark   string
+	Body        io.ReadCloser
+	Outcome     func() (Outcome, error) // of the whole, once Body has ended
+}
+
+// Outcome is what an answer came to.
+type Outcome struct {
+	Rows   int    `json:"rows"`
+	Cut    bool   `json:"cut"` // a cap of rows or bytes was reached: there was more
+	Digest string `json:"digest"`
+}
+
+// The type of the events that carry queries between nodes.
+const queryType = "cn.gxbus.query.v1"
+
+// On the event of a query.
+const (
+	attrRequest = "gxbusrequest" // the caller's request id
+	attrTimeout = "gxbustimeout" // milliseconds left: the clocks of two nodes differ
+)
+
+// asking is a query on its way through one node.
+type asking struct {
+	x       *Exchange
+	query   Query
+	by      bus.Principal
+	request string // the caller's id
+	digest  [32]byte
+	stage   policy.Stage
+
+	flow     flow
+	decision bus.Decision
+	record   audit.Record
+	mark     string // watermark
+	key      []byte // for pseudonyms
+}
+
+// Query asks, for a system that is served here, the node of a resource's provider. A
+// decision is taken and on record before; the answer's end, and what it came to, is on
+// record before the whole of it is handed out. The same request id again with the same
+// query counts once under every limit; with another it is CodeRequestConflict.
+func (x *Exchange) Query(ctx context.Context, by bus.Principal, request string, q Query) (*Reply, error) {
+	a, err := x.asking(by, request, q, policy.StageConsumer)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.ask(ctx)
+	return reply, x.refuse(ctx, a.record, err)
+}
+
+// Answer answers a query that the node from asks for one of its systems.
+func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Event) (*Reply, error) {
+	var q Query
+	if err := json.Unmarshal(e.Data(), &q); err != nil || e.Type() != queryType {
+		return nil, bus.E(bus.CodeMalformedEvent).Because(err)
+	}
+	by := bus.Principal{System: systemOf(e.Source())}
+	request, _ := e.Extensions()[attrRequest].(string)
+	a, err := x.asking(by, request, q, policy.StageProvider)
+	if err != nil {
+		return nil, err
+	}
+	a.record.Principal.Node = from
+	ctx, cancel := a.until(ctx, e)
+	reply, err := a.answer(ctx, from)
+	if err != nil {
+		cancel()
+		return nil, x.refuse(ctx, a.record, err)
+	}
+	reply.Body = &ending{reply.Body, cancel}
+	return reply, nil
+}
+
+// until gives the context of an answer: it ends when the one who asks gives up.
+func (a *asking) until(ctx context.Context, e cloudevent.Event) (context.Context, context.CancelFunc) {
+	text, _ := e.Extensions()[attrTimeout].(string)
+	if left, err := strconv.Atoi(text); err == nil {
+		return context.WithTimeout(ctx, time.Duration(left)*time.Millisecond)
+	}
+	return context.WithCancel(ctx)
+}
+
+// ending is a body whose call ends when it is closed.
+type ending struct {
+	io.ReadCloser
+	end func()
+}
+
+func (e *ending) Close() error {
+	defer e.end()
+	return e.ReadCloser.Close()
+}
+
+func (x *Exchange) asking(by bus.Principal, request string, q Query, stage policy.Stage) (*asking, error) {
+	told := q // of the headers what says what is asked: the others may differ in a repeat
+	told.Call.Header = http.Header{"Accept": q.Call.Header["Accept"], "Content-Type": q.Call.Header["Content-Type"]}
+	data, err := json.Marshal(told)
+	if err != nil {
+		return nil, bus.E(bus.CodeInvalid).Because(err)
+	}
+	a := &asking{x: x, query: q, by: by, request: request, digest: sha256.Sum256(data), stage: stage}
+	named := sha256.Sum256([]byte(string(by.System) + "\x00" + request))
+	a.record = audit.Record{
+		Principal: by, Request: request, Resource: q.Resource, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
+		Digest: digestText(a.digest[:]), Correlation: hex.EncodeToString(named[:16]),
+	}
+	return a, nil
+}
+
+// ask takes a query through the consumer's node.
+func (a *asking) ask(ctx context.Context) (*Reply, error) {
+	if err := a.admit(ctx, a.x.Self); err != nil {
+		return nil, err
+	}
+	e, err := a.event(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var reply *Reply
+	if to := a.flow.provider.node; to == a.x.Self {
+		reply, err = a.x.Answer(ctx, to, e)
+	} else {
+		reply, err = a.x.Peers.Query(ctx, to, e)
+	}
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	return a.pass(ctx, reply, 0, 0)
+}
+
+// answer takes a query through the provider's node.
+func (a *asking) answer(ctx context.Context, from bus.NodeID) (*Reply, error) {
+	if err := a.admit(ctx, from); err != nil {
+		return nil, err
+	}
+	call := a.query.Call
+	call.Key = a.record.Correlation
+	got, err := a.x.Bindings.Call(ctx, a.query.Resource, call)
+	if err != nil {
+		return nil, a.failed(ctx, err)
+	}
+	return a.pass(ctx, &Reply{Status: got.Status, Header: got.Header, Body: got.Body}, got.MaxRows, got.MaxBytes)
+}
+
+// pass wraps an answer in what is left to do to it here.
+func (a *asking) pass(ctx context.Context, reply *Reply, rows int, bytes int64) (*Reply, error) {
+	body, err := a.obliging(ctx, reply, rows, bytes)
+	if err != nil {
+		return nil, errors.Join(a.failed(ctx, err), reply.Body.Close())
+	}
+	reply.Body, reply.Outcome = body, body.outcome
+	reply.Correlation, reply.Request, reply.Decision = a.record.Correlation, a.record.Digest, a.decision.ID
+	reply.Header.Del("Content-Length") // what is left of it is another
+	return reply, nil
+}
+
+// failed puts on record that a query has no answer, and gives the error as the caller
+// is told it.
+func (a *asking) failed(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = bus.E(bus.CodeLate).Because(err)
+	case errors.Is(err, context.Canceled):
+		err = bus.E(bus.CodeUnavailable).Because(err)
+	}
+	record := a.answered()
+	record.Code = bus.CodeOf(err)
+	return errors.Join(a.x.Record(context.WithoutCancel(ctx), record), err)
+}
+
+func (a *asking) answered() audit.Record {
+	record := a.record
+	record.Kind, record.DecisionID, record.Digest = audit.KindAnswered, a.decision.ID, ""
+	return record
+}
+
+// event is the query as it travels to the provider's node.
+func (a *asking) event(ctx context.Context) (cloudevent.Event, error) {
+	e := cloudevent.New()
+	e.SetID(a.record.Correlation)
+	e.SetType(queryType)
+	e.SetSource(sourceOf(a.by.System))
+	e.SetSubject(string(a.query.Resource))
+	e.SetTime(a.x.Now())
+	e.SetExtension(attrRequest, a.request)
+	if deadline, ok := ctx.Deadline(); ok {
+		e.SetExtension(attrTimeout, strconv.FormatInt(time.Until(deadline).Milliseconds(), 10))
+	}
+	return e, e.SetData(cloudevent.ApplicationJSON, a.query)
+}
+
+const systemSource = "/systems/"
+
+func sourceOf(id bus.SystemID) string { return systemSource + string(id) }
+
+func systemOf(source string) bus.SystemID {
+	if len(source) <= len(systemSource) || source[:len(systemSource)] != systemSource {
+		return ""
+	}
+	return bus.SystemID(source[len(systemSource):])
+}
+
+// tries is how often a query is decided on again, where the directory changes
+// while the decision is being recorded.
+const tries = 5
+
+// admit decides on a query that came through the node from, and puts that on record
+// with what it counts.
+func (a *asking) admit(ctx context.Context, from bus.NodeID) error {
+	for range tries {
+		if err := a.read(from); err != nil {
+			return err
+		}
+		a.decision = a.x.decide(ctx, a.flow)
+		if !a.decision.Allow {
+			return a.x.deny(ctx, a.record, a.decision)
+		}
+		if err := a.enter(ctx); err != nil {
+			return err
+		}
+		// As in forwarding: nothing rests on a decision that no longer stands.
+		if same, err := a.x.unchanged(a.flow.basis); err != nil || same {
+			return err
+		}
+		if stands, err := a.stands(ctx, from); err != nil || stands {
+			return err
+		}
+	}
+	return bus.E(bus.CodeUndecided)
+}
+
+// read reads what the query is decided on. The system that asks is looked up here,
+// whatever another node says of it; its node alone asks for it (threat S31).
+func (a *asking) read(from bus.NodeID) error {
+	x, q := a.x, a.query
+	err := x.Directory.View(func(tx *state.Tx) error {
+		system, ok := tx.System(a.by.System)
+		if !ok || system.Disabled {
+			return bus.E(bus.CodeForbidden, bus.Defect{Field: "system", Problem: bus.Text{ZH: "没有这个系统，或者已停用", EN: "no such system, or a disabled one"}})
+		}
+		if _, ok := tx.Resource(q.Resource); !ok {
+			return bus.NotFound("resource", string(q.Resource))
+		}
+		f, ok := x.flow(tx, bus.Subscription{
+			Resource: q.Resource, Consumer: system.Department, System: system.ID, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Items: q.Items,
+		})
+		if !ok {
+			return bus.E(bus.CodeForbidden)
+		}
+		a.by.Department = system.Department
+		a.record.Principal.Department, a.record.Provider, a.record.Consumer = system.Department, f.resource.Provider, system.Department
+		f.input.Action, f.input.Stage, f.input.Case = policy.ActionQuery, a.stage, q.Case
+		a.flow = f
+		if from != f.consumer.node {
+			return bus.E(bus.CodeWrongNode, bus.Defect{Field: "system", Problem: bus.Text{ZH: "该系统由其他节点服务", EN: "another node speaks for this system"}})
+		}
+		return x.serves(tx, a.seat())
+	})
+	if err != nil {
+		return err
+	}
+	return x.aged(&a.flow.input)
+}
+
+// seat is that of the department whose node this is.
+func (a *asking) seat() seat {
+	if a.stage == policy.StageProvider {
+		return a.flow.provider
+	}
+	return a.flow.consumer
+}
+
+// stands reports whether the query would be let through now as it was.
+func (a *asking) stands(ctx context.Context, from bus.NodeID) (bool, error) {
+	now := *a
+	if err := now.read(from); err != nil {
+		return false, err
+	}
+	d := a.x.decide(ctx, now.flow)
+	if !d.Allow {
+		return false, a.x.deny(ctx, now.record, d)
+	}
+	return sameObligations(d.Obligations, a.decision.Obligations), nil
+}
+
+func sameObligations(a, b bus.Obligations) bool {
+	one, err := json.Marshal(a)
+	two, failed := json.Marshal(b)
+	return err == nil && failed == nil && string(one) == string(two)
+}
+
+// enter puts the decision on record, and counts the query where it is no repeat.
+func (a *asking) enter(ctx context.Context) error {
+	x, own, ob := a.x, a.seat(), a.decision.Obligations
+	if err := a.secrets(ctx); err != nil {
+		return err
+	}
+	asked := a.record
+	asked.Kind, asked.DecisionID = audit.KindAsked, a.decision.ID
+	decision := decided(a.record, a.decision)
+	decision.Watermark = a.mark
+	var reached *full
+	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, own); err != nil {
+			return err
+		}
+		repeat, err := a.repeats(tx, own)
+		if err != nil {
+			return err
+		}
+		reached = nil
+		if !repeat {
+			use := use{at: own, action: policy.ActionQuery + "." + policy.Action(a.stage), flow: a.flow, limits: ob.Limits, request: true}
+			admission, err := use.admit(tx, nil, x.Now())
+			if err != nil {
+				return err
+			}
+			if reached = admission.reached; reached != nil {
+				return x.append(tx, decision)
+			}
+			if err := errors.Join(admission.count(tx, 0), a.note(tx, own)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(keepMark(tx, a.mark, a.decision.ID), x.append(tx, decision, asked))
+	})
+	if err == nil && reached != nil {
+		err = limited(a.decision, *reached, x.Now())
+	}
+	return err
+}
+
+// secrets makes the watermark of what goes out, and at the provider's node the key of
+// its pseudonyms, where the decision asks for them.
+func (a *asking) secrets(ctx context.Context) error {
+	ob := a.decision.Obligations
+	pseudonyms := a.stage == policy.StageProvider && masksBy(ob, bus.MaskPseudonym)
+	a.mark, a.key = "", nil
+	if !pseudonyms && !ob.Watermark {
+		return nil
+	}
+	secret, err := a.x.secret(ctx, a.seat())
+	if err != nil {
+		return err
+	}
+	if pseudonyms {
+		a.key = a.flow.pseudonymKey(secret)
+	}
+	if ob.Watermark {
+		a.mark = watermark(secret, a.decision.ID)
+	}
+	return nil
+}
+
+// Provides returns the department that provides a resource, where it is served here.
+func (x *Exchange) Provides(id bus.ResourceID) (provider bus.USCC, err error) {
+	return provider, x.Directory.View(func(tx *state.Tx) error {
+		r, ok := tx.Resource(id)
+		if !ok {
+			return bus.NotFound("resource", string(id))
+		}
+		d, ok := tx.Department(r.Provider)
+		if !ok {
+			return bus.NotFound("department", string(r.Provider))
+		}
+		provider = d.ID
+		return x.serves(tx, seatOf(tx, d))
+	})
+}

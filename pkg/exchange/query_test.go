@@ -1,0 +1,287 @@
+package exchange_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// answering makes the provider's system answer JSON.
+func answering(status int, body string) func(context.Context, binding.Call) (*binding.Answer, error) {
+	return func(context.Context, binding.Call) (*binding.Answer, error) {
+		return &binding.Answer{
+			Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), MaxRows: 3, MaxBytes: 1 << 20,
+		}, nil
+	}
+}
+
+func inquiry(parameters string) exchange.Query {
+	return exchange.Query{
+		Resource: firms, Grant: grant, Purpose: bus.PurposeReference, Matter: "m", Case: "case-1", Call: binding.Call{Parameters: json.RawMessage(parameters)},
+	}
+}
+
+// ask asks, reads the answer to its end and closes it.
+func (w *world) ask(by bus.Principal, request string, q exchange.Query) (string, exchange.Outcome, error) {
+	w.tb.Helper()
+	reply, err := w.consumer().Query(w.tb.Context(), by, request, q)
+	if err != nil {
+		return "", exchange.Outcome{}, err
+	}
+	body, err := io.ReadAll(reply.Body)
+	err = errors.Join(err, reply.Body.Close())
+	outcome, _ := reply.Outcome()
+	return string(body), outcome, err
+}
+
+const threeFirms = `[{"name":"甲","legal_id":"440306198512301230","phone":"13800138000","inner":1},{"name":"乙","phone":"1"},{"name":"丙"}]`
+
+func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
+	w, d := fake(t)
+	w.bound = answering(200, threeFirms)
+	d.follow(func(in policy.Input) bus.Decision {
+		ob := bus.Obligations{Masks: map[bus.ItemID]bus.Mask{"phone": {Method: bus.MaskVerify}}, Watermark: true}
+		if in.Stage == policy.StageProvider {
+			ob.Rows = []bus.RowCondition{{Item: "name", Equals: []string{"甲", "丙"}}}
+			ob.Masks["legal_id"] = bus.Mask{Method: bus.MaskKeep, Head: 6}
+		}
+		return with(ob)(in)
+	})
+	body, outcome, err := w.ask(puller, "r-1", inquiry(`{"q":1}`))
+	must(t, err)
+	if want := `[{"name":"甲","legal_id":"440306************","phone":true},{"name":"丙","phone":false}]`; body != want || outcome.Rows != 2 || outcome.Cut {
+		t.Errorf("got %s, %+v\nwant %s", body, outcome, want)
+	}
+	for _, in := range d.asked {
+		if in.Action != policy.ActionQuery || in.Case != "case-1" || in.Matter != "m" || in.Consumer.System != puller.System || in.Consumer.Department != services || in.Grant == nil {
+			t.Errorf("%s decided on %+v", in.Stage, in)
+		}
+	}
+	var ends []audit.Record
+	for _, n := range []*node{w.consumer(), w.provider()} {
+		all := n.records()
+		var kinds []audit.Kind
+		for _, r := range all {
+			kinds = append(kinds, r.Kind)
+			if r.Correlation != all[0].Correlation || r.Correlation == "" || r.Case != "case-1" || r.Principal.System != puller.System || r.Principal.Department != services {
+				t.Errorf("%s recorded %+v", n.id, r)
+			}
+		}
+		if want := []audit.Kind{audit.KindDecision, audit.KindAsked, audit.KindAnswered}; !slices.Equal(kinds, want) {
+			t.Fatalf("%s recorded %v", n.id, kinds)
+		}
+		ends = append(ends, all[2])
+		n.verify()
+	}
+	if ends[0].Digest != ends[1].Digest || ends[0].Digest != outcome.Digest || ends[1].Rows != 1 || ends[0].Events != 2 {
+		t.Errorf("the nodes recorded %+v\nand %+v", ends[0], ends[1])
+	}
+}
+
+func TestARepeatedQueryCountsOnceAndAnotherUnderItsIDIsRefused(t *testing.T) {
+	w, d := fake(t)
+	w.bound = answering(200, `[]`)
+	d.follow(only(policy.ActionQuery, with(limit(2, bus.PerCase, bus.KeyConsumer))))
+	for _, request := range []string{"r-1", "r-1", "r-2", "r-1", "r-2"} {
+		if _, _, err := w.ask(puller, request, inquiry(`{"q":1}`)); err != nil {
+			t.Fatalf("%s: %v", request, err)
+		}
+		w.provider().reopen() // what was counted is on the disk
+	}
+	_, _, err := w.ask(puller, "r-3", inquiry(`{"q":1}`))
+	wantCode(t, err, bus.CodeRateLimited)
+	_, _, err = w.ask(puller, "r-2", inquiry(`{"q":2}`))
+	wantCode(t, err, bus.CodeRequestConflict)
+	other := inquiry(`{"q":1}`)
+	other.Case = "case-2"
+	_, _, err = w.ask(puller, "r-4", other) // another case has its own
+	must(t, err)
+	w.clock.advance(25 * time.Hour)
+	_, _, err = w.ask(puller, "r-1", inquiry(`{"q":1}`)) // forgotten: it would count anew
+	wantCode(t, err, bus.CodeRateLimited)
+}
+
+// S31: a node may speak for the systems it serves, and for no other.
+func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
+	w, _ := fake(t)
+	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
+		t.Error("the provider's system was asked")
+		return nil, errLine
+	}
+	e := cloudevent.New()
+	e.SetID("x")
+	e.SetType("cn.gxbus.query.v1")
+	must(t, e.SetData("application/json", inquiry(`{}`)))
+	for source, from := range map[string]bus.NodeID{
+		"/systems/" + string(puller.System): shenzhen, "/systems/" + string(publisher.System): guangzhou, "/systems/nobody": guangzhou, "": guangzhou,
+	} {
+		e.SetSource(source)
+		if _, err := w.provider().Answer(t.Context(), from, e); bus.CodeOf(err) != bus.CodeWrongNode && bus.CodeOf(err) != bus.CodeForbidden {
+			t.Errorf("%s for %q: %v", from, source, err)
+		}
+	}
+	if got := w.provider().records(audit.KindRefused); len(got) != 4 || got[0].Principal.Node == "" {
+		t.Errorf("on record: %+v", got)
+	}
+}
+
+func TestAnAnswerIsCutAtTheCapAndSaysSo(t *testing.T) {
+	w, _ := fake(t)
+	closed := false
+	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
+		endless := readerFunc(func(p []byte) (int, error) { return copy(p, `{"name":"甲"},`), nil })
+		return &binding.Answer{
+			Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, MaxRows: 20_000, MaxBytes: 1 << 30,
+			Body: closing{io.MultiReader(strings.NewReader("["), endless), &closed},
+		}, nil
+	}
+	body, outcome, err := w.ask(puller, "r-1", inquiry(`{}`))
+	must(t, err)
+	if outcome.Rows != 20_000 || !outcome.Cut || !json.Valid([]byte(body)) || strings.Count(body, "甲") != 20_000 || !closed {
+		t.Errorf("%d bytes, %+v, closed %v", len(body), outcome, closed)
+	}
+	if got := w.consumer().records(audit.KindAnswered); got[0].Events != 20_000 || got[0].Detail == "" {
+		t.Errorf("on record: %+v", got)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+type closing struct {
+	io.Reader
+	closed *bool
+}
+
+func (c closing) Close() error {
+	*c.closed = true
+	return nil
+}
+
+// A long answer ends once the grant does: what was sent by then does not look whole.
+func TestAnAnswerThatGoesOnEndsWithItsGrant(t *testing.T) {
+	w, d := fake(t)
+	pieces := make(chan string, 1)
+	w.bound = func(ctx context.Context, _ binding.Call) (*binding.Answer, error) {
+		return &binding.Answer{
+			Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, MaxRows: 1 << 30, MaxBytes: 1 << 30,
+			Body: io.NopCloser(readerFunc(func(p []byte) (int, error) {
+				select {
+				case piece := <-pieces:
+					return copy(p, piece), nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
+			})),
+		}, nil
+	}
+	d.follow(func(in policy.Input) bus.Decision {
+		if in.Grant.Revoked {
+			return refuse("grant-revoked")
+		}
+		return allow(in)
+	})
+	reply, err := w.consumer().Query(t.Context(), puller, "r-1", inquiry(`{}`))
+	must(t, err)
+	done := make(chan error)
+	go func() {
+		_, err := io.Copy(io.Discard, reply.Body)
+		done <- err
+	}()
+	pieces <- `[`
+	for range 200 {
+		pieces <- `{"name":"` + strings.Repeat("甲", 1000) + `"},`
+	}
+	w.revoke()
+	w.clock.advance(time.Second)
+	pieces <- `{"name":"乙"},`
+	wantCode(t, <-done, bus.CodeDenied)
+	must(t, reply.Body.Close())
+	for _, n := range []*node{w.consumer(), w.provider()} {
+		if got := n.records(audit.KindAnswered); len(got) != 1 || got[0].Code == "" {
+			t.Errorf("%s recorded %+v", n.id, got)
+		}
+	}
+}
+
+func TestWhatObligationsCannotBeAppliedToIsNotPassedOn(t *testing.T) {
+	w, _ := fake(t)
+	for body, code := range map[string]bus.Code{
+		`"text"`: bus.CodeDenied, `[1]`: bus.CodeDenied, `[{"name":"甲"},["phone"]]`: bus.CodeDenied, `[{"name":"甲","Name":"乙"}]`: bus.CodeDenied,
+		`{"name":"甲"`: bus.CodeProviderUnreachable, `[{"name":甲}]`: bus.CodeProviderAnswer, `[]x`: bus.CodeProviderAnswer, `[{"name":"甲","name":"乙"}]`: bus.CodeProviderAnswer,
+		`[{"name":"` + strings.Repeat("x", 2<<20) + `"}]`: bus.CodeProviderAnswer,
+	} {
+		w.bound = answering(200, body)
+		if _, _, err := w.ask(puller, "", inquiry(`{}`)); bus.CodeOf(err) != code {
+			t.Errorf("%.40s: %v, want %s", body, err, code)
+		}
+	}
+	// A refusal of the provider's system says what it says of itself, and no data.
+	w.bound = answering(404, `{"title":"没有","phone":"13800138000","detail":{"phone":1},"rows":[{"phone":"1"}]}`)
+	body, _, err := w.ask(puller, "", inquiry(`{}`))
+	if must(t, err); body != `{"title":"没有"}` {
+		t.Errorf("a refusal came as %s", body)
+	}
+}
+
+// S54 for queries: what cannot be put on record is not asked, and not handed out.
+func TestS54NoAnswerWithoutEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		at    func(*world) *node
+		early bool
+		asked int
+	}{
+		"the consumer's node before": {(*world).consumer, true, 0}, "the provider's node before": {(*world).provider, true, 0},
+		"the consumer's node after": {(*world).consumer, false, 1}, "the provider's node after": {(*world).provider, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := fake(t)
+			n, asked := c.at(w), 0
+			w.bound = func(ctx context.Context, call binding.Call) (*binding.Answer, error) {
+				if asked++; !c.early {
+					must(t, n.store.Close()) // it takes no record any more
+				}
+				return answering(200, threeFirms)(ctx, call)
+			}
+			if c.early {
+				must(t, n.store.Close())
+			}
+			if body, _, err := w.ask(puller, "r-1", inquiry(`{}`)); err == nil || body != "" || asked != c.asked {
+				t.Errorf("answered %q, %v; asked %d times", body, err, asked)
+			}
+			n.Exchange.Close()
+			n.Exchange = nil
+		})
+	}
+}
+
+func TestADisabledSystemAsksNothing(t *testing.T) {
+	w, _ := fake(t)
+	w.bound = answering(200, threeFirms)
+	revision := bus.Revision(0)
+	must(t, w.directory.View(func(tx *state.Tx) error {
+		s, _ := tx.System(puller.System)
+		revision = s.Revision
+		return nil
+	}))
+	w.write(sysadmin, command.SystemPut, revision, bus.System{ID: puller.System, Department: services, Name: "示例系统", Disabled: true})
+	_, _, err := w.ask(puller, "r-1", inquiry(`{}`))
+	wantCode(t, err, bus.CodeForbidden)
+}
