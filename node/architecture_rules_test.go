@@ -50,6 +50,7 @@ var owners = []struct {
 	{"github.com/cloudevents/sdk-go/sql", []string{"pkg/event/filter"}},
 	{"github.com/xuri/excelize", []string{"pkg/catalogue"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema"}},
+	{"github.com/jackc/pgx", []string{"pkg/binding"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
 	{"node/server", []string{"node/cli", "node/nodetest"}},
 	{"node/nodetest", nil},

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/gxbus/gxbus/pkg/audit"
-	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/binding/store"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory"
@@ -45,7 +45,7 @@ type Config struct {
 	Self      bus.NodeID
 	Directory *directory.Directory
 	Exchange  *exchange.Exchange
-	Bindings  *binding.Store
+	Bindings  *store.Store
 	Reminders Reminders
 	Policy    *policy.Engine
 	Search    *search.Index

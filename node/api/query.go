@@ -43,9 +43,19 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 			Description: "the answer", Content: map[string]*huma.MediaType{jsonType: {Schema: huma.SchemaFromType(h.OpenAPI().Components.Schemas, typeOf(client.QueryAnswer{}))}},
 		}},
 	}
+	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		w.Header().Set(client.HeaderAnsweredBy, client.ByBus)
+		callerOf(r.Context()).control = http.NewResponseController(w)
+		next(ctx)
+	}}
 	handle(a, h, describes[client.Query](a, h, op), func(ctx context.Context, p bus.Principal, in *asking) (*huma.StreamResponse, error) {
 		q, err := in.decode()
 		if err != nil {
+			return nil, err
+		}
+		// The deadline for the body would end the answer.
+		if err := callerOf(ctx).control.SetReadDeadline(time.Now().Add(answerTimeout)); err != nil {
 			return nil, err
 		}
 		query := exchange.Query{
@@ -224,8 +234,8 @@ func (a *API) proxied(w http.ResponseWriter, r *http.Request) (q exchange.Query,
 		return q, 0, err
 	}
 	body, err := bodyInTime(w, r)
-	if err != nil {
-		return q, 0, bus.E(bus.CodeTooLarge).Because(err)
+	if err != nil || len(body) > bodyCap {
+		return q, 0, bus.E(bus.CodeTooLarge, bus.Defect{Field: "body", Problem: bus.Text{ZH: "请求体过大", EN: "too large"}, Allowed: strconv.Itoa(bodyCap)}).Because(err)
 	}
 	matter, badMatter := url.QueryUnescape(h.Get(client.HeaderMatter))
 	number, badCase := url.QueryUnescape(h.Get(client.HeaderCase))

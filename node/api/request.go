@@ -24,6 +24,7 @@ type caller struct {
 	known     bus.Principal                 // whom evidence names: the principal, or whose account or system was tried
 	again     func() (bus.Principal, error) // whether the principal's proof still stands
 	recorded  bool                          // its refusal stands in the evidence
+	control   *http.ResponseController      // of a query's answer
 }
 
 type callerKey struct{}

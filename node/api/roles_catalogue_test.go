@@ -15,6 +15,11 @@ import (
 // authority are answered, where that is not: 200 to a GET, 403 to all else.
 var departmental = map[string][2]int{
 	"POST /api/v1/sessions":                                   {401, 401},
+	"GET /api/v1/resources/{id}/binding":                      {200, 403},
+	"PUT /api/v1/resources/{id}/binding":                      {200, 403},
+	"DELETE /api/v1/resources/{id}/binding":                   {204, 403},
+	"POST /api/v1/resources/{id}/binding/probe":               {204, 403},
+	"GET /api/v1/resources/{id}/proxy/{path}":                 {403, 403},
 	"DELETE /api/v1/sessions":                                 {204, 204},
 	"POST /api/v1/join":                                       {400, 400},
 	"POST /api/v1/sessions/oidc":                              {404, 404},

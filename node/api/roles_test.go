@@ -175,6 +175,7 @@ func matrix() map[string]route {
 	maps.Copy(rows, caseworkMatrix(known, plain))
 	maps.Copy(rows, sharingMatrix(known))
 	maps.Copy(rows, policiesMatrix(known, plain))
+	maps.Copy(rows, queryMatrix(known))
 	return rows
 }
 

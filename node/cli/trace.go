@@ -74,6 +74,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindUnmatched:    {ZH: "不符合订阅的过滤条件", EN: "not what the subscription is for"},
 	audit.KindReplayed:     {ZH: "使用方重放订阅，清出待取", EN: "left the inbox: the consumer began anew"},
 	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
+	audit.KindAsked:        {ZH: "放行查询", EN: "query let through"},
+	audit.KindAnswered:     {ZH: "查询应答", EN: "query answered"},
 }
 
 var actionTexts = map[string]bus.Text{

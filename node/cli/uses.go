@@ -75,5 +75,5 @@ func useColumns(a *app) []column[bus.UseRecord] {
 }
 
 func (a *app) useStep(step string) string {
-	return a.wordOf(map[string]string{"decision": "裁决", "forwarded": "送出", "delivered": "交付", "withheld": "扣留"}, step)
+	return a.wordOf(map[string]string{"decision": "裁决", "forwarded": "送出", "delivered": "交付", "withheld": "扣留", "answered": "应答"}, step)
 }

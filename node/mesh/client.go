@@ -25,11 +25,12 @@ type Client struct {
 	patient *http.Client // without a time limit of its own
 }
 
-// NewClient makes a client over a round tripper that dials by node id.
-func NewClient(rt http.RoundTripper) *Client {
-	patient := http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// NewClient makes a client over round trippers that dial by node id, one of them for
+// queries.
+func NewClient(rt, queries http.RoundTripper) *Client {
+	patient := http.Client{Transport: queries, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	hurried := patient
-	hurried.Timeout = callTimeout
+	hurried.Transport, hurried.Timeout = rt, callTimeout
 	return &Client{&hurried, &patient}
 }
 

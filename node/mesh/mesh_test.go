@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -36,7 +37,7 @@ func TestWhatAnotherNodeAnswersIsReadWithCare(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			asked := 0
-			api := mesh.NewClient(roundTrip(func(r *http.Request) (*http.Response, error) {
+			api := newClient(roundTrip(func(r *http.Request) (*http.Response, error) {
 				if asked++; r.URL.Host != "guangzhou" {
 					t.Errorf("asked %s", r.URL)
 				}
@@ -61,7 +62,7 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	var none mesh.Node // never reached
 	web := httptest.NewServer(mesh.Handler(none, slog.New(slog.DiscardHandler)))
 	defer web.Close()
-	api := mesh.NewClient(roundTrip(func(r *http.Request) (*http.Response, error) {
+	api := newClient(roundTrip(func(r *http.Request) (*http.Response, error) {
 		r.URL.Host = strings.TrimPrefix(web.URL, "http://")
 		response, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil && response.StatusCode != http.StatusForbidden {
@@ -82,12 +83,19 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, survey := api.Survey(ctx, "x", "")
 	_, cosign := api.Cosign(ctx, "x", audit.Submission{})
 	_, proof := api.Prove(ctx, "x", mesh.ProofQuery{})
-	for i, err := range []error{proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	query := cloudevent.New()
+	query.SetID("q")
+	query.SetSource("/systems/x")
+	query.SetType("t")
+	_, asked := api.Query(ctx, "x", query)
+	for i, err := range []error{asked, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}
 	}
 }
+
+func newClient(rt roundTrip) *mesh.Client { return mesh.NewClient(rt, rt) }
 
 type roundTrip func(*http.Request) (*http.Response, error)
 

@@ -121,6 +121,7 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
 	config.SystemRate = 1_000_000 // a test that is in a hurry is no flood
+	config.LoopbackBindings = true
 	if o.Config != nil {
 		o.Config(&config)
 	}

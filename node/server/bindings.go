@@ -6,7 +6,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/gxbus/gxbus/pkg/audit"
-	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/binding/store"
 )
 
 // bindingKey is the file of the secret that this node's bindings are encrypted with.
@@ -19,8 +19,8 @@ func (s *Server) openBindings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.bindings, err = binding.Open(ctx, binding.Config{
-		File: s.store, Key: key, Guard: binding.Guard{Loopback: s.config.LoopbackBindings}, Now: s.now,
+	s.bindings, err = store.Open(ctx, store.Config{
+		File: s.store, Key: key, Guard: store.Guard{Loopback: s.config.LoopbackBindings}, Now: s.now,
 		Append: func(tx *bbolt.Tx, record audit.Record) error {
 			record.At, record.Node = s.now().UTC(), s.self.Node
 			_, err := s.log.Append(tx, record)

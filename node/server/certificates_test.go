@@ -128,7 +128,7 @@ func TestTheDirectoryDecidesWhoIsAMember(t *testing.T) {
 	stream, err := unknown.Dial(ctx, "guangdong", peer.Raft)
 	check(t, err)
 	check(t, stream.Close())
-	_, err = mesh.NewClient(unknown.RoundTripper()).Status(ctx, "guangdong")
+	_, err = mesh.NewClient(unknown.RoundTripper(), unknown.Queries()).Status(ctx, "guangdong")
 	refused(t, err, bus.CodeUnavailable, "node")
 	if !strings.Contains(err.Error(), "does not know node foshan") {
 		t.Errorf("it was refused because of %v", err)

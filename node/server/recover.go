@@ -102,7 +102,7 @@ func (s *stopped) connect(now func() time.Time, prepare func() error) (err error
 		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: identity.NodeCertificate(s.self.leaf, s.self.roots[len(s.self.roots)-1], s.self.key), Roots: pool(s.self.roots), Resolver: s, Admission: s, Now: now,
 	})
 	if err == nil {
-		s.mesh = mesh.NewClient(s.peers.RoundTripper())
+		s.mesh = mesh.NewClient(s.peers.RoundTripper(), s.peers.Queries())
 	}
 	return err
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/gxbus/gxbus/node/api"
 	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/audit"
-	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/binding/store"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory"
@@ -64,7 +64,7 @@ type Server struct {
 	group     *consensus.Group
 	directory *directory.Directory
 	exchange  *exchange.Exchange
-	bindings  *binding.Store
+	bindings  *store.Store
 	reminders *reminder.Reminders
 	search    *search.Index
 	layers    layers
@@ -261,7 +261,7 @@ func (s *Server) openPeers(context.Context) (err error) {
 		return portInUse("peer_listen", s.config.PeerListen, err)
 	}
 	s.onClose(s.peers.Close)
-	s.mesh = mesh.NewClient(s.peers.RoundTripper())
+	s.mesh = mesh.NewClient(s.peers.RoundTripper(), s.peers.Queries())
 	return nil
 }
 

@@ -9,36 +9,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 )
 
-// taker pulls under a grant for as long as it can, and keeps when each pull that
+// taker takes under a grant for as long as it can, and keeps when each attempt that
 // brought something began.
 type taker struct {
-	name string
-	api  *client.Client
+	take func(context.Context) bool
 
 	mu   sync.Mutex
 	took []time.Time
 }
 
 func (c *taker) run(ctx context.Context) {
-	id := bus.SubscriptionID(c.name)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		began := time.Now()
-		events, last, err := c.api.Pull(ctx, id, 100)
-		if err == nil && len(events) > 0 {
+		if c.take(ctx) {
 			c.mu.Lock()
 			c.took = append(c.took, began)
 			c.mu.Unlock()
-			_ = c.api.Ack(ctx, id, last) // what is not acknowledged comes again
-			continue
 		}
 		select {
 		case <-tick.C:
@@ -47,7 +41,29 @@ func (c *taker) run(ctx context.Context) {
 	}
 }
 
-// after counts the pulls that brought something and began after an instant.
+// pulling takes what was forwarded.
+func pulling(api *client.Client, id bus.SubscriptionID) func(context.Context) bool {
+	return func(ctx context.Context) bool {
+		events, last, err := api.Pull(ctx, id, 100)
+		if err != nil || len(events) == 0 {
+			return false
+		}
+		_ = api.Ack(ctx, id, last) // what is not acknowledged comes again
+		return true
+	}
+}
+
+// querying takes by query.
+func querying(api *client.Client, resource bus.ResourceID, grant bus.GrantID) func(context.Context) bool {
+	q := inquiry("list")
+	q.Grant = grant
+	return func(ctx context.Context) bool {
+		answer, err := api.Query(ctx, resource, q)
+		return err == nil && answer.Rows > 0
+	}
+}
+
+// after counts the attempts that brought something and began after an instant.
 func (c *taker) after(at time.Time) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +80,7 @@ func (c *taker) after(at time.Time) (n int) {
 const standing = 2 * time.Second
 
 func TestNothingPassesOnAnyNodeOnceAGrantIsEndedSuspendedOrExpired(t *testing.T) {
-	s := tell(t, fleet.Province()...)
+	s, _ := bound(t, nodetest.Options{})
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	t.Cleanup(func() { stop(); work.Wait() })
@@ -84,14 +100,17 @@ func TestNothingPassesOnAnyNodeOnceAGrantIsEndedSuspendedOrExpired(t *testing.T)
 		}
 		_, err := s.Client("secadmin").Grants().Put(ctx, g)
 		check(t, err)
-		c := &taker{name: name, api: s.Nodes[at.node].Client(s.bearers[at.of.ID])}
-		_, err = c.api.Subscriptions().Put(ctx, bus.Subscription{ID: bus.SubscriptionID(name), Resource: s.resource.ID, Grant: g.ID, Purpose: bus.PurposeVerification})
+		api := s.Nodes[at.node].Client(s.bearers[at.of.ID])
+		_, err = api.Subscriptions().Put(ctx, bus.Subscription{ID: bus.SubscriptionID(name), Resource: s.resource.ID, Grant: g.ID, Purpose: bus.PurposeVerification})
 		check(t, err)
-		takers[name] = c
+		takers[name] = &taker{take: pulling(api, bus.SubscriptionID(name))}
+		takers[name+" by query"] = &taker{take: querying(api, s.resource.ID, g.ID)}
+	}
+	for _, c := range takers {
 		work.Go(func() { c.run(ctx) })
 	}
 	work.Go(func() { s.load(ctx) })
-	nodetest.Eventually(t, "every department receives", func() error {
+	nodetest.Eventually(t, "every department receives, by both ways", func() error {
 		for name, c := range takers {
 			if c.after(time.Time{}) == 0 {
 				return fmt.Errorf("%s has nothing", name)
@@ -108,7 +127,7 @@ func TestNothingPassesOnAnyNodeOnceAGrantIsEndedSuspendedOrExpired(t *testing.T)
 	over["suspended"] = time.Now()
 	last := slices.MaxFunc([]time.Time{over["ended"], over["suspended"], expiry}, time.Time.Compare).Add(2 * standing)
 	nodetest.Eventually(t, "the department whose grant stands goes on receiving", func() error {
-		if takers["control"].after(last) < 5 {
+		if takers["control"].after(last) < 5 || takers["control by query"].after(last) < 5 {
 			return errors.New("not yet")
 		}
 		return nil
@@ -116,8 +135,10 @@ func TestNothingPassesOnAnyNodeOnceAGrantIsEndedSuspendedOrExpired(t *testing.T)
 	stop()
 	work.Wait()
 	for name, at := range over {
-		if n := takers[name].after(at.Add(standing)); n != 0 {
-			t.Errorf("%s: %d pulls brought events more than %v after it", name, n, standing)
+		for _, name := range []string{name, name + " by query"} {
+			if n := takers[name].after(at.Add(standing)); n != 0 {
+				t.Errorf("%s: %d times something came more than %v after it", name, n, standing)
+			}
 		}
 	}
 }

@@ -17,19 +17,21 @@ type Kind string
 
 // The kinds.
 const (
-	KindHTTP Kind = "http"
+	KindHTTP       Kind = "http"
+	KindPostgreSQL Kind = "postgresql"
 )
 
 // Binding binds a resource to a system of its provider. Exactly one of its kinds is
 // set.
 type Binding struct {
-	Resource bus.ResourceID `json:"resource"`
-	HTTP     *HTTP          `json:"http,omitempty"`
-	Timeout  int            `json:"timeout_ms,omitempty"` // of one call; DefaultTimeout where 0
-	MaxRows  int            `json:"max_rows,omitempty"`   // of one answer; DefaultRows where 0
-	MaxBytes int64          `json:"max_bytes,omitempty"`  // of one answer; DefaultBytes where 0
-	By       bus.Principal  `json:"by,omitzero"`          // who put it
-	At       time.Time      `json:"at,omitzero"`
+	Resource   bus.ResourceID `json:"resource"`
+	HTTP       *HTTP          `json:"http,omitempty"`
+	PostgreSQL *PostgreSQL    `json:"postgresql,omitempty"`
+	Timeout    int            `json:"timeout_ms,omitempty"` // of one call; DefaultTimeout where 0
+	MaxRows    int            `json:"max_rows,omitempty"`   // of one answer; DefaultRows where 0
+	MaxBytes   int64          `json:"max_bytes,omitempty"`  // of one answer; DefaultBytes where 0
+	By         bus.Principal  `json:"by,omitzero"`          // who put it
+	At         time.Time      `json:"at,omitzero"`
 }
 
 // The caps of one call, where a binding does not say, and the most that it can say.
@@ -66,26 +68,35 @@ type Shown struct {
 	Timeout  int            `json:"timeout_ms"`
 	MaxRows  int            `json:"max_rows"`
 	MaxBytes int64          `json:"max_bytes"`
-	Allow    []Route        `json:"allow,omitempty"`
+	Allow    []Route        `json:"allow,omitempty"`      // of the transparent form
+	Names    []Parameter    `json:"parameters,omitempty"` // of a query, where the binding lists them
 	By       string         `json:"by"`
 	At       time.Time      `json:"at"`
 }
 
 // Kind says what b is bound to.
-func (b Binding) Kind() Kind { return KindHTTP }
+func (b Binding) Kind() Kind {
+	if b.PostgreSQL != nil {
+		return KindPostgreSQL
+	}
+	return KindHTTP
+}
 
 // Shown gives what of b may be told.
 func (b Binding) Shown() Shown {
-	b = b.settled()
+	b = b.Settled()
 	s := Shown{Resource: b.Resource, Kind: b.Kind(), Timeout: b.Timeout, MaxRows: b.MaxRows, MaxBytes: b.MaxBytes, By: b.By.String(), At: b.At}
 	if b.HTTP != nil {
 		s.Allow = b.HTTP.Allow
 	}
+	if b.PostgreSQL != nil {
+		s.Names = b.PostgreSQL.Parameters
+	}
 	return s
 }
 
-// settled is b with what it leaves out.
-func (b Binding) settled() Binding {
+// Settled is b with what it leaves out.
+func (b Binding) Settled() Binding {
 	if b.Timeout == 0 {
 		b.Timeout = DefaultTimeout
 	}
@@ -97,8 +108,6 @@ func (b Binding) settled() Binding {
 	}
 	return b
 }
-
-func (b Binding) timeout() time.Duration { return time.Duration(b.Timeout) * time.Millisecond }
 
 // Check returns every defect of b. Values are not repeated in them: they may be
 // secrets.
@@ -112,10 +121,13 @@ func (b Binding) Check() []bus.Defect {
 	between("timeout_ms", int64(b.Timeout), MaxTimeout)
 	between("max_rows", int64(b.MaxRows), MaxRows)
 	between("max_bytes", b.MaxBytes, MaxBytes)
-	if b.HTTP == nil {
-		return append(defects, bus.Defect{Field: "http", Problem: bus.Text{ZH: "未说明挂接到什么", EN: "it is bound to nothing"}, Allowed: "http"})
+	switch {
+	case b.HTTP != nil && b.PostgreSQL == nil:
+		return append(defects, b.HTTP.check()...)
+	case b.PostgreSQL != nil && b.HTTP == nil:
+		return append(defects, b.PostgreSQL.check()...)
 	}
-	return append(defects, b.HTTP.check()...)
+	return append(defects, bus.Defect{Field: "http", Problem: bus.Text{ZH: "须且只须挂接一种服务", EN: "it is bound to nothing, or to two"}, Allowed: "one of http, postgresql"})
 }
 
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -136,7 +148,7 @@ func (h HTTP) check() []bus.Defect {
 		wrong("http.method", "不支持的方法", "not a method of a query", "GET, POST")
 	}
 	if h.Probe != "" {
-		if _, err := segments(h.Probe); err != nil {
+		if _, err := Segments(h.Probe); err != nil {
 			wrong("http.probe", "路径不正确", "not a path", "/path")
 		}
 	}

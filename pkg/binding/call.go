@@ -23,8 +23,8 @@ type Call struct {
 	Key string `json:"-"` // names the call to the system, the same for a repeat
 }
 
-// parameters are those of the call by name.
-func (c Call) parameters() (map[string]any, error) {
+// Values are the parameters of the call by name: text, json.Number, bool or nil.
+func (c Call) Values() (map[string]any, error) {
 	values := map[string]any{}
 	if len(c.Parameters) == 0 {
 		return values, nil
@@ -38,7 +38,7 @@ func (c Call) parameters() (map[string]any, error) {
 		switch value.(type) {
 		case nil, string, bool, json.Number:
 		default:
-			return nil, badParameter(name, "text, a number, true, false or null")
+			return nil, BadParameter(name, "text, a number, true, false or null")
 		}
 	}
 	return values, nil
@@ -92,13 +92,7 @@ func Unreachable(cause error) error {
 	return bus.E(bus.CodeProviderUnreachable).Because(cause)
 }
 
-// ending is a body that ends its call when it is closed.
-type ending struct {
-	io.ReadCloser
-	cancel func()
-}
-
-func (e *ending) Close() error {
-	defer e.cancel()
-	return e.ReadCloser.Close()
+// BadParameter is the error of a parameter, without its value.
+func BadParameter(name, allowed string) error {
+	return bus.E(bus.CodeInvalid, bus.Defect{Field: "parameters." + name, Problem: bus.Text{ZH: "参数不正确", EN: "not a value of this parameter"}, Allowed: allowed})
 }

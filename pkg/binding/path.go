@@ -26,43 +26,45 @@ func splitList(value string) []string {
 // CheckPath refuses an escaped path that could mean another one to whoever reads it
 // next (threat S45).
 func CheckPath(path string) error {
-	_, err := segments(path)
+	_, err := Segments(path)
 	return err
 }
 
-// segments splits an escaped path that begins with / into its unescaped segments. It
+// Segments splits an escaped path that begins with / into its unescaped segments. It
 // refuses dots, and what is a slash, a backslash, a control character or another
 // escape once it is unescaped.
-func segments(path string) ([]string, error) {
+func Segments(path string) ([]string, error) {
 	rest, ok := strings.CutPrefix(path, "/")
 	if !ok {
-		return nil, badPath()
+		return nil, BadPath()
 	}
 	parts := strings.Split(rest, "/")
 	for i, part := range parts {
 		text, err := url.PathUnescape(part)
 		last := i == len(parts)-1
-		if err != nil || !safeSegment(text) && !(text == "" && last) {
-			return nil, badPath()
+		if err != nil || !SafeSegment(text) && !(text == "" && last) {
+			return nil, BadPath()
 		}
 		parts[i] = text
 	}
 	return parts, nil
 }
 
-func safeSegment(text string) bool {
+// SafeSegment reports whether a text can stand, escaped, as one segment of a path.
+func SafeSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && !strings.ContainsAny(text, `/\%`) &&
 		strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) < 0
 }
 
-func badPath() error {
+// BadPath is the error of a path that is not plain.
+func BadPath() error {
 	return bus.E(bus.CodeInvalid, bus.Defect{
 		Field: "path", Problem: bus.Text{ZH: "路径不正确", EN: "not a plain path"}, Allowed: "segments without dots alone, slashes, backslashes, % or control characters, escaped once",
 	})
 }
 
-// matches reports whether a route has a path.
-func (r Route) matches(method string, path []string) bool {
+// Matches reports whether a route has a method and a path.
+func (r Route) Matches(method string, path []string) bool {
 	found := false
 	for _, m := range r.Methods {
 		found = found || m == method

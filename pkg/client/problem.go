@@ -1,11 +1,13 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -52,6 +54,9 @@ const maxProblem = 1 << 20
 func problemOf(resp *http.Response) *Problem {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if resp.Header.Get(HeaderAnsweredBy) == ByProvider {
+		return providerProblem(resp.StatusCode, body)
+	}
 	p := &Problem{}
 	if media == "application/problem+json" && json.Unmarshal(body, p) == nil && p.Code != "" {
 		p.Status = resp.StatusCode
@@ -63,6 +68,17 @@ func problemOf(resp *http.Response) *Problem {
 		Status: resp.StatusCode,
 		Code:   codeOfStatus(resp.StatusCode),
 		Detail: "the answer is not from a gxbus node: " + resp.Status,
+	}
+}
+
+// providerProblem is a refusal of a provider's system, which a query met: its status,
+// and what it says of itself.
+func providerProblem(status int, body []byte) *Problem {
+	var said struct{ Title, Message, Msg, Detail string }
+	_ = json.Unmarshal(body, &said) // it may say nothing, or something else
+	return &Problem{
+		Type: "about:blank", Title: cmp.Or(said.Title, said.Message, said.Msg, http.StatusText(status)), Status: status,
+		Code: bus.CodeProviderAnswer, Detail: strings.TrimSpace(strconv.Itoa(status) + " " + said.Detail),
 	}
 }
 

@@ -144,7 +144,7 @@ func (o *obliging) told(err error) error {
 	case errors.Is(err, errRow):
 		return bus.E(bus.CodeProviderAnswer, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "单行过大", EN: "a row is too large"}, Allowed: "1 MiB"})
 	}
-	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return bus.E(bus.CodeProviderAnswer, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "不是 JSON", EN: "is not JSON"}, Allowed: "an object or an array of objects"})
 	}
 	return binding.Unreachable(err)

@@ -145,7 +145,7 @@ func TestAnAnswerIsCutAtTheCapAndSaysSo(t *testing.T) {
 	w, _ := fake(t)
 	closed := false
 	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
-		endless := readerFunc(func(p []byte) (int, error) { return copy(p, `{"name":"甲"},`), nil })
+		endless := &endless{text: `{"name":"甲"},`}
 		return &binding.Answer{
 			Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, MaxRows: 20_000, MaxBytes: 1 << 30,
 			Body: closing{io.MultiReader(strings.NewReader("["), endless), &closed},
@@ -161,9 +161,17 @@ func TestAnAnswerIsCutAtTheCapAndSaysSo(t *testing.T) {
 	}
 }
 
-type readerFunc func([]byte) (int, error)
+// endless reads a text over and over.
+type endless struct {
+	text string
+	at   int
+}
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.text[e.at:])
+	e.at = (e.at + n) % len(e.text)
+	return n, nil
+}
 
 type closing struct {
 	io.Reader
@@ -178,19 +186,9 @@ func (c closing) Close() error {
 // A long answer ends once the grant does: what was sent by then does not look whole.
 func TestAnAnswerThatGoesOnEndsWithItsGrant(t *testing.T) {
 	w, d := fake(t)
-	pieces := make(chan string, 1)
-	w.bound = func(ctx context.Context, _ binding.Call) (*binding.Answer, error) {
-		return &binding.Answer{
-			Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, MaxRows: 1 << 30, MaxBytes: 1 << 30,
-			Body: io.NopCloser(readerFunc(func(p []byte) (int, error) {
-				select {
-				case piece := <-pieces:
-					return copy(p, piece), nil
-				case <-ctx.Done():
-					return 0, ctx.Err()
-				}
-			})),
-		}, nil
+	from, pieces := io.Pipe()
+	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
+		return &binding.Answer{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, MaxRows: 1 << 30, MaxBytes: 1 << 30, Body: from}, nil
 	}
 	d.follow(func(in policy.Input) bus.Decision {
 		if in.Grant.Revoked {
@@ -205,13 +203,12 @@ func TestAnAnswerThatGoesOnEndsWithItsGrant(t *testing.T) {
 		_, err := io.Copy(io.Discard, reply.Body)
 		done <- err
 	}()
-	pieces <- `[`
-	for range 200 {
-		pieces <- `{"name":"` + strings.Repeat("甲", 1000) + `"},`
-	}
+	_, err = io.WriteString(pieces, `[`+strings.Repeat(`{"name":"`+strings.Repeat("甲", 1000)+`"},`, 200))
+	must(t, err)
 	w.revoke()
 	w.clock.advance(time.Second)
-	pieces <- `{"name":"乙"},`
+	_, err = io.WriteString(pieces, `{"name":"乙"},`)
+	must(t, err)
 	wantCode(t, <-done, bus.CodeDenied)
 	must(t, reply.Body.Close())
 	for _, n := range []*node{w.consumer(), w.provider()} {

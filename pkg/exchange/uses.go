@@ -116,8 +116,8 @@ func useOf(leaf audit.Leaf) (use bus.UseRecord, ok bool) {
 	case audit.KindDecision:
 		use.Action, use.Allowed, use.Reasons = r.Decision.Action, r.Decision.Allow, r.Decision.Reasons
 		return use, use.Action != string(policy.ActionPublish) && use.Action != string(policy.ActionDiscover)
-	case audit.KindForwarded, audit.KindDelivered:
-		use.Allowed = true
+	case audit.KindForwarded, audit.KindDelivered, audit.KindAnswered:
+		use.Allowed = r.Code == ""
 		return use, true
 	case audit.KindWithheld, audit.KindFiltered, audit.KindHeld, audit.KindExpired:
 		return use, true

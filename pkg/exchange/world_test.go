@@ -68,10 +68,10 @@ type world struct {
 	clock     *clock
 	line      *line
 	nodes     map[bus.NodeID]*node
-	mute      atomic.Bool                                     // no first exchange is told of; so it is at first
+	mute      atomic.Bool                                                  // no first exchange is told of; so it is at first
 	bound     func(context.Context, binding.Call) (*binding.Answer, error) // what the provider's system answers
-	late      atomic.Bool                                     // no move is told to have ended
-	arrival   func(n *node, d bus.USCC, e bus.Revision) error // looks before one is; may be nil
+	late      atomic.Bool                                                  // no move is told to have ended
+	arrival   func(n *node, d bus.USCC, e bus.Revision) error              // looks before one is; may be nil
 }
 
 // Call asks the provider's system.

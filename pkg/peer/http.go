@@ -18,7 +18,7 @@ const (
 	headerTimeout = time.Minute
 )
 
-func (p *Plane) newTransport() *http.Transport {
+func (p *Plane) newTransport(idle int) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
@@ -32,7 +32,7 @@ func (p *Plane) newTransport() *http.Transport {
 		Protocols:              protocols,
 		DisableCompression:     true, // inflating what a peer sends is a way to be bombed
 		MaxConnsPerHost:        maxHTTPStreams,
-		MaxIdleConnsPerHost:    idleHTTPStreams,
+		MaxIdleConnsPerHost:    idle,
 		IdleConnTimeout:        idleHTTPTime,
 		ResponseHeaderTimeout:  headerTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -60,6 +60,11 @@ func (rt roundTripper) RoundTrip(request *http.Request) (*http.Response, error) 
 	}
 	return rt.transport.RoundTrip(request)
 }
+
+// Queries is another RoundTripper, for what many ask at once and a system of the other
+// node's may be slow to answer: nothing else waits behind that, nor does it behind
+// anything else.
+func (p *Plane) Queries() http.RoundTripper { return roundTripper{p.queries} }
 
 type contextKey struct{}
 

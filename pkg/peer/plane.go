@@ -128,6 +128,7 @@ type Plane struct {
 	proof     atomic.Pointer[credentials] // as of the next handshake
 	listener  net.Listener                // nil where the node only dials
 	transport *http.Transport
+	queries   *http.Transport
 	pending   *pending
 	relays    relays
 
@@ -165,7 +166,7 @@ func Open(config Config) (*Plane, error) {
 	}
 	p.proof.Store(&credentials{config.Certificate, config.Roots})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.transport = p.newTransport()
+	p.transport, p.queries = p.newTransport(idleHTTPStreams), p.newTransport(maxHTTPStreams)
 	if config.Listen == "" {
 		return p, nil
 	}
@@ -224,6 +225,7 @@ func (p *Plane) Close() error {
 	}
 	p.running.Wait()
 	p.transport.CloseIdleConnections()
+	p.queries.CloseIdleConnections()
 	return err
 }
 

@@ -1,4 +1,4 @@
-package binding
+package store
 
 import (
 	"bytes"
@@ -13,32 +13,32 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
 const (
-	dialTimeout   = 5 * time.Second
-	idleTimeout   = time.Minute
-	idleConns     = 64
-	headerMost    = 64 << 10
-	drainedAtMost = 64 << 10 // of a body that is closed early, so that its connection is used again
+	dialTimeout = 5 * time.Second
+	idleTimeout = time.Minute
+	idleConns   = 64
+	headerMost  = 64 << 10
 )
 
 // service speaks to the system that a resource is bound to.
 type service interface {
-	call(ctx context.Context, c Call) (*Answer, error)
+	call(ctx context.Context, c binding.Call) (*binding.Answer, error)
 	probe(ctx context.Context) error
 	close()
 }
 
 // web is a service over HTTP.
 type web struct {
-	binding Binding
-	base    *url.URL
-	http    *http.Client
+	to   binding.Binding
+	base *url.URL
+	http *http.Client
 }
 
-func openHTTP(b Binding, guard Guard) (*web, error) {
+func openHTTP(b binding.Binding, guard Guard) (*web, error) {
 	base, err := url.Parse(b.HTTP.URL)
 	if err != nil {
 		return nil, bus.E(bus.CodeInvalid) // not the cause: it repeats the address
@@ -50,7 +50,7 @@ func openHTTP(b Binding, guard Guard) (*web, error) {
 			return nil, bus.E(bus.CodeInvalid, bus.Defect{Field: "http.ca", Problem: bus.Text{ZH: "不是证书", EN: "holds no certificate"}, Allowed: "PEM"})
 		}
 	}
-	return &web{binding: b, base: base, http: &http.Client{
+	return &web{to: b, base: base, http: &http.Client{
 		Transport: &http.Transport{
 			Proxy: nil, DialContext: guard.dial, TLSClientConfig: settings, TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
 			MaxIdleConnsPerHost: idleConns, IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: headerMost,
@@ -62,16 +62,16 @@ func openHTTP(b Binding, guard Guard) (*web, error) {
 
 func (w *web) close() { w.http.CloseIdleConnections() }
 
-func (w *web) call(ctx context.Context, c Call) (*Answer, error) {
+func (w *web) call(ctx context.Context, c binding.Call) (*binding.Answer, error) {
 	request, err := w.request(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range w.binding.HTTP.Headers {
+	for name, value := range w.to.HTTP.Headers {
 		request.Header.Set(name, value)
 	}
 	if c.Key != "" {
-		request.Header.Set(HeaderKey, c.Key)
+		request.Header.Set(binding.HeaderKey, c.Key)
 	}
 	response, err := w.http.Do(request)
 	if err != nil {
@@ -79,13 +79,13 @@ func (w *web) call(ctx context.Context, c Call) (*Answer, error) {
 	}
 	if response.StatusCode >= 300 && response.StatusCode < 400 && response.StatusCode != http.StatusNotModified {
 		_ = response.Body.Close()
-		return nil, Unreachable(fmt.Errorf("it answered %d: redirects are not followed", response.StatusCode))
+		return nil, binding.Unreachable(fmt.Errorf("it answered %d: redirects are not followed", response.StatusCode))
 	}
-	header := Kept(response.Header)
+	header := binding.Kept(response.Header)
 	delete(header, "Location")
-	return &Answer{
-		Status: response.StatusCode, Header: header, Body: &drained{response.Body},
-		MaxRows: w.binding.MaxRows, MaxBytes: w.binding.MaxBytes,
+	return &binding.Answer{
+		Status: response.StatusCode, Header: header, Body: response.Body,
+		MaxRows: w.to.MaxRows, MaxBytes: w.to.MaxBytes,
 	}, nil
 }
 
@@ -98,65 +98,50 @@ func unreachable(ctx context.Context, err error) error {
 	if e, ok := err.(*url.Error); ok {
 		err = e.Err
 	}
-	return Unreachable(err)
+	return binding.Unreachable(err)
 }
 
-// drained reads a little of what is left when it is closed.
-type drained struct{ io.ReadCloser }
-
-func (d *drained) Close() error {
-	_, _ = io.CopyN(io.Discard, d.ReadCloser, drainedAtMost)
-	return d.ReadCloser.Close()
-}
-
-func (w *web) request(ctx context.Context, c Call) (*http.Request, error) {
+func (w *web) request(ctx context.Context, c binding.Call) (*http.Request, error) {
 	if c.Method == "" {
 		return w.query(ctx, c)
 	}
-	path, err := segments(c.Path)
+	path, err := binding.Segments(c.Path)
 	if err != nil {
 		return nil, err
 	}
 	allowed := false
-	for _, r := range w.binding.HTTP.Allow {
-		allowed = allowed || r.matches(c.Method, path)
+	for _, r := range w.to.HTTP.Allow {
+		allowed = allowed || r.Matches(c.Method, path)
 	}
 	if !allowed {
 		return nil, bus.E(bus.CodeForbidden, bus.Defect{
 			Field: "path", Problem: bus.Text{ZH: "提供方未开放该方法和路径", EN: "the provider does not open this method and path"}, Allowed: "see the resource's binding",
 		})
 	}
-	target := *w.base
-	target.Path, target.RawPath = "", ""
-	target = *target.JoinPath(w.base.EscapedPath())
-	escaped := strings.TrimSuffix(w.base.EscapedPath(), "/") + c.Path
-	if target.Path, err = url.PathUnescape(escaped); err != nil {
-		return nil, badPath()
-	}
-	target.RawPath, target.RawQuery = escaped, joined(w.base.RawQuery, c.Query)
-	request, err := http.NewRequestWithContext(ctx, c.Method, target.String(), bytes.NewReader(c.Body))
+	request, err := http.NewRequestWithContext(ctx, c.Method, w.at(strings.TrimSuffix(w.base.EscapedPath(), "/")+c.Path, c.Query), bytes.NewReader(c.Body))
 	if err != nil {
-		return nil, badPath()
+		return nil, binding.BadPath()
 	}
-	request.Header = Kept(c.Header)
+	request.Header = binding.Kept(c.Header)
 	return request, nil
 }
 
-func joined(queries ...string) string {
-	var parts []string
-	for _, q := range queries {
-		if q != "" {
-			parts = append(parts, q)
-		}
+// at is the service's URL with an escaped path and what is added to its query.
+func (w *web) at(path, query string) string {
+	if w.base.RawQuery != "" && query != "" {
+		query = "&" + query
 	}
-	return strings.Join(parts, "&")
+	if query = w.base.RawQuery + query; query != "" {
+		query = "?" + query
+	}
+	return w.base.Scheme + "://" + w.base.Host + path + query
 }
 
 // query makes the request of a query by parameters: those that the path names go
 // there, the others into the query of a GET or, as one object, into the body of a
 // POST.
-func (w *web) query(ctx context.Context, c Call) (*http.Request, error) {
-	given, err := c.parameters()
+func (w *web) query(ctx context.Context, c binding.Call) (*http.Request, error) {
+	given, err := c.Values()
 	if err != nil {
 		return nil, err
 	}
@@ -169,8 +154,8 @@ func (w *web) query(ctx context.Context, c Call) (*http.Request, error) {
 			if part != "{"+name+"}" {
 				continue
 			}
-			if !safeSegment(text) {
-				return nil, badParameter(name, "one segment of a path")
+			if !binding.SafeSegment(text) {
+				return nil, binding.BadParameter(name, "one segment of a path")
 			}
 			parts[i], placed = url.PathEscape(text), true
 		}
@@ -181,29 +166,23 @@ func (w *web) query(ctx context.Context, c Call) (*http.Request, error) {
 	}
 	for i, part := range parts {
 		if strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}") {
-			return nil, badParameter(strings.Trim(part, "{}"), "required")
+			return nil, binding.BadParameter(strings.Trim(part, "{}"), "required")
 		}
 		if !strings.Contains(part, "%") {
 			parts[i] = (&url.URL{Path: part}).EscapedPath()
 		}
 	}
-	target := url.URL{Scheme: w.base.Scheme, Host: w.base.Host, RawQuery: w.base.RawQuery, RawPath: strings.Join(parts, "/")}
-	if target.Path, err = url.PathUnescape(target.RawPath); err != nil {
-		return nil, badPath()
-	}
-	method, body := w.binding.HTTP.Method, io.Reader(http.NoBody)
-	if method == http.MethodPost {
+	method, query, body := http.MethodGet, rest.Encode(), io.Reader(http.NoBody)
+	if w.to.HTTP.Method == http.MethodPost {
 		data, err := json.Marshal(values)
 		if err != nil {
 			return nil, bus.E(bus.CodeInvalid).Because(err)
 		}
-		body = bytes.NewReader(data)
-	} else {
-		method, target.RawQuery = http.MethodGet, joined(w.base.RawQuery, rest.Encode())
+		method, query, body = http.MethodPost, "", bytes.NewReader(data)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	request, err := http.NewRequestWithContext(ctx, method, w.at(strings.Join(parts, "/"), query), body)
 	if err != nil {
-		return nil, badPath()
+		return nil, binding.BadPath()
 	}
 	request.Header.Set("Accept", "application/json")
 	if method == http.MethodPost {
@@ -220,21 +199,16 @@ func textOf(value any) string {
 	return fmt.Sprint(value)
 }
 
-func badParameter(name, allowed string) error {
-	return bus.E(bus.CodeInvalid, bus.Defect{Field: "parameters." + name, Problem: bus.Text{ZH: "参数不正确", EN: "not a value of this parameter"}, Allowed: allowed})
-}
-
 func (w *web) probe(ctx context.Context) error {
-	target := *w.base
-	target.RawQuery = ""
-	if p := w.binding.HTTP.Probe; p != "" {
-		target.Path, target.RawPath = p, ""
+	path := w.base.EscapedPath()
+	if w.to.HTTP.Probe != "" {
+		path = w.to.HTTP.Probe
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.at(path, ""), http.NoBody)
 	if err != nil {
-		return Unreachable(nil)
+		return binding.Unreachable(nil)
 	}
-	for name, value := range w.binding.HTTP.Headers {
+	for name, value := range w.to.HTTP.Headers {
 		request.Header.Set(name, value)
 	}
 	response, err := w.http.Do(request)
@@ -243,7 +217,7 @@ func (w *web) probe(ctx context.Context) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusInternalServerError {
-		return Unreachable(fmt.Errorf("it answered %d", response.StatusCode))
+		return binding.Unreachable(fmt.Errorf("it answered %d", response.StatusCode))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package binding
+package store
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/identity"
 )
@@ -76,19 +78,19 @@ func (s *Store) Close() {
 }
 
 // Put keeps a binding in place of the one before, on record.
-func (s *Store) Put(ctx context.Context, by bus.Principal, request string, b Binding) (Shown, error) {
+func (s *Store) Put(ctx context.Context, by bus.Principal, request string, b binding.Binding) (binding.Shown, error) {
 	if err := bus.Invalid(b.Check()); err != nil {
-		return Shown{}, err
+		return binding.Shown{}, err
 	}
 	b.By, b.At = by, s.Now().UTC()
-	tried, err := s.connect(b.settled())
+	tried, err := s.connect(b.Settled())
 	if err != nil {
-		return Shown{}, err
+		return binding.Shown{}, err
 	}
 	tried.close()
 	data, err := json.Marshal(b)
 	if err != nil {
-		return Shown{}, err
+		return binding.Shown{}, err
 	}
 	sealed := s.seal.Seal(nil, nil, data, []byte(b.Resource))
 	err = s.change(ctx, b.Resource, audit.Record{Principal: by, Request: request, Detail: "binding.put " + string(b.Kind())}, func(bindings *bbolt.Bucket) error {
@@ -137,13 +139,13 @@ func unbound(id bus.ResourceID) error {
 }
 
 // Show tells of a binding what may be told; CodeNotBound where there is none.
-func (s *Store) Show(id bus.ResourceID) (Shown, error) {
+func (s *Store) Show(id bus.ResourceID) (binding.Shown, error) {
 	b, err := s.find(id)
 	return b.Shown(), err
 }
 
 // All tells of each binding what may be told.
-func (s *Store) All() (all []Shown, err error) {
+func (s *Store) All() (all []binding.Shown, err error) {
 	var ids []bus.ResourceID
 	err = s.File.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucketBindings).ForEach(func(id, _ []byte) error {
@@ -161,7 +163,7 @@ func (s *Store) All() (all []Shown, err error) {
 	return all, err
 }
 
-func (s *Store) find(id bus.ResourceID) (b Binding, err error) {
+func (s *Store) find(id bus.ResourceID) (b binding.Binding, err error) {
 	var sealed []byte
 	err = s.File.View(func(tx *bbolt.Tx) error {
 		sealed = append(sealed, tx.Bucket(bucketBindings).Get([]byte(id))...)
@@ -180,11 +182,11 @@ func (s *Store) find(id bus.ResourceID) (b Binding, err error) {
 	if err := json.Unmarshal(data, &b); err != nil {
 		return b, fmt.Errorf("binding of %s is damaged", id) // not the cause: it may repeat a secret
 	}
-	return b.settled(), nil
+	return b.Settled(), nil
 }
 
 // service is the one that a resource is bound to, opened when it is first called.
-func (s *Store) service(id bus.ResourceID) (service, Binding, error) {
+func (s *Store) service(id bus.ResourceID) (service, binding.Binding, error) {
 	b, err := s.find(id)
 	if err != nil {
 		return nil, b, err
@@ -206,17 +208,22 @@ func (s *Store) service(id bus.ResourceID) (service, Binding, error) {
 	return fresh, b, nil
 }
 
-func (s *Store) connect(b Binding) (service, error) { return openHTTP(b, s.Guard) }
+func (s *Store) connect(b binding.Binding) (service, error) {
+	if b.PostgreSQL != nil {
+		return openPostgreSQL(b, s.Guard)
+	}
+	return openHTTP(b, s.Guard)
+}
 
 // Call asks the system that a resource is bound to. Its answer may be a refusal of
 // its own, by its status. CodeNotBound, CodeProviderUnreachable, or the context's
 // error.
-func (s *Store) Call(ctx context.Context, id bus.ResourceID, c Call) (*Answer, error) {
+func (s *Store) Call(ctx context.Context, id bus.ResourceID, c binding.Call) (*binding.Answer, error) {
 	o, b, err := s.service(id)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.timeout())
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(b))
 	answer, err := o.call(ctx, c)
 	if err != nil {
 		cancel()
@@ -232,7 +239,20 @@ func (s *Store) Probe(ctx context.Context, id bus.ResourceID) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.timeout())
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(b))
 	defer cancel()
 	return o.probe(ctx)
+}
+
+func timeoutOf(b binding.Binding) time.Duration { return time.Duration(b.Timeout) * time.Millisecond }
+
+// ending is a body that ends its call when it is closed.
+type ending struct {
+	io.ReadCloser
+	cancel func()
+}
+
+func (e *ending) Close() error {
+	defer e.cancel()
+	return e.ReadCloser.Close()
 }
