@@ -17,6 +17,8 @@ var remedies = map[string]bus.Text{
 	"grant-expired":         {ZH: "申请延期，或重新提出共享申请", EN: "apply for an extension or a new grant"},
 	"purpose-missing":       {ZH: "说明使用用途", EN: "state a purpose"},
 	"purpose-outside-grant": {ZH: "按授权所列用途使用，或为此用途提出共享申请", EN: "use it for a purpose that the grant lists, or apply for this one"},
+	"matter-missing":        {ZH: "说明办理事项的编码（matter）", EN: "state the code of the matter (matter)"},
+	"case-missing":          {ZH: "说明办件号（case）", EN: "state the number of the case (case)"},
 	"matter-outside-grant":  {ZH: "填写授权所列的事项编码（matter），或为此事项提出共享申请", EN: "name a matter that the grant lists (matter), or apply for this one"},
 	"items-outside-grant":   {ZH: "只请求已授权的信息项，或申请增加", EN: "ask for granted items only, or apply for the others"},
 	"no-items-left":         {ZH: "为所需信息项提出共享申请", EN: "apply for a grant of the items that you need"},

@@ -25,6 +25,10 @@ type Access struct {
 // last first.
 const maxGrants = 10
 
+// someCase stands for the case that a query will name: what may be asked is explained
+// beforehand.
+const someCase = "-"
+
 // decision is one that a use needs, and where it is taken.
 type decision struct {
 	action policy.Action
@@ -142,6 +146,9 @@ func (x *Exchange) under(ctx context.Context, f flow, decisions []decision) bus.
 	for _, next := range decisions {
 		u.Action = cmp.Or(u.Action, string(next.action))
 		f.input.Action, f.input.Stage = next.action, next.stage
+		if next.action == policy.ActionQuery {
+			f.input.Case = someCase
+		}
 		d := x.decide(ctx, f)
 		u.Allowed = u.Allowed && d.Allow
 		for _, r := range d.Reasons {
