@@ -233,7 +233,7 @@ func (a *API) proxied(w http.ResponseWriter, r *http.Request) (q exchange.Query,
 	if err != nil {
 		return q, 0, err
 	}
-	body, err := bodyInTime(w, r)
+	body, err := bodyInTime(w, r, a.Wait)
 	if err != nil || len(body) > bodyCap {
 		return q, 0, bus.E(bus.CodeTooLarge, bus.Defect{Field: "body", Problem: bus.Text{ZH: "请求体过大", EN: "too large"}, Allowed: strconv.Itoa(bodyCap)}).Because(err)
 	}
