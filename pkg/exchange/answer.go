@@ -147,7 +147,7 @@ func (o *obliging) told(err error) error {
 	if _, ok := errors.AsType[*jsontext.SyntacticError](err); ok && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return bus.E(bus.CodeProviderAnswer, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "不是 JSON", EN: "is not JSON"}, Allowed: "an object or an array of objects"})
 	}
-	return binding.Unreachable(err)
+	return binding.Unreachable(errBroke) // the error itself may name the system's address
 }
 
 // end puts on record what the answer came to.
@@ -370,6 +370,8 @@ type budget struct {
 	left   int
 	sum    hash.Hash // of all that was read
 }
+
+var errBroke = errors.New("the answer broke off")
 
 var errRow = errors.New("more than one piece of an answer may have")
 

@@ -6,11 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/binding"
@@ -89,16 +92,29 @@ func (w *web) call(ctx context.Context, c binding.Call) (*binding.Answer, error)
 	}, nil
 }
 
-// unreachable is the error of a request that was not answered: in time, or at all.
-// It leaves out what names the address.
+// unreachable is the error of a request that was not answered: in time, or at all. The
+// errors of the network name addresses, so that only their kind is told.
 func unreachable(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return cause
 	}
-	if e, ok := err.(*url.Error); ok {
-		err = e.Err
+	kind := "the connection broke"
+	_, unknown := errors.AsType[*net.DNSError](err)
+	_, unbelieved := errors.AsType[*tls.CertificateVerificationError](err)
+	timeout, isNet := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, errAddress):
+		kind = errAddress.Error()
+	case unknown:
+		kind = "its name is not known"
+	case unbelieved:
+		kind = "its certificate is not believed"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		kind = "it refuses connections"
+	case isNet && timeout.Timeout():
+		kind = "it does not answer in time"
 	}
-	return binding.Unreachable(err)
+	return binding.Unreachable(errors.New(kind))
 }
 
 func (w *web) request(ctx context.Context, c binding.Call) (*http.Request, error) {
