@@ -53,20 +53,23 @@ func FactsOf(cases []Case) iter.Seq[Fact] {
 
 // Directory is what the directory says that an evaluation rests on.
 type Directory struct {
-	Calendar     calendar.Calendar
-	Versions     map[bus.ResourceID][]bus.Version // each resource's, the first one first
-	Applications []bus.Application
-	Grants       []bus.Grant
-	Triggers     []bus.Trigger
-	Corrections  []bus.Correction
-	Disputes     []bus.Dispute
-	Departments  []bus.Department
-	Divisions    []bus.Division
+	Days         []calendar.Day                   `json:"days"`     // that are announced to differ from an ordinary week
+	Versions     map[bus.ResourceID][]bus.Version `json:"versions"` // each resource's, the first one first
+	Applications []bus.Application                `json:"applications"`
+	Grants       []bus.Grant                      `json:"grants"`
+	Triggers     []bus.Trigger                    `json:"triggers"`
+	Corrections  []bus.Correction                 `json:"corrections"`
+	Disputes     []bus.Dispute                    `json:"disputes"`
+	Departments  []bus.Department                 `json:"departments"`
+	Divisions    []bus.Division                   `json:"divisions"`
+	Nodes        []bus.Node                       `json:"nodes"`
+	Homes        map[bus.USCC]bus.NodeID          `json:"homes"` // the node that serves each department
 }
 
 // view is one look at the directory, over one window.
 type view struct {
 	*Directory
+	days      calendar.Calendar
 	window    Window
 	grants    map[bus.GrantID]bus.Grant
 	divisions bus.Divisions
@@ -77,7 +80,7 @@ type view struct {
 // Cases gives what was due in a window by what the directory says. It does not
 // matter what is known after its end, but for a late answer, which is told.
 func (d *Directory) Cases(w Window) []Case {
-	v := &view{Directory: d, window: w, grants: map[bus.GrantID]bus.Grant{}, divisions: bus.Divisions{}, of: map[bus.USCC]bus.DivisionCode{}}
+	v := &view{Directory: d, days: calendar.New(d.Days), window: w, grants: map[bus.GrantID]bus.Grant{}, divisions: bus.Divisions{}, of: map[bus.USCC]bus.DivisionCode{}}
 	for _, g := range d.Grants {
 		v.grants[g.ID] = g
 	}
@@ -191,7 +194,7 @@ func lacks(defects []bus.Defect) bus.Text {
 // triggers are changes of entries that were due (A2).
 func (v *view) triggers() {
 	for _, t := range v.Triggers {
-		due := v.Calendar.Deadline(t.At, bus.ChangeDays+granted(t.Extension, v.Calendar.Deadline(t.At, bus.ChangeDays).Due)).Due
+		due := v.days.Deadline(t.At, bus.ChangeDays+granted(t.Extension, v.days.Deadline(t.At, bus.ChangeDays).Due)).Due
 		c := Case{
 			Ref: Ref(fmt.Sprintf("trigger/%s/%d", t.Resource, t.Number)), Due: bus.CountTriggersDue, Met: bus.CountTriggersMet,
 			At: lastOf(due), Started: t.At, Deadline: due,

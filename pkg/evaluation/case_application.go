@@ -29,7 +29,7 @@ func (v *view) answer(a bus.Application) {
 	if a.Filed != nil && a.Returned != nil {
 		late := c
 		late.Ref += "/1"
-		late.Started, late.Deadline = a.Filed.At, v.Calendar.Deadline(a.Filed.At, bus.AnswerDays).Due
+		late.Started, late.Deadline = a.Filed.At, v.days.Deadline(a.Filed.At, bus.AnswerDays).Due
 		late.At = lastOf(late.Deadline)
 		if !a.Returned.At.Before(late.Deadline) {
 			late.Done, late.Text = a.Returned.At, bus.Text{ZH: "逾期才一次性告知补正", EN: "returned for completion when the answer was due already"}
@@ -42,9 +42,9 @@ func (v *view) answer(a bus.Application) {
 	days := bus.AnswerAtOnceDays
 	if a.Sharing != bus.Unconditional {
 		days = bus.AnswerDays
-		days += granted(a.Extension, v.Calendar.Deadline(a.Complete.At, days).Due)
+		days += granted(a.Extension, v.days.Deadline(a.Complete.At, days).Due)
 	}
-	c.Started, c.Deadline = a.Complete.At, v.Calendar.Deadline(a.Complete.At, days).Due
+	c.Started, c.Deadline = a.Complete.At, v.days.Deadline(a.Complete.At, days).Due
 	c.At = lastOf(c.Deadline)
 	if a.Withdrawn != nil && a.Withdrawn.At.Before(c.Deadline) {
 		return
@@ -73,7 +73,7 @@ func when(r *bus.Review) *time.Time {
 func (v *view) delivery(a bus.Application, g bus.Grant) {
 	c := Case{
 		Ref: Ref("application/" + string(a.ID)), Due: bus.CountDeliveriesDue, Met: bus.CountDeliveriesMet,
-		Started: a.Answer.At, Deadline: v.Calendar.Deadline(a.Answer.At, bus.DeliveryDays).Due,
+		Started: a.Answer.At, Deadline: v.days.Deadline(a.Answer.At, bus.DeliveryDays).Due,
 		Attributes: Attributes{Mode: a.Content.Mode, Sharing: a.Sharing, Purpose: first(a.Content.Purposes)},
 	}
 	c.At = lastOf(c.Deadline)
@@ -119,7 +119,7 @@ func (v *view) demand(a bus.Application, g bus.Grant, c Case) {
 func (v *view) corrections() {
 	for _, x := range v.Corrections {
 		for i, round := range x.Rounds() {
-			due := v.Calendar.Deadline(round.Start, bus.CorrectionDays).Due
+			due := v.days.Deadline(round.Start, bus.CorrectionDays).Due
 			c := Case{
 				Ref: Ref(fmt.Sprintf("correction/%s/%d", x.ID, i+1)), Due: bus.CountCorrectionsDue, Met: bus.CountCorrectionsMet,
 				At: lastOf(due), Started: round.Start, Deadline: due,
@@ -167,7 +167,7 @@ func (v *view) mistake(x bus.Correction) {
 	}
 	c := Case{
 		Ref: Ref("correction/" + string(x.ID)), Due: bus.CountErrorsDue, Met: bus.CountErrorsFixed,
-		Started: start, Deadline: v.Calendar.Deadline(start, bus.CorrectionDays).Due,
+		Started: start, Deadline: v.days.Deadline(start, bus.CorrectionDays).Due,
 	}
 	c.At = lastOf(c.Deadline)
 	corrected, ok := acted(x, bus.CorrectionCorrect, confirmed)

@@ -43,7 +43,7 @@ func published(change func(*bus.Version)) map[bus.ResourceID][]bus.Version {
 
 // figures evaluates a directory over a window by the default scheme.
 func figures(d evaluation.Directory, w evaluation.Window) map[bus.USCC]map[string]evaluation.Figure {
-	d.Calendar = calendar.New(calendar.BuiltIn())
+	d.Days = calendar.BuiltIn()
 	if d.Versions == nil {
 		d.Versions = published(nil)
 	}

@@ -44,26 +44,78 @@ type Exchange struct {
 	Events int64
 }
 
-// Exchanges gives the exchanges of a day, in the order of their first steps, from
-// leaves in the order of the log: those from [Opens] to [Closes] of the day.
-func Exchanges(leaves iter.Seq2[audit.Leaf, error], day calendar.Date) ([]Exchange, error) {
-	d := deriver{open: map[string]int{}, decided: map[string]int{}, arrived: map[bus.ResourceID][]arrival{}}
+// late is how long after a day's close leaves with times of before are still heeded,
+// for clocks are set back now and then.
+const late = time.Hour
+
+// Derive gives the rollups of days, not signed, from the leaves of a node's log in
+// their order; those from [Opens] of the first day to [Closes] of the last do. Days
+// are in order. It holds no more than the exchanges of three days.
+func Derive(node bus.NodeID, leaves iter.Seq2[audit.Leaf, error], days []calendar.Date) ([]Rollup, error) {
+	var rollups []Rollup
+	err := derive(leaves, days, func(day calendar.Date, d *deriver) {
+		rollups = append(rollups, Rollup{Format: RollupFormat, Node: node, Day: day.String(), From: d.from, To: d.to, Rows: Rows(d.of(day))})
+	})
+	return rollups, err
+}
+
+// Exchanges gives the exchanges of days, as Derive counts them.
+func Exchanges(leaves iter.Seq2[audit.Leaf, error], days ...calendar.Date) ([]Exchange, error) {
+	var all []Exchange
+	err := derive(leaves, days, func(day calendar.Date, d *deriver) { all = append(all, d.of(day)...) })
+	return all, err
+}
+
+// derive hands out what the leaves say of each day, in order.
+func derive(leaves iter.Seq2[audit.Leaf, error], days []calendar.Date, done func(calendar.Date, *deriver)) error {
+	under := make([]*deriver, len(days))
+	next := 0 // the first day that is not done
+	finish := func() {
+		if under[next] == nil {
+			under[next] = &deriver{}
+		}
+		done(days[next], under[next])
+		under[next] = nil
+		next++
+	}
 	for leaf, err := range leaves {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		d.take(leaf)
+		at := leaf.Record.At
+		for next < len(days) && !at.Before(Closes(days[next]).Add(late)) {
+			finish()
+		}
+		for i := next; i < len(days) && !at.Before(Opens(days[i])); i++ {
+			if !at.Before(Closes(days[i])) {
+				continue
+			}
+			if under[i] == nil {
+				under[i] = &deriver{open: map[string]int{}, decided: map[string]int{}, arrived: map[bus.ResourceID][]arrival{}, from: leaf.Index}
+			}
+			under[i].to = leaf.Index + 1
+			under[i].take(leaf)
+		}
 	}
+	for next < len(days) {
+		finish()
+	}
+	return nil
+}
+
+// of gives the exchanges that began on a day.
+func (d *deriver) of(day calendar.Date) []Exchange {
 	from, to := day.Start(), day.End()
-	return slices.DeleteFunc(d.all, func(x Exchange) bool { return x.Outcome == "" || x.At.Before(from) || !x.At.Before(to) }), nil
+	return slices.DeleteFunc(d.all, func(x Exchange) bool { return x.Outcome == "" || x.At.Before(from) || !x.At.Before(to) })
 }
 
 // deriver puts the leaves of exchanges together.
 type deriver struct {
-	all     []Exchange
-	open    map[string]int // by name and side, or what stands for the name until it is known
-	decided map[string]int // batches by the decision that let them go
-	arrived map[bus.ResourceID][]arrival
+	from, to int64 // leaves
+	all      []Exchange
+	open     map[string]int // by name and side, or what stands for the name until it is known
+	decided  map[string]int // batches by the decision that let them go
+	arrived  map[bus.ResourceID][]arrival
 }
 
 // arrival is when events up to a number came in.

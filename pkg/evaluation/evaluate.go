@@ -14,11 +14,12 @@ import (
 // Material is all that a report is made of: who has it, and the same release, makes
 // the same report.
 type Material struct {
-	Directory
-	Reports
-	Cluster     string
-	Revision    bus.Revision // of the directory when it was read
-	Checkpoints []bus.Checkpoint
+	Format      string           `json:"format"`
+	Cluster     string           `json:"cluster"`
+	Revision    bus.Revision     `json:"revision"` // of the directory when it was read
+	Directory   Directory        `json:"directory"`
+	Checkpoints []bus.Checkpoint `json:"checkpoints"`
+	Rollups     []Rollup         `json:"-"` // they come from the nodes, or from their evidence; a day may be there twice
 }
 
 // Order says which report to make.
@@ -43,24 +44,24 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 	}
 	r := Report{
 		Format: ReportFormat, ID: o.ID, Window: o.Window, At: o.At.UTC(), Cluster: m.Cluster, Node: o.Node, Scheme: o.Scheme,
-		Inputs: Inputs{Directory: m.Revision, Rollups: []RollupUsed{}, Missing: []MissingNode{}, Checkpoints: m.Checkpoints},
+		Inputs: Inputs{Directory: m.Revision, DirectoryDigest: digestOf(m.Directory), Rollups: []RollupUsed{}, Missing: []MissingNode{}, Checkpoints: m.Checkpoints},
 	}
 	window := closed(o.Window, o.At)
 	r.Provisional = window != o.Window
 	if !window.To.After(window.From) {
 		window.To = window.From.Add(time.Nanosecond) // nothing is closed yet: what is published now, and no more
 	}
-	missing := m.missing(window)
+	missing := m.Directory.missing(window, m.Rollups)
 	for _, x := range m.Rollups {
 		r.Inputs.Rollups = append(r.Inputs.Rollups, RollupUsed{x.Node, x.Day, x.Digest()})
 	}
-	for _, n := range m.Nodes {
+	for _, n := range m.Directory.Nodes {
 		if len(missing[n.ID]) > 0 {
 			r.Inputs.Missing = append(r.Inputs.Missing, MissingNode{n.ID, texts(missing[n.ID])})
 		}
 	}
 	r.Departments, r.Divisions = Compute(Input{
-		Scheme: o.Scheme.Scheme, Window: window, Departments: m.Departments, Homes: m.Homes, Divisions: m.Divisions, Missing: missing,
+		Scheme: o.Scheme.Scheme, Window: window, Departments: m.Directory.Departments, Homes: m.Directory.Homes, Divisions: m.Directory.Divisions, Missing: missing,
 		Facts: m.facts(window, &r.Reconciliation),
 	})
 	r.compareWith(o.Before)
@@ -70,13 +71,13 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 // facts gives all that counts; the reconciliation is there once they are all read.
 func (m *Material) facts(w Window, reconciliation *Reconciliation) iter.Seq[Fact] {
 	return func(yield func(Fact) bool) {
-		for f := range FactsOf(m.Cases(w)) {
+		for f := range FactsOf(m.Directory.Cases(w)) {
 			if !yield(f) {
 				return
 			}
 		}
 		going := true
-		*reconciliation = m.ExchangeFacts(w, &m.Reports, func(f Fact) { going = going && yield(f) })
+		*reconciliation = m.Directory.ExchangeFacts(w, m.Rollups, func(f Fact) { going = going && yield(f) })
 	}
 }
 
@@ -96,7 +97,7 @@ func (m *Material) settle() error {
 		}
 		return true
 	})
-	slices.SortFunc(m.Nodes, func(a, b bus.Node) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.Directory.Nodes, func(a, b bus.Node) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.Checkpoints, func(a, b bus.Checkpoint) int { return cmp.Compare(a.Node, b.Node) })
 	return conflict
 }

@@ -55,31 +55,28 @@ func rollup(t testing.TB, node bus.NodeID, text string, records ...audit.Record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	exchanges, err := evaluation.Exchanges(leaves(records...), date)
+	rollups, err := evaluation.Derive(node, leaves(records...), []calendar.Date{date})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return evaluation.Rollup{Format: evaluation.RollupFormat, Node: node, Day: text, To: int64(len(records)), Rows: evaluation.Rows(exchanges)}
+	return rollups[0]
 }
 
 // provincial is the material of a small province: market in 越秀, a tenant of the
 // city's node gz; housing in 天河 with its own node th.
 func provincial(rollups ...evaluation.Rollup) *evaluation.Material {
 	return &evaluation.Material{
+		Format: evaluation.MaterialFormat, Cluster: "gd", Rollups: rollups,
 		Directory: evaluation.Directory{
-			Calendar: calendar.New(calendar.BuiltIn()), Versions: published(nil),
+			Days: calendar.BuiltIn(), Versions: published(nil),
 			Departments: []bus.Department{{ID: market, Name: "样例提供部门", Division: "440104"}, {ID: housing, Name: "样例使用部门", Division: "440106"}},
 			Divisions: []bus.Division{
 				{Code: "440000", Level: bus.LevelProvince}, {Code: "440100", Level: bus.LevelCity, Parent: "440000", Authority: tax},
 				{Code: "440104", Level: bus.LevelCounty, Parent: "440100"}, {Code: "440106", Level: bus.LevelCounty, Parent: "440100"},
 			},
+			Homes: map[bus.USCC]bus.NodeID{market: "gz", housing: "th"},
+			Nodes: []bus.Node{{ID: "gz", Division: "440100"}, {ID: "th", Division: "440106"}},
 		},
-		Reports: evaluation.Reports{
-			Homes:   map[bus.USCC]bus.NodeID{market: "gz", housing: "th"},
-			Nodes:   []bus.Node{{ID: "gz", Division: "440100"}, {ID: "th", Division: "440106"}},
-			Rollups: rollups,
-		},
-		Cluster: "gd",
 	}
 }
 
@@ -223,7 +220,7 @@ func TestB2Turns(t *testing.T) {
 	}
 	for cycle, want := range map[string]int64{"daily": 90, "weekly": 13, "monthly": 3, "quarterly": 1, "half-yearly": 0, "yearly": 0, "irregular": 0, "realtime": 0} {
 		m := provincial(slices.Clone(rollups)...)
-		m.Versions = published(func(v *bus.Version) { v.Resource.UpdateCycle = cycle })
+		m.Directory.Versions = published(func(v *bus.Version) { v.Resource.UpdateCycle = cycle })
 		if f := figure(t, evaluate(t, m, quarter), market, "B2"); f.Denominator != want || f.Numerator != 0 {
 			t.Errorf("%s: %d/%d, want 0/%d", cycle, f.Numerator, f.Denominator, want)
 		}
@@ -309,7 +306,7 @@ func TestALogThatWasCutIsABrokenChain(t *testing.T) {
 	first, second := rollup(t, "gz", "2026-03-01"), rollup(t, "gz", "2026-03-02")
 	first.To, second.To = 100, 99
 	m := provincial(first, second, rollup(t, "th", "2026-03-02"))
-	m.Departments = append(m.Departments, bus.Department{ID: tax, Division: "440100"})
+	m.Directory.Departments = append(m.Directory.Departments, bus.Department{ID: tax, Division: "440100"})
 	for _, s := range evaluate(t, m, oneDay).Departments {
 		if got := len(s.Deductions) == 1 && s.Deductions[0].Deduction == "K5"; got != (s.Department == tax) {
 			t.Errorf("%s: %+v", s.Department, s.Deductions)
@@ -333,8 +330,8 @@ func TestNoOrderSplitOrReplayChangesAFigure(t *testing.T) {
 		}
 		standings := func(rollups ...evaluation.Rollup) string {
 			m := provincial(rollups...)
-			m.Nodes = append(m.Nodes, bus.Node{ID: "yx", Division: "440104"})
-			m.Versions = nil
+			m.Directory.Nodes = append(m.Directory.Nodes, bus.Node{ID: "yx", Division: "440104"})
+			m.Directory.Versions = nil
 			r := evaluate(t, m, oneDay)
 			for i := range r.Departments {
 				for k := range r.Departments[i].Figures {

@@ -9,14 +9,6 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
-// Reports are the rollups that nodes have sent about the days of a window, and who
-// should have.
-type Reports struct {
-	Homes   map[bus.USCC]bus.NodeID
-	Nodes   []bus.Node
-	Rollups []Rollup // each node and day once; some days before the window may be among them
-}
-
 // dayOf is a node on a day.
 type dayOf struct {
 	node bus.NodeID
@@ -25,10 +17,10 @@ type dayOf struct {
 
 // missing lists for each node the days of a window that it has not reported, of those
 // since it joined.
-func (r *Reports) missing(w Window) map[bus.NodeID][]calendar.Date {
-	reported := r.reported()
+func (d *Directory) missing(w Window, rollups []Rollup) map[bus.NodeID][]calendar.Date {
+	reported := reportedIn(rollups)
 	lacking := map[bus.NodeID][]calendar.Date{}
-	for _, n := range r.Nodes {
+	for _, n := range d.Nodes {
 		for _, day := range w.Days() {
 			if !reported[dayOf{n.ID, day}] && n.Joined.Before(day.End()) {
 				lacking[n.ID] = append(lacking[n.ID], day)
@@ -38,9 +30,9 @@ func (r *Reports) missing(w Window) map[bus.NodeID][]calendar.Date {
 	return lacking
 }
 
-func (r *Reports) reported() map[dayOf]bool {
-	reported := make(map[dayOf]bool, len(r.Rollups))
-	for _, x := range r.Rollups {
+func reportedIn(rollups []Rollup) map[dayOf]bool {
+	reported := make(map[dayOf]bool, len(rollups))
+	for _, x := range rollups {
 		if day, err := calendar.ParseDate(x.Day); err == nil {
 			reported[dayOf{x.Node, day}] = true
 		}
@@ -51,7 +43,7 @@ func (r *Reports) reported() map[dayOf]bool {
 // exchanges works out what the nodes' evidence says of a window.
 type exchanges struct {
 	*Directory
-	*Reports
+	rollups  []Rollup
 	window   Window
 	reported map[dayOf]bool
 	known    map[bus.ResourceID]Attributes
@@ -64,13 +56,13 @@ type exchanges struct {
 // ExchangeFacts emits what counts by the evidence of the nodes (B1, B2, D1, D2, F2),
 // and tells how the two sides agree. What nobody knows, because a node has not
 // reported, is left out.
-func (d *Directory) ExchangeFacts(w Window, r *Reports, emit func(Fact)) Reconciliation {
+func (d *Directory) ExchangeFacts(w Window, rollups []Rollup, emit func(Fact)) Reconciliation {
 	x := &exchanges{
-		Directory: d, Reports: r, window: w, reported: r.reported(), known: map[bus.ResourceID]Attributes{},
+		Directory: d, rollups: rollups, window: w, reported: reportedIn(rollups), known: map[bus.ResourceID]Attributes{},
 		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, emit: emit,
 	}
-	for i := range r.Rollups {
-		x.take(&r.Rollups[i])
+	for i := range rollups {
+		x.take(&rollups[i])
 	}
 	reconciliation := x.ledger.reconcile()
 	x.batches(reconciliation)
@@ -213,8 +205,8 @@ func (l ledgerByDay) add(row Row, day calendar.Date) {
 // each gives the rows of batches on the days of the window that both nodes have
 // reported.
 func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
-	for i := range x.Rollups {
-		r := &x.Rollups[i]
+	for i := range x.rollups {
+		r := &x.rollups[i]
 		day, err := calendar.ParseDate(r.Day)
 		if err != nil || !x.window.Has(day.Start()) {
 			continue
@@ -293,8 +285,7 @@ func (x *exchanges) whole(department bus.USCC, first, last calendar.Date) bool {
 }
 
 // chains finds nodes whose rollups contradict each other about one log: it became
-// shorter, or has another head at the same size. It is the node's division's
-// authority that answers for it.
+// shorter. It is the authority of the node's division that answers for it.
 func (x *exchanges) chains() {
 	authorities := map[bus.NodeID]bus.USCC{}
 	for _, n := range x.Nodes {
@@ -305,22 +296,20 @@ func (x *exchanges) chains() {
 		}
 	}
 	before := map[bus.NodeID]*Rollup{}
-	inOrder := make([]*Rollup, len(x.Rollups))
-	for i := range x.Rollups {
-		inOrder[i] = &x.Rollups[i]
+	inOrder := make([]*Rollup, len(x.rollups))
+	for i := range x.rollups {
+		inOrder[i] = &x.rollups[i]
 	}
 	slices.SortFunc(inOrder, func(a, b *Rollup) int { return compareRollups(*a, *b) })
 	for _, r := range inOrder {
 		day, err := calendar.ParseDate(r.Day)
-		if last := before[r.Node]; err == nil && last != nil && x.window.Has(day.Start()) && last.contradicts(r) && authorities[r.Node] != "" {
+		if last := before[r.Node]; err == nil && last != nil && x.window.Has(day.Start()) && r.To > 0 && r.To < last.To && authorities[r.Node] != "" {
 			x.count(Fact{At: day.Start(), N: 1, Ref: RollupRef(r.Node, day)}, bus.CountChainsBroken, authorities[r.Node])
 		}
-		before[r.Node] = r
+		if r.To > 0 {
+			before[r.Node] = r
+		}
 	}
-}
-
-func (r *Rollup) contradicts(next *Rollup) bool {
-	return next.To < r.To || next.To == r.To && string(next.Root) != string(r.Root)
 }
 
 // closed is the part of a window whose days are closed at now.

@@ -39,10 +39,11 @@ type SchemeUsed struct {
 
 // Inputs are what a report was computed from.
 type Inputs struct {
-	Directory   bus.Revision     `json:"directory"`   // index that the directory was read at
-	Rollups     []RollupUsed     `json:"rollups"`     // by node and day
-	Missing     []MissingNode    `json:"missing"`     // nodes that have not reported for all days
-	Checkpoints []bus.Checkpoint `json:"checkpoints"` // of the nodes' evidence, as the directory held them
+	Directory       bus.Revision     `json:"directory"`        // index that the directory was read at
+	DirectoryDigest string           `json:"directory_digest"` // of what was read of it
+	Rollups         []RollupUsed     `json:"rollups"`          // by node and day
+	Missing         []MissingNode    `json:"missing"`          // nodes that have not reported for all days
+	Checkpoints     []bus.Checkpoint `json:"checkpoints"`      // of the nodes' evidence, as the directory held them
 }
 
 // RollupUsed names a rollup that went into a report.

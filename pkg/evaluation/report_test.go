@@ -47,9 +47,10 @@ func sampleReport() evaluation.Report {
 		Format: evaluation.ReportFormat, ID: "2026-q1", Window: quarter, At: quarter.To, Cluster: "gd", Node: "gz",
 		Scheme: evaluation.SchemeUsed{Digest: evaluation.SchemeDigest(scheme), Scheme: scheme},
 		Inputs: evaluation.Inputs{
-			Rollups:     []evaluation.RollupUsed{{Node: "gz", Day: "2026-01-01", Digest: evaluation.Rollup{}.Digest()}},
-			Missing:     []evaluation.MissingNode{{Node: "sz", Days: []string{"2026-01-01"}}},
-			Checkpoints: []bus.Checkpoint{{Node: "gz", Size: 1, Root: []byte{1}, Note: "n"}},
+			DirectoryDigest: evaluation.Rollup{}.Digest(),
+			Rollups:         []evaluation.RollupUsed{{Node: "gz", Day: "2026-01-01", Digest: evaluation.Rollup{}.Digest()}},
+			Missing:         []evaluation.MissingNode{{Node: "sz", Days: []string{"2026-01-01"}}},
+			Checkpoints:     []bus.Checkpoint{{Node: "gz", Size: 1, Root: []byte{1}, Note: "n"}},
 		},
 		Reconciliation: evaluation.Reconciliation{Differences: []evaluation.Difference{{Resource: "r", Exchanges: []evaluation.Unmatched{{Exchange: "x"}}}}},
 		Restatements:   []evaluation.Restatement{{Report: "2025-q4", Department: market, Indicator: "C1"}},

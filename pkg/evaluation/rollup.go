@@ -15,8 +15,7 @@ type Rollup struct {
 	Node      bus.NodeID `json:"node"`
 	Day       string     `json:"day"`  // as "2026-03-01"
 	From      int64      `json:"from"` // the leaves of the log that it was derived from,
-	To        int64      `json:"to"`   // up to, not including, To
-	Root      []byte     `json:"root"` // head of the log of To leaves
+	To        int64      `json:"to"`   // up to, not including, To; 0, 0: there were none
 	Rows      []Row      `json:"rows"` // by what they are about
 	Signature string     `json:"signature,omitempty"`
 }

@@ -197,6 +197,9 @@ func (t *Tx) Versions(id bus.ResourceID) iter.Seq[bus.Version] {
 	}
 }
 
+// AllVersions yields the published versions of all resources, by resource and number.
+func (t *Tx) AllVersions() iter.Seq[bus.Version] { return all[bus.Version](t, Versions) }
+
 // Provider returns the department that provides, or provided, a resource.
 func (t *Tx) Provider(id bus.ResourceID) bus.USCC {
 	if r, ok := t.Resource(id); ok {
