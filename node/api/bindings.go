@@ -61,7 +61,7 @@ func (a *API) addBindings(h huma.API) {
 		}
 		return out, nil
 	})
-	probe := op(http.MethodPost, "probe-binding", "/resources/{id}/binding/probe", "Ask whether the service that a resource is bound to is there")
+	probe := op(http.MethodGet, "probe-binding", "/resources/{id}/binding/probe", "Ask whether the service that a resource is bound to is there")
 	probe.DefaultStatus = http.StatusNoContent
 	handle(a, h, probe, func(ctx context.Context, p bus.Principal, in *ByID) (*struct{}, error) {
 		if err := a.binds(ctx, p, in.ID, false); err != nil {

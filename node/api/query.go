@@ -74,7 +74,10 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 			{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
 			{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
 		},
-		Responses: map[string]*huma.Response{"default": {Description: "the service's answer, with its status; or a refusal of the bus"}},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "the service's answer"}, "400": {Description: "a refusal of the bus", Content: map[string]*huma.MediaType{problemType: {}}},
+			"default": {Description: "the service's answer with its own status, or a refusal of the bus: see Gxbus-Answered-By"},
+		},
 	})
 }
 

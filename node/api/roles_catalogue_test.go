@@ -18,7 +18,7 @@ var departmental = map[string][2]int{
 	"GET /api/v1/resources/{id}/binding":                      {200, 403},
 	"PUT /api/v1/resources/{id}/binding":                      {200, 403},
 	"DELETE /api/v1/resources/{id}/binding":                   {204, 403},
-	"POST /api/v1/resources/{id}/binding/probe":               {204, 403},
+	"GET /api/v1/resources/{id}/binding/probe":                {204, 403},
 	"GET /api/v1/resources/{id}/proxy/{path}":                 {403, 403},
 	"DELETE /api/v1/sessions":                                 {204, 204},
 	"POST /api/v1/join":                                       {400, 400},

@@ -25,8 +25,8 @@ func queryMatrix(known [7]int) map[string]route {
 		"PUT /api/v1/resources/{id}/binding": {[7]int{401, 200, 403, 403, 403, 403, 403}, func(w *world, _ int) request {
 			return request{path: "/api/v1/resources/" + string(registration) + "/binding", body: text(asJSON(w.t, binding.Binding{HTTP: &binding.HTTP{URL: "https://10.0.0.1/firms"}}))}
 		}},
-		"DELETE /api/v1/resources/{id}/binding":     {binds, at("/binding")},
-		"POST /api/v1/resources/{id}/binding/probe": {binds, at("/binding/probe")},
+		"DELETE /api/v1/resources/{id}/binding":    {binds, at("/binding")},
+		"GET /api/v1/resources/{id}/binding/probe": {binds, at("/binding/probe")},
 		"POST /api/v1/resources/{id}/query": {asking, func(w *world, cell int) request {
 			r := at("/query")(w, cell)
 			r.body = text(`{"grant":"grant-1","purpose":"verification","matter":"m","case":"c","parameters":{"uscc":"x"}}`)

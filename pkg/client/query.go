@@ -108,7 +108,7 @@ func (c *Client) Bindings(ctx context.Context) ([]binding.Shown, error) {
 // ProbeBinding asks whether the service that a resource is bound to is there; an error
 // says that it is not.
 func (c *Client) ProbeBinding(ctx context.Context, id bus.ResourceID) error {
-	_, err := do[nothing](ctx, c, call{method: http.MethodPost, path: append(bindingOf(id), "probe")})
+	_, err := do[nothing](ctx, c, call{method: http.MethodGet, path: append(bindingOf(id), "probe")})
 	return err
 }
 
