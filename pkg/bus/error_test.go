@@ -58,7 +58,7 @@ func TestEveryCodeHasItsKindAndBothTexts(t *testing.T) {
 		if !kebab.MatchString(string(code)) {
 			t.Errorf("%s is not in kebab case, as the code of a problem document is", code)
 		}
-		if kind := code.Kind(); (kind == bus.KindInternal) != (code == bus.CodeInternal) || kind < bus.KindInternal || kind > bus.KindStorageFull {
+		if kind := code.Kind(); (kind == bus.KindInternal) != (code == bus.CodeInternal) || kind < bus.KindInternal || kind > bus.KindLate {
 			t.Errorf("%s is of kind %d", code, kind)
 		}
 		text := code.Text()
