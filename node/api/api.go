@@ -109,6 +109,7 @@ func New(c Config) (*API, error) {
 	a.addEvents(h)
 	a.addBindings(h)
 	a.addQuery(h, mux)
+	a.addExchanges(h)
 	a.addMoves(h)
 	a.addAudit(h)
 	a.addRepair(h)

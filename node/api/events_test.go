@@ -3,15 +3,19 @@ package api_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
 )
 
 func TestPublishing(t *testing.T) {
@@ -67,6 +71,68 @@ func TestPublishing(t *testing.T) {
 			}
 			return fmt.Errorf("%d others", len(pulled))
 		})
+	})
+	t.Run("a charset is tolerated, and each event of a batch is answered", func(t *testing.T) {
+		got := publish(t, batch+"; charset=UTF-8", "["+one("e1", "19900000001")+","+one("e10", "1")+"]", nil)
+		if got.status != 202 || strings.Count(got.body, `"duplicate":true`) != 1 || strings.Count(got.body, `"sequence"`) != 2 {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	})
+	t.Run("S07 a body of no stated length is judged to its end", func(t *testing.T) {
+		w.t = t
+		wrong := "[" + one("e11", "1") + strings.Repeat(" ", 4<<20) + "," + strings.Replace(one("e12", "1"), `"1"`, `199`, 1) + "]"
+		chunked := w.ask(request{method: "POST", path: events, who: provider, header: with(nil, "Content-Type", batch), body: io.MultiReader(text(wrong))})
+		if chunked.status != 400 || chunked.problem.Code != bus.CodeSchema || chunked.problem.Defects[0].Field != "[1].data/phone" {
+			t.Errorf("%d %.300s", chunked.status, chunked.body)
+		}
+	})
+	t.Run("the schema is answered where dataschema says, and may be supplied", func(t *testing.T) {
+		w.t = t
+		got := w.ask(request{method: "GET", path: "/api/v1/resources/enterprise-registration/versions/1/schema", who: consumer})
+		if got.status != 200 || got.header.Get("Content-Type") != "application/schema+json" || !strings.Contains(got.body, `"uscc":{"title":"统一社会信用代码","type":["string","null"],"maxLength":18}`) {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		content := sample.Content(sample.EnterpriseRegistration())
+		content.Resource.Schema = []byte(`{"$ref":"https://example.org/elsewhere"}`)
+		put := request{method: "PUT", path: "/api/v1/drafts/enterprise-registration", who: provider, header: with(nil, create, "*")}
+		put.body = text(asJSON(t, content))
+		if got := w.ask(put); got.status != 400 || got.problem.Defects[0].Field != "schema" {
+			t.Errorf("a schema that is elsewhere: %d %s", got.status, got.body)
+		}
+		content.Resource.Schema = []byte(`{"type":"object"}`)
+		put.body = text(asJSON(t, content))
+		if got := w.ask(put); got.status != 200 || !strings.Contains(got.body, `"schema":{"type":"object"}`) {
+			t.Errorf("supplied: %d %s", got.status, got.body)
+		}
+	})
+	t.Run("S27 exchanges are told to whose they are, page by page", func(t *testing.T) {
+		w.t = t
+		told := func(who string) (lines []string) {
+			for after := "-1"; ; {
+				got := w.ask(request{method: "GET", path: "/api/v1/exchanges?limit=1&after=" + after, who: who})
+				if got.status != 200 {
+					t.Fatalf("%s: %d %s", who, got.status, got.body)
+				}
+				var page client.ExchangePage
+				check(t, json.Unmarshal([]byte(got.body), &page))
+				for _, r := range page.Items {
+					lines = append(lines, fmt.Sprint(r.Mode, " ", r.Status))
+				}
+				if page.Next == nil {
+					return lines
+				}
+				after = fmt.Sprint(*page.Next)
+			}
+		}
+		if got := told(provider); !slices.Contains(got, "publish accepted") || !slices.Contains(got, "publish refused") || !slices.Contains(got, "subscribe delivered") {
+			t.Errorf("the provider is told %q", got)
+		}
+		if got := told(consumer); !slices.Contains(got, "subscribe delivered") || slices.Contains(got, "publish accepted") {
+			t.Errorf("the consumer is told %q", got)
+		}
+		if got := told(stranger); len(got) > 0 {
+			t.Errorf("a stranger is told %q", got)
+		}
 	})
 	t.Run("bodies of just the allowed size are taken", func(t *testing.T) {
 		few := "[" + one("e5", "1") + "]"

@@ -43,6 +43,7 @@ func caseworkMatrix(known [7]int, plain func(string) func(*world, int) request) 
 		"GET /api/v1/tasks":               {known, nil},
 		"GET /api/v1/reminders":           {[7]int{401, 200, 200, 200, 403, 403, 403}, plain("/api/v1/reminders?wait=0")},
 		"GET /api/v1/resources/{id}/uses": {[7]int{401, 200, 403, 403, 403, 403, 200}, plain("/api/v1/resources/enterprise-registration/uses")},
+		"GET /api/v1/exchanges":           {[7]int{401, 200, 200, 200, 403, 403, 200}, nil},
 	}
 }
 

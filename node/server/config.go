@@ -28,6 +28,8 @@ type Config struct {
 	RaftHeartbeat      time.Duration `yaml:"raft_heartbeat"`      // silence of the leader that calls an election; the same on every voter
 	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
+	RetentionDays      int           `yaml:"retention_days"`      // how long events are kept that all subscriptions are past, and repetitions known
+	LogBytes           int64         `yaml:"log_bytes"`           // what exchange.db may hold; beyond it no events are taken
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
 	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine
@@ -39,7 +41,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
-		DiskReserve: 256 << 20, SystemRate: 500,
+		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, SystemRate: 500,
 	}
 }
 
@@ -144,6 +146,12 @@ func (c Config) defects() []bus.Defect {
 	within("raft_heartbeat", c.RaftHeartbeat, 200*time.Millisecond, time.Minute)
 	if c.DiskReserve < 1<<20 {
 		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
+	}
+	if c.RetentionDays < 1 || c.RetentionDays > 3650 {
+		defects = append(defects, bus.Defect{Field: "retention_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–3650"})
+	}
+	if c.LogBytes < 64<<20 {
+		defects = append(defects, bus.Defect{Field: "log_bytes", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "67108864 bytes or more"})
 	}
 	if c.SystemRate < 1 || c.SystemRate > 1_000_000 {
 		defects = append(defects, bus.Defect{Field: "system_rate", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–1000000"})

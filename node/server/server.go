@@ -344,6 +344,7 @@ func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
 		Arrived: s.arrived, Delivered: s.delivered, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
+		Retention: exchange.Retention{Kept: time.Duration(s.config.RetentionDays) * 24 * time.Hour, Bytes: s.config.LogBytes},
 	})
 	if err != nil {
 		return err

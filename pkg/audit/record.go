@@ -91,6 +91,7 @@ type Record struct {
 	Case         string             `json:"case,omitempty"`        // 办件号
 	Correlation  string             `json:"correlation,omitempty"` // of a query: the same at both nodes
 	Status       int                `json:"status,omitempty"`      // answered: of the provider's system
+	Bytes        int64              `json:"bytes,omitempty"`       // of the events that the step is about
 }
 
 // Leaf is a record with its place in the log, counted from 0.

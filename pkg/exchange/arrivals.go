@@ -18,7 +18,8 @@ import (
 // filter knows is new without a look at the disk; a block whose filter speaks
 // up is read once for the whole publication.
 type arrivals struct {
-	blocks []*bloom.BloomFilter // a filter for each blockSize arrivals; owned by the committer
+	blocks []*bloom.BloomFilter // a filter for each blockSize arrivals, nil where they are forgotten; owned by the committer
+	probes uint                 // of each filter
 }
 
 const (
@@ -52,7 +53,8 @@ type Occurrence struct {
 
 // openArrivals builds the filters from the file.
 func openArrivals(tx *bbolt.Tx) *arrivals {
-	a := &arrivals{}
+	_, probes := bloom.EstimateParameters(blockSize, falsePositive)
+	a := &arrivals{probes: probes}
 	cursor := tx.Bucket(bucketArrivals).Cursor()
 	for number, value := cursor.First(); number != nil; number, value = cursor.Next() {
 		a.note(binary.BigEndian.Uint64(number), value[:keySize])
@@ -62,9 +64,20 @@ func openArrivals(tx *bbolt.Tx) *arrivals {
 
 func (a *arrivals) note(number uint64, key []byte) {
 	for uint64(len(a.blocks)) <= number/blockSize {
-		a.blocks = append(a.blocks, bloom.NewWithEstimates(blockSize, falsePositive))
+		a.blocks = append(a.blocks, nil)
 	}
-	a.blocks[number/blockSize].Add(key)
+	block := &a.blocks[number/blockSize]
+	if *block == nil {
+		*block = bloom.NewWithEstimates(blockSize, falsePositive)
+	}
+	(*block).Add(key)
+}
+
+// drop forgets a block of which nothing is left in the file.
+func (a *arrivals) drop(block uint64) {
+	if block < uint64(len(a.blocks)) {
+		a.blocks[block] = nil
+	}
 }
 
 // add writes an arrival. The filter learns it before the commit; should that
@@ -89,9 +102,12 @@ func (a *arrivals) find(tx *bbolt.Tx, keys []arrivalKey) map[arrivalKey]Occurren
 	}
 	places := make([][]uint64, len(keys)) // the same in every filter, as they are of one size
 	for i, key := range keys {
-		places[i] = bloom.Locations(key[:], a.blocks[0].K())
+		places[i] = bloom.Locations(key[:], a.probes)
 	}
 	for block, filter := range a.blocks {
+		if filter == nil {
+			continue
+		}
 		wanted := map[arrivalKey]bool{}
 		for i, key := range keys {
 			if filter.TestLocations(places[i]) {

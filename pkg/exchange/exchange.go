@@ -55,6 +55,7 @@ type Config struct {
 	Logger      *slog.Logger
 	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
 	RetryMax    time.Duration // what that grows to; 10 s where it is 0
+	Retention   Retention     // how long and how much is kept of events
 	Room        func() error  // refuses events for want of room, so that some is left for evidence and acknowledgements; nil: never
 }
 
@@ -70,6 +71,7 @@ type Exchange struct {
 	resettling chan struct{} // a part of a move has ended
 	firsts     chan struct{} // a first exchange was noted
 	inboxes    bells
+	trimming   chan struct{} // the log has no room
 
 	mu         sync.Mutex
 	forwarders map[bus.SubscriptionID]*forwarder
@@ -82,7 +84,7 @@ func Open(c Config) (*Exchange, error) {
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil
@@ -95,6 +97,7 @@ func Open(c Config) (*Exchange, error) {
 	x.workers.Go(func() { x.supervise(ctx) })
 	x.workers.Go(func() { x.resettle(ctx) })
 	x.workers.Go(func() { x.tellFirsts(ctx) })
+	x.workers.Go(func() { x.keepTrimmed(ctx) })
 	return x, nil
 }
 

@@ -226,8 +226,10 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 // record begins the evidence about a batch of a flow.
 func (f flow) record(events []numbered) audit.Record {
 	digests := make([][32]byte, len(events))
+	size := int64(0)
 	for i, e := range events {
 		digests[i] = e.Digest
+		size += int64(len(e.Event))
 	}
 	return audit.Record{
 		Resource: f.resource.ID, Subscription: f.subscription.ID, Grant: f.subscription.Grant,
@@ -235,7 +237,7 @@ func (f flow) record(events []numbered) audit.Record {
 		Provider:  f.resource.Provider, Consumer: f.subscription.Consumer,
 		Purpose: f.subscription.Purpose, Matter: f.subscription.Matter,
 		First: events[0].Sequence, Last: events[len(events)-1].Sequence,
-		Events: len(events), Digest: audit.Digest(digests...),
+		Events: len(events), Digest: audit.Digest(digests...), Bytes: size,
 	}
 }
 
@@ -247,6 +249,7 @@ func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
 	events, digests := make([]numbered, len(left)), make([][32]byte, len(left))
 	for i, s := range left {
 		events[i], digests[i] = s.numbered, sha256.Sum256(s.data)
+		events[i].Event = s.data
 	}
 	record := f.record(events)
 	record.Kind, record.DecisionID, record.Digest = audit.KindForwarded, d.ID, audit.Digest(digests...)

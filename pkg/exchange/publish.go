@@ -68,6 +68,9 @@ func (x *Exchange) publish(ctx context.Context, by bus.Principal, record audit.R
 	if err == nil {
 		err = x.Room()
 	}
+	if err == nil {
+		err = x.logRoom()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +192,7 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, runs []run, at seat
 		before[c.key] = at // the same event may stand twice in one publication
 		receipts[i] = c.Receipt
 		receipts[i].Sequence = next
-		fresh.add(i, receipts[i])
+		fresh.add(i, receipts[i], len(c.data))
 		next++
 	}
 	if len(conflicts) > 0 {
@@ -226,7 +229,7 @@ type accepted struct {
 }
 
 // add takes the next event that is new, i in the publication.
-func (a *accepted) add(i int, r Receipt) {
+func (a *accepted) add(i int, r Receipt, size int) {
 	if i >= a.to {
 		a.end()
 		for ; i >= a.to; a.runs = a.runs[1:] {
@@ -237,6 +240,7 @@ func (a *accepted) add(i int, r Receipt) {
 	}
 	a.record.Last = r.Sequence
 	a.digests = append(a.digests, r.Digest)
+	a.record.Bytes += int64(size)
 }
 
 // end makes the records of the run under way.
@@ -247,28 +251,25 @@ func (a *accepted) end() {
 	record, d := a.record, a.record.Decision
 	record.Kind, record.Decision = audit.KindAccepted, nil
 	record.Events, record.Digest = len(a.digests), audit.Digest(a.digests...)
+	a.record.Bytes = 0
 	a.made, a.digests = append(a.made, decided(record, *d), record), nil
 }
 
 // repeat answers an event that arrived before, with the receipt of then; same is
 // false where its content was another.
 func repeat(tx *bbolt.Tx, c candidate, at Occurrence) (receipt Receipt, same bool, err error) {
-	have, ok, err := eventAt(tx, at.Resource, at.Sequence)
+	have, ok, err := remembered(tx, at)
 	if err != nil || !ok {
 		return Receipt{}, false, err
 	}
-	if same = have.Digest == c.Digest; !same { // the stamps of now may be others
-		then, err := stampsOf(have.Event)
+	if same = have.digest == c.Digest; !same { // the stamps of now may be others
+		digest, err := event.Digest(have.on(c.event))
 		if err != nil {
 			return Receipt{}, false, err
 		}
-		digest, err := event.Digest(then.on(c.event))
-		if err != nil {
-			return Receipt{}, false, err
-		}
-		same = have.Digest == digest
+		same = have.digest == digest
 	}
-	return Receipt{Source: c.Source, ID: c.ID, Sequence: at.Sequence, Digest: have.Digest, Duplicate: true}, same, nil
+	return Receipt{Source: c.Source, ID: c.ID, Sequence: at.Sequence, Digest: have.digest, Duplicate: true}, same, nil
 }
 
 // conflict is the defect of event i of a publication, which arrived before with

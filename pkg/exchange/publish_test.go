@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
@@ -205,6 +206,16 @@ func TestDuplicateIsFoundAcrossBlocksAndAfterReopening(t *testing.T) {
 	must(t, err)
 	if receipts[0].Sequence != block+2001 || receipts[1].Sequence != block || receipts[2].Sequence != 3 {
 		t.Errorf("new and old of both blocks: %+v", receipts)
+	}
+	w.clock.advance(kept + time.Hour)
+	must(t, w.provider().Trim(t.Context()))
+	for _, again := range []string{"", " after reopening"} {
+		receipts, err = w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{sample(block + 2000), sample(2)})
+		must(t, err)
+		if !receipts[0].Duplicate || receipts[1].Sequence != block+2002 {
+			t.Errorf("once the first block is forgotten%s: %+v", again, receipts)
+		}
+		w.provider().reopen()
 	}
 	w.provider().verify()
 }

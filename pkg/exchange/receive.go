@@ -145,7 +145,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 		if err := inbox.Put(sequenceKey(d.Sequence), d.Event); err != nil {
 			return err
 		}
-		fresh = append(fresh, numbered{d.Sequence, stored{Digest: sha256.Sum256(d.Event)}})
+		fresh = append(fresh, numbered{d.Sequence, stored{Digest: sha256.Sum256(d.Event), Event: d.Event}})
 	}
 	if len(fresh) == 0 {
 		return nil

@@ -39,6 +39,7 @@ const (
 	partInboxes
 	partMarks
 	partLedger
+	partHusks
 	partEnd
 )
 
@@ -105,7 +106,7 @@ func (c contents) read(tx *bbolt.Tx, at position) (rows []row, next position) {
 
 func (c contents) items(p part) int {
 	switch p {
-	case partEvents:
+	case partEvents, partHusks:
 		return len(c.Resources)
 	case partArrivals:
 		return 1 // all resources' are in one bucket
@@ -165,6 +166,8 @@ func (c contents) bucket(tx *bbolt.Tx, p part, item int) (bucket *bbolt.Bucket, 
 		return tx.Bucket(bucketInbox).Bucket([]byte(c.Inboxes[item].Subscription)), nil
 	case partMarks:
 		return tx.Bucket(bucketMarks), []byte(c.Inboxes[item].Subscription)
+	case partHusks:
+		return tx.Bucket(bucketHusks).Bucket([]byte(c.Resources[item])), nil
 	default:
 		return tx.Bucket(bucketLedger).Bucket([]byte(c.Department)), nil
 	}
@@ -212,6 +215,8 @@ func (c contents) create(tx *bbolt.Tx, r row) (err error) {
 		_, err = tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
 	case partInboxes:
 		_, err = tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(c.Inboxes[r.Item].Subscription))
+	case partHusks:
+		_, err = tx.Bucket(bucketHusks).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
 	case partLedger:
 		_, err = tx.Bucket(bucketLedger).CreateBucketIfNotExists([]byte(c.Department))
 	}
@@ -227,6 +232,10 @@ func (c contents) check(r row) error {
 	case partEvents:
 		if _, err := intact(r.Value); err != nil || len(r.Key) != 8 {
 			return fmt.Errorf("resource %s: a row that is no event: %w", c.Resources[r.Item], err)
+		}
+	case partHusks:
+		if _, err := decodeHusk(r.Value); err != nil || len(r.Key) != 8 {
+			return fmt.Errorf("resource %s: a row that is no husk: %w", c.Resources[r.Item], err)
 		}
 	case partInboxes:
 		if len(r.Key) != 8 {

@@ -51,28 +51,53 @@ func Inspects(tx *state.Tx, p bus.Principal, id bus.ResourceID) error {
 // Uses returns use records in the order of this node's evidence log, and the leaf
 // to go on after, or -1 at the end of the log.
 func (x *Exchange) Uses(q Inspection) (uses []bus.UseRecord, next int64, err error) {
+	next, err = x.leaves(span{q.From, q.To, q.After, q.Limit}, func(_ *bbolt.Tx, leaf audit.Leaf) (bool, error) {
+		use, ok := useOf(leaf)
+		if ok = ok && q.wants(use); ok {
+			uses = append(uses, use)
+		}
+		return ok, nil
+	})
+	return uses, next, err
+}
+
+// span is a page of the evidence log: what it says of From, To, After and Limit is
+// what an Inspection says.
+type span struct {
+	from, to time.Time
+	after    int64
+	limit    int
+}
+
+// leaves shows a page of the evidence log, leaf by leaf, until take has taken as many
+// as the page may have, and returns the leaf to go on after, or -1 at the end.
+func (x *Exchange) leaves(s span, take func(*bbolt.Tx, audit.Leaf) (taken bool, err error)) (next int64, err error) {
 	next = -1
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		size, err := x.Log.Size(tx)
 		if err != nil {
 			return err
 		}
-		from, err := x.firstSince(tx, size, q)
+		from, err := x.firstSince(tx, size, s)
 		if err != nil {
 			return err
 		}
-		to := min(size, from+scanned)
+		to, taken := min(size, from+scanned), 0
 		for leaf, err := range x.Log.Records(tx, from, to) {
 			if err != nil {
 				return fmt.Errorf("read evidence: %w", err)
 			}
-			if !q.To.IsZero() && !leaf.Record.At.Before(q.To) {
+			if !s.to.IsZero() && !leaf.Record.At.Before(s.to) {
 				return nil
 			}
-			if use, ok := useOf(leaf); ok && q.wants(use) {
-				uses = append(uses, use)
+			ok, err := take(tx, leaf)
+			if err != nil {
+				return err
 			}
-			if len(uses) == q.Limit && leaf.Index+1 < size {
+			if ok {
+				taken++
+			}
+			if taken == s.limit && leaf.Index+1 < size {
 				next = leaf.Index
 				return nil
 			}
@@ -82,22 +107,22 @@ func (x *Exchange) Uses(q Inspection) (uses []bus.UseRecord, next int64, err err
 		}
 		return nil
 	})
-	return uses, next, err
+	return next, err
 }
 
 // firstSince is the leaf to begin with: after a page, or at the first of a time.
 // The clock of a node may have been set back, by less than anybody inspects by.
-func (x *Exchange) firstSince(tx *bbolt.Tx, size int64, q Inspection) (from int64, err error) {
-	if !q.From.IsZero() {
+func (x *Exchange) firstSince(tx *bbolt.Tx, size int64, s span) (from int64, err error) {
+	if !s.from.IsZero() {
 		from = int64(sort.Search(int(size), func(n int) bool {
 			r, failed := x.Log.Record(tx, int64(n))
 			if failed != nil {
 				err = failed
 			}
-			return !r.At.Before(q.From)
+			return !r.At.Before(s.from)
 		}))
 	}
-	return max(from, q.After+1), err
+	return max(from, s.after+1), err
 }
 
 func (q Inspection) wants(u bus.UseRecord) bool {

@@ -58,7 +58,10 @@ var (
 	secadmin = bus.Principal{Account: "secadmin", Role: bus.RoleSecurityAdministrator}
 )
 
-const patience = 30 * time.Second
+const (
+	patience = 30 * time.Second
+	kept     = 7 * 24 * time.Hour // events, at least
+)
 
 // world is a directory, two nodes and the line between them.
 type world struct {
@@ -370,6 +373,7 @@ type node struct {
 	log    *audit.Log
 	world  *world
 	retry  time.Duration // pause after a failure
+	bytes  int64         // that its file may hold; 0: any
 }
 
 func newNode(w *world, id bus.NodeID) *node {
@@ -407,7 +411,7 @@ func (n *node) open() {
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
-		RetryMin: n.retry, RetryMax: 4 * n.retry,
+		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes},
 	})
 	must(n.world.tb, err)
 	n.world.line.connect(n.id, n.Exchange)

@@ -1,0 +1,49 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+)
+
+// ExchangeQuery says which exchanges are wanted; what is empty does not limit.
+type ExchangeQuery struct {
+	Resource bus.ResourceID
+	Status   bus.ExchangeStatus
+	Fault    bus.Fault
+	From, To time.Time // To is exclusive
+}
+
+// ExchangePage is a page of the operational record.
+type ExchangePage struct {
+	Items []bus.ExchangeRecord `json:"items"`
+	Next  *int64               `json:"next,omitempty"` // leaf to go on after; absent: that was all
+	Node  bus.NodeID           `json:"node"`           // whose evidence this is
+}
+
+// Exchanges yields the pages of the exchanges that the caller may look at, as the
+// evidence of the node has them, the oldest first. A page can be empty.
+func (c *Client) Exchanges(ctx context.Context, q ExchangeQuery) iter.Seq2[ExchangePage, error] {
+	query := url.Values{}
+	for name, value := range map[string]string{
+		"resource": string(q.Resource), "status": string(q.Status), "fault": string(q.Fault), "from": moment(q.From), "to": moment(q.To),
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return func(yield func(ExchangePage, error) bool) {
+		for {
+			page, err := do[ExchangePage](ctx, c, call{method: http.MethodGet, path: []string{"exchanges"}, query: query})
+			if !yield(page, err) || err != nil || page.Next == nil {
+				return
+			}
+			query.Set("after", strconv.FormatInt(*page.Next, 10))
+		}
+	}
+}
