@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,6 +19,7 @@ import (
 // no parts, is read as well.
 const (
 	ExportFormat       = "gxbus-evidence/2"
+	windowFormat       = "gxbus-evidence/3" // of a window, see [Log.ExportWindow]
 	formerExportFormat = "gxbus-evidence/1"
 )
 
@@ -33,7 +35,10 @@ type (
 		Format string `json:"format"`
 		Origin string `json:"origin"`
 		Key    string `json:"key"`  // verifier key, for those who have it from nowhere else
-		Size   int64  `json:"size"` // leaves that follow
+		Size   int64  `json:"size"` // leaves that follow; of a window the leaf that it ends before
+
+		From int64       `json:"from,omitempty"` // of a window: its first leaf
+		Edge []tlog.Hash `json:"edge,omitempty"` // and the hashes of the whole subtrees before it, the largest first
 	}
 	exportLeaf struct {
 		Leaf int64     `json:"leaf"` // index
@@ -41,7 +46,8 @@ type (
 		Hash tlog.Hash `json:"hash"` // as stored beside it
 	}
 	exportCheckpoint struct {
-		Checkpoint string `json:"checkpoint"` // signed note
+		Checkpoint string      `json:"checkpoint"`      // signed note
+		Proof      []tlog.Hash `json:"proof,omitempty"` // after a window: that the head extends its last leaf
 	}
 	exportPart struct {
 		Part string `json:"part"` // digest
@@ -53,19 +59,25 @@ type (
 // or not: that is for VerifyExport to say. Key is the verifier key to name in
 // the header.
 func (l *Log) Export(w io.Writer, tx *bbolt.Tx, key string) error {
-	if _, err := verifiers(l.origin, []string{key}); err != nil {
-		return err
-	}
 	t, err := open(tx)
 	if err != nil {
 		return err
 	}
+	header := exportHeader{Format: ExportFormat, Origin: l.origin, Key: key, Size: t.claimedSize()}
+	return writeExport(w, header, t.entries())
+}
+
+// writeExport writes a header and entries.
+func writeExport(w io.Writer, header exportHeader, entries iter.Seq[entry]) error {
+	if _, err := verifiers(header.Origin, []string{header.Key}); err != nil {
+		return err
+	}
 	buffered := bufio.NewWriter(w)
 	lines := json.NewEncoder(buffered)
-	if err := lines.Encode(exportHeader{ExportFormat, l.origin, key, t.claimedSize()}); err != nil {
+	if err := lines.Encode(header); err != nil {
 		return fmt.Errorf("export evidence: %w", err)
 	}
-	for e := range t.entries() {
+	for e := range entries {
 		if err := lines.Encode(e.line()); err != nil {
 			return fmt.Errorf("export evidence: %w", err)
 		}
@@ -91,7 +103,7 @@ func (t tables) claimedSize() int64 {
 func (e entry) line() any {
 	switch {
 	case e.checkpoint != nil:
-		return exportCheckpoint{*e.checkpoint}
+		return exportCheckpoint{*e.checkpoint, e.proof}
 	case e.part != "":
 		return exportPart{e.part, e.data}
 	}
@@ -118,6 +130,7 @@ func VerifyExport(r io.Reader, known []bus.Checkpoint, keys ...string) (Report, 
 	if err != nil {
 		return Report{}, err
 	}
+	x.beginAt(header)
 	for number := 2; ; number++ {
 		line, err := readLine(lines)
 		if err == io.EOF {
@@ -158,10 +171,10 @@ func readHeader(lines *bufio.Reader) (exportHeader, error) {
 	if err == nil {
 		err = strictJSON(line, &h)
 	}
-	if err == nil && h.Format != ExportFormat && h.Format != formerExportFormat {
+	if err == nil && h.Format != ExportFormat && h.Format != formerExportFormat && h.Format != windowFormat {
 		err = fmt.Errorf("format %.40q", h.Format)
 	}
-	if err == nil && h.Size < 0 {
+	if err == nil && (h.Size < 0 || !h.sound()) {
 		err = fmt.Errorf("size %d", h.Size)
 	}
 	if err == nil {
@@ -178,22 +191,23 @@ func readHeader(lines *bufio.Reader) (exportHeader, error) {
 // parseLine reads a leaf or a checkpoint.
 func parseLine(line []byte) (entry, bool) {
 	var either struct {
-		Leaf       *int64     `json:"leaf"`
-		Data       []byte     `json:"data"`
-		Hash       *tlog.Hash `json:"hash"`
-		Checkpoint *string    `json:"checkpoint"`
-		Part       *string    `json:"part"`
-		Text       []byte     `json:"text"`
+		Leaf       *int64      `json:"leaf"`
+		Data       []byte      `json:"data"`
+		Hash       *tlog.Hash  `json:"hash"`
+		Checkpoint *string     `json:"checkpoint"`
+		Proof      []tlog.Hash `json:"proof"`
+		Part       *string     `json:"part"`
+		Text       []byte      `json:"text"`
 	}
 	if strictJSON(line, &either) != nil {
 		return entry{}, false
 	}
-	isLeaf := either.Leaf != nil && either.Hash != nil && either.Checkpoint == nil && either.Part == nil && either.Text == nil
+	isLeaf := either.Leaf != nil && either.Hash != nil && either.Proof == nil && either.Checkpoint == nil && either.Part == nil && either.Text == nil
 	isCheckpoint := either.Checkpoint != nil && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Part == nil && either.Text == nil
-	isPart := either.Part != nil && *either.Part != "" && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Checkpoint == nil
+	isPart := either.Part != nil && either.Proof == nil && *either.Part != "" && either.Leaf == nil && either.Hash == nil && either.Data == nil && either.Checkpoint == nil
 	switch {
 	case isCheckpoint:
-		return entry{checkpoint: either.Checkpoint}, true
+		return entry{checkpoint: either.Checkpoint, proof: either.Proof}, true
 	case isPart && len(either.Text) <= MaxPart:
 		return entry{part: *either.Part, data: either.Text}, true
 	case isLeaf && len(either.Data) <= MaxLeaf:

@@ -171,7 +171,9 @@ func (t tables) indexed(n int64, r *Record) bool {
 	}
 	if r.Decision != nil {
 		found, err := t.decision(r.Decision.ID)
-		return err == nil && found.Index <= n
+		if err != nil || found.Index > n {
+			return false
+		}
 	}
-	return true
+	return t.findable(n, r)
 }

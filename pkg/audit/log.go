@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -109,6 +110,8 @@ func (l *Log) Origin() string { return l.origin }
 // tables are the buckets of the log in one transaction.
 type tables struct {
 	leaves, hashes, checkpoints, ranges, decisions *bbolt.Bucket
+	top                                            *bbolt.Bucket
+	blocks                                         *bbolt.Bucket // as parts
 	parts                                          *bbolt.Bucket // nil in a file of before there were any, until something is appended
 }
 
@@ -119,7 +122,7 @@ func open(tx *bbolt.Tx) (tables, error) {
 	}
 	t := tables{
 		leaves: top.Bucket(leavesBucket), hashes: top.Bucket(hashesBucket), checkpoints: top.Bucket(checkpointsBucket),
-		ranges: top.Bucket(rangesBucket), decisions: top.Bucket(decisionsBucket), parts: top.Bucket(partsBucket),
+		ranges: top.Bucket(rangesBucket), decisions: top.Bucket(decisionsBucket), parts: top.Bucket(partsBucket), top: top, blocks: top.Bucket(blocksBucket),
 	}
 	for _, b := range []*bbolt.Bucket{t.leaves, t.hashes, t.checkpoints, t.ranges, t.decisions} {
 		if b == nil {
@@ -174,6 +177,12 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 	if first, err = t.size(); err != nil {
 		return 0, err
 	}
+	if t.blocks == nil {
+		if err = t.makeBlocks(first); err != nil {
+			return 0, fmt.Errorf("append evidence: %w", err)
+		}
+	}
+	seen := map[string]bool{}
 	// Keys only ever grow, so full pages are never split again.
 	t.leaves.FillPercent, t.hashes.FillPercent = 1, 1
 	right := edge{older: storedHashes{t.hashes}}
@@ -182,7 +191,7 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 		if err := t.put(&right, n, data); err != nil {
 			return 0, fmt.Errorf("append evidence: %w", err)
 		}
-		if err := t.index(n, &records[i]); err != nil {
+		if err := errors.Join(t.index(n, &records[i]), t.enter(n, &records[i], seen)); err != nil {
 			return 0, fmt.Errorf("index evidence: %w", err)
 		}
 		if err := t.keep(records[i].Grounds); err != nil {

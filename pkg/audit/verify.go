@@ -17,10 +17,11 @@ import (
 // Report is what a verification found. It stops at the first fault.
 type Report struct {
 	Origin      string    `json:"origin"`
-	Leaves      int64     `json:"leaves"`      // examined; all of them where Verified
-	Root        tlog.Hash `json:"root"`        // recomputed over those; base64
-	Checkpoints int       `json:"checkpoints"` // signed heads that agreed, the known ones too
-	Signed      int64     `json:"signed"`      // leaves below the largest of them
+	First       int64     `json:"first,omitempty"` // of a window: the leaf that it begins with
+	Leaves      int64     `json:"leaves"`          // examined, or before First; all of them where Verified
+	Root        tlog.Hash `json:"root"`            // recomputed over those; base64
+	Checkpoints int       `json:"checkpoints"`     // signed heads that agreed, the known ones too
+	Signed      int64     `json:"signed"`          // leaves below the largest of them
 	Verified    bool      `json:"verified"`
 	BadLeaf     int64     `json:"bad_leaf"` // the first bad or missing leaf; -1 if none can be named
 	From        int64     `json:"from"`     // where not Verified: the fault lies in
@@ -64,18 +65,23 @@ func (l *Log) Verify(tx *bbolt.Tx, known []bus.Checkpoint, keys ...string) (Repo
 // hashes kept with it, or a signed checkpoint, which stands before the first
 // leaf that it does not cover, or a part, before the first leaf that names it.
 type entry struct {
-	checkpoint *string // signed; nil: a leaf or a part
-	part       string  // digest; empty: no part
-	leaf       int64   // claimed index; -1 where the key names none
+	checkpoint *string     // signed; nil: a leaf or a part
+	proof      []tlog.Hash // of a checkpoint: that it extends the leaves so far; nil: it is of so many
+	part       string      // digest; empty: no part
+	leaf       int64       // claimed index; -1 where the key names none
 	data       []byte
 	hashes     []byte // end to end, the leaf's own first
 }
 
 // entries gives what the buckets hold, sound or not, in the order of the log.
-func (t tables) entries() iter.Seq[entry] {
+func (t tables) entries() iter.Seq[entry] { return t.entriesIn(0, -1) }
+
+// entriesIn gives those from leaf first up to, not including, leaf end, or the end
+// of the log where that is -1.
+func (t tables) entriesIn(first, end int64) iter.Seq[entry] {
 	return func(yield func(entry) bool) {
 		checkpoints := t.checkpoints.Cursor()
-		at, signed := checkpoints.First()
+		at, signed := checkpoints.Seek(leafKey(first))
 		signedUpTo := func(leaf int64) bool {
 			for ; at != nil; at, signed = checkpoints.Next() {
 				if size, ok := leafIndex(at); ok && leaf >= 0 && size > leaf {
@@ -89,7 +95,10 @@ func (t tables) entries() iter.Seq[entry] {
 		}
 		known := map[string]bool{}
 		leaves := t.leaves.Cursor()
-		for key, data := leaves.First(); key != nil; key, data = leaves.Next() {
+		for key, data := leaves.Seek(leafKey(first)); key != nil; key, data = leaves.Next() {
+			if end >= 0 && bytes.Compare(key, leafKey(end)) >= 0 {
+				break
+			}
 			e := entry{leaf: -1, data: data, hashes: t.hashes.Get(key)}
 			if n, ok := leafIndex(key); ok {
 				if e.leaf = n; !signedUpTo(n) {
@@ -100,7 +109,7 @@ func (t tables) entries() iter.Seq[entry] {
 				return
 			}
 		}
-		signedUpTo(-1)
+		signedUpTo(end)
 	}
 }
 
@@ -168,6 +177,9 @@ func (x *examiner) examine(e entry) bool {
 			ZH: fmt.Sprintf("第 %d 片叶子前的检查点无法验证", x.report.Leaves),
 			EN: fmt.Sprintf("the checkpoint kept before leaf %d does not verify", x.report.Leaves),
 		})
+	}
+	if e.proof != nil {
+		return x.leadsTo(h, e.proof)
 	}
 	return x.agrees(h, bus.Text{ZH: "本节点签署的", EN: "that this node signed"})
 }
