@@ -35,6 +35,9 @@ type Draft struct {
 	Missing   []Defect   `json:"missing,omitempty"`   // what Gate finds, where one draft is shown
 }
 
+// Awaits reports whether d, a version or a withdrawal, is up for review.
+func (d Draft) Awaits() bool { return d.State == StateInReview || d.State == StateWithdrawing }
+
 // DraftContent is the part of a draft that its department writes.
 type DraftContent struct {
 	Resource  Resource  `json:"resource"`

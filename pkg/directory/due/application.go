@@ -22,16 +22,9 @@ func (v *view) applications() {
 				Title:   bus.Text{ZH: "答复共享申请：" + resource, EN: "answer the application for " + resource},
 				Command: "gxbus application show " + id,
 			})
-			authority, ok := v.tx.Authority(provider)
-			if e := a.Extension; ok && e != nil && e.Consent == nil {
-				if deadline := v.days.Deadline(a.Complete.At, bus.AnswerDays); v.now.Before(deadline.Due) { // later it counts no more
-					v.addBy(deadline, bus.Task{
-						Kind: bus.TaskAnswerConsent, Subject: id, Department: authority, Role: bus.RoleReviewer, Since: e.At,
-						Title:   bus.Text{ZH: "答复延期申请：" + resource, EN: "answer a request for more time for " + resource},
-						Command: "gxbus application consent " + id,
-					})
-				}
-			}
+			v.extension(a.Extension, v.days.Deadline(a.Complete.At, bus.AnswerDays), a.Content.Resource, bus.Task{
+				Kind: bus.TaskAnswerConsent, Subject: id, Command: "gxbus application consent " + id,
+			})
 		}
 	}
 }

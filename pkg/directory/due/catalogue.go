@@ -9,9 +9,9 @@ import (
 // drafts are for the data authority to review, in two working days (decree 809
 // art. 17).
 func (v *view) drafts() {
-	for d := range v.tx.DraftsAfter("") {
+	for d := range v.tx.Reviews() {
 		authority, ok := v.tx.Authority(d.Resource.Provider)
-		if d.Submitted == nil || !ok || d.State != bus.StateInReview && d.State != bus.StateWithdrawing {
+		if !ok {
 			continue
 		}
 		what := bus.Text{ZH: "审核目录编制稿：" + d.Resource.Name, EN: "review the draft of " + string(d.ID)}
@@ -39,16 +39,9 @@ func (v *view) triggers() {
 			Title:   bus.Text{ZH: "提交目录更新：" + string(t.Resource), EN: "submit a change of " + string(t.Resource)},
 			Command: "gxbus draft submit " + string(t.Resource),
 		})
-		authority, ok := v.tx.Authority(provider)
-		if e := t.Extension; ok && e != nil && e.Consent == nil {
-			if deadline := v.days.Deadline(t.At, bus.ChangeDays); v.now.Before(deadline.Due) { // later it counts no more
-				v.addBy(deadline, bus.Task{
-					Kind: bus.TaskTriggerConsent, Subject: subject, Department: authority, Role: bus.RoleReviewer, Since: e.At,
-					Title:   bus.Text{ZH: "答复延期申请：" + string(t.Resource), EN: "answer a request for more time for " + string(t.Resource)},
-					Command: fmt.Sprintf("gxbus trigger consent %s %d", t.Resource, t.Number),
-				})
-			}
-		}
+		v.extension(t.Extension, v.days.Deadline(t.At, bus.ChangeDays), t.Resource, bus.Task{
+			Kind: bus.TaskTriggerConsent, Subject: subject, Command: fmt.Sprintf("gxbus trigger consent %s %d", t.Resource, t.Number),
+		})
 	}
 }
 

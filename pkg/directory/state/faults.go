@@ -17,7 +17,7 @@ const maxFaults = 20
 // this program, has any.
 func (t *Tx) Faults() []string {
 	f := &faultFinder{tx: t}
-	for _, check := range []func(){f.keys, f.codes, f.certificates, f.homes, f.references, f.journal, f.layers, f.revisions} {
+	for _, check := range []func(){f.keys, f.codes, f.reviews, f.certificates, f.homes, f.references, f.journal, f.layers, f.revisions} {
 		f.guarded(check)
 	}
 	return f.found
@@ -85,6 +85,20 @@ func (f *faultFinder) codes() {
 		}
 		return nil
 	})
+}
+
+// reviews holds the index of what awaits its review against the drafts.
+func (f *faultFinder) reviews() {
+	for d := range f.tx.DraftsAfter("") {
+		if listed := f.tx.bytes(reviews, string(d.ID)) != nil; listed != d.Awaits() {
+			f.add("draft %s is %s, and listed for review: %v", d.ID, d.State, listed)
+		}
+	}
+	for d := range f.tx.Reviews() {
+		if d.ID == "" {
+			f.add("a draft is listed for review that is not there")
+		}
+	}
 }
 
 func (f *faultFinder) withdrawn(id bus.ResourceID) bool {

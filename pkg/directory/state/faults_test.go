@@ -34,6 +34,7 @@ func TestFaultsNamesWhatDoesNotFit(t *testing.T) {
 	}{
 		{"an index of nothing", "resource-codes", "309/9", "registrations", "code 309/9 is indexed"},
 		{"an index of another", "resource-codes", "307001/1", "licences", "code 307001/1"},
+		{"a review of nothing", "reviews", "ghost", "true", "a draft is listed for review that is not there"},
 		{"a certificate of nobody", "certificates", "ab", "sample-tax", "certificate ab is indexed"},
 		{"a key that is not the id", "grants", "g7", `{"id":"g1"}`, `grants "g7"`},
 		{"a value that cannot be read", "systems", "sample-tax", `{`, "sample-tax"},

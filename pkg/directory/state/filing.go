@@ -137,7 +137,26 @@ func (f *filing) compile(content bus.DraftContent) error {
 }
 
 // keep plans the write of the draft as it is now.
-func (f *filing) keep() error { return f.put(Drafts, string(f.id), f.draft) }
+func (f *filing) keep() error {
+	f.list(f.draft.Awaits())
+	return f.put(Drafts, string(f.id), f.draft)
+}
+
+// drop plans that the draft is there no more.
+func (f *filing) drop() {
+	f.list(false)
+	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+}
+
+// list plans that the draft stands among those that await their review, or not.
+func (f *filing) list(awaits bool) {
+	switch listed := f.tx.bytes(reviews, string(f.id)) != nil; {
+	case awaits && !listed:
+		f.changes = append(f.changes, Change{reviews, string(f.id), []byte("true")})
+	case listed && !awaits:
+		f.changes = append(f.changes, Change{reviews, string(f.id), nil})
+	}
+}
 
 // written is a resource without what publication gives it.
 func written(r bus.Resource) bus.Resource {
@@ -237,7 +256,7 @@ func (f *filing) review(verdict bus.Review) error {
 	case next == bus.StateWithdrawn:
 		return f.withdraw(verdict)
 	case asked == bus.StateWithdrawing: // the version in force stays
-		f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+		f.drop()
 		return nil
 	case next == bus.StatePublished:
 		return f.publish(verdict)
@@ -268,7 +287,7 @@ func (f *filing) publish(approval bus.Review) error {
 			f.changes = append(f.changes, Change{Codes, string(code), nil})
 		}
 	}
-	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	f.drop()
 	version := bus.Version{Resource: res, Clearance: f.draft.Clearance, Submitted: *f.draft.Submitted, Approved: approval}
 	if err := f.put(Versions, versionKey(f.id, res.Version), version); err != nil {
 		return err
@@ -305,7 +324,7 @@ func (f *filing) withdraw(approval bus.Review) error {
 	}
 	last.Withdrawn = &bus.Withdrawal{Asked: *f.draft.Submitted, Approved: approval}
 	f.changes = append(f.changes, retire(Resources, string(f.id))...)
-	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	f.drop()
 	return f.put(Versions, versionKey(f.id, f.inForce.Version), last)
 }
 
@@ -315,7 +334,7 @@ func (f *filing) discard() error {
 		return err
 	}
 	f.recode(f.inForce.Codes)
-	f.changes = append(f.changes, Change{Drafts, string(f.id), nil})
+	f.drop()
 	return nil
 }
 

@@ -24,6 +24,7 @@ const (
 	Resources     Table = "resources"
 	Codes         Table = "resource-codes" // directory code → resource, of drafts and of what is withdrawn too
 	Drafts        Table = "drafts"
+	reviews       Table = "reviews"  // resource of a draft that awaits its review
 	Versions      Table = "versions" // resource/number → a published version
 	Triggers      Table = "triggers" // resource/number
 	Claims        Table = "claims"   // entity/item
@@ -55,7 +56,7 @@ var (
 		Corrections, Disputes,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, reviews, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )
@@ -178,6 +179,19 @@ func (t *Tx) Draft(id bus.ResourceID) (bus.Draft, bool) {
 // DraftsAfter yields the drafts of resources after id, in the order of their ids.
 func (t *Tx) DraftsAfter(id bus.ResourceID) iter.Seq[bus.Draft] {
 	return from[bus.Draft](t, Drafts, string(id)+"\x00")
+}
+
+// Reviews yields the drafts that await their review, in the order of their ids; it
+// reads no other.
+func (t *Tx) Reviews() iter.Seq[bus.Draft] {
+	return func(yield func(bus.Draft) bool) {
+		cursor := t.tx.Bucket([]byte(reviews)).Cursor()
+		for id, _ := cursor.First(); id != nil; id, _ = cursor.Next() {
+			if d, _ := t.Draft(bus.ResourceID(id)); !yield(d) {
+				return
+			}
+		}
+	}
 }
 
 // Version returns a published version of a resource, numbered from 1.
