@@ -233,6 +233,31 @@ func TestGrantsAboutToEnd(t *testing.T) {
 	}
 }
 
+func TestAWithdrawnResourceIsNotToBeAppliedForAgain(t *testing.T) {
+	w := newWorld(t)
+	w.now = at("2027-02-20")
+	w.expect(consumer, "grant-expiring/g1")
+	r := w.write(provider, command.ResourceWithdraw, w.revisionOf("registrations"), command.Withdrawal{Resource: "registrations", Reason: "样例"})
+	w.expect(reviewer, "draft-review/registrations")
+	w.expect(consumer, "grant-expiring/g1")
+	w.write(reviewer, command.DraftReview, 0, command.Review{Drafts: ref("registrations", r), Approve: true})
+	w.expect(reviewer)
+	w.expect(consumer)
+}
+
+func (w *world) revisionOf(id bus.ResourceID) (r bus.Revision) {
+	w.t.Helper()
+	err := w.store.View(func(tx *state.Tx) error {
+		resource, _ := tx.Resource(id)
+		r = resource.Revision
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
 func TestTimeLeftAndThresholds(t *testing.T) {
 	w := newWorld(t)
 	w.now = at("2026-02-12") // ten working days over Spring Festival: to 2026-03-04
