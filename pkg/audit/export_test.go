@@ -176,7 +176,7 @@ func TestVerifyExportRefusesWhatIsNoExport(t *testing.T) {
 		"empty":                    {"", []string{f.key}, "header"},
 		"garbage":                  {"\x00\x01\x02", []string{f.key}, "header"},
 		"no header":                {body, []string{f.key}, "header"},
-		"another format":           {header("evidence/2", "evidence/3"), []string{f.key}, "header"},
+		"another format":           {header("evidence/2", "evidence/4"), []string{f.key}, "header"},
 		"negative size":            {header(`"size":21`, `"size":-1`), []string{f.key}, "header"},
 		"no origin":                {header(origin, ""), []string{f.key}, "header"},
 		"endless first line":       {strings.Repeat("x", 1<<20), []string{f.key}, "header"},
