@@ -48,7 +48,7 @@ var owners = []struct {
 	{"github.com/blevesearch", []string{"pkg/directory/search"}},
 	{"github.com/danielgtaylor/huma", []string{"node/api"}},
 	{"github.com/cloudevents/sdk-go/sql", []string{"pkg/event/filter"}},
-	{"github.com/xuri/excelize", []string{"pkg/catalogue"}},
+	{"github.com/xuri/excelize", []string{"pkg/catalogue", "pkg/evaluation/export"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema"}},
 	{"github.com/jackc/pgx", []string{"pkg/binding"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
