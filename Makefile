@@ -89,6 +89,14 @@ test-move: ## move departments under load and kill -9 their nodes meanwhile, MOV
 test-policies: ## run the tests of the base policy
 	go test -vet=off -count=1 ./policies/... ./pkg/policy/...
 
+OFFICE ?= build/office
+
+.PHONY: test-office
+test-office: ## recalculate and render exported reports in LibreOffice and Chromium, pictures in build/office; needs root on Debian
+	@which soffice chromium pdftoppm fc-list >/dev/null && fc-list :lang=zh | grep -q . || \
+		{ apt-get update && apt-get install -y --no-install-recommends libreoffice-calc-nogui chromium poppler-utils fontconfig fonts-noto-cjk; }
+	GXBUS_OFFICE=$(abspath $(OFFICE)) go test -vet=off ./pkg/evaluation/export -run 'TestOffice|TestChromium' -count=1 -v -timeout 900s
+
 .PHONY: bench
 bench: build tools ## run the benchmarks of docs/performance.md into build/bench.json
 	$(TOOLS)/benchjson -names docs/performance.md -benchtime $(BENCHTIME) -o build/bench.json

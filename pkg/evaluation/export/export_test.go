@@ -124,28 +124,27 @@ func TestTheReportInAWorkbookIsTheSignedOne(t *testing.T) {
 
 func TestS46ExportedCellsAreNeverFormulas(t *testing.T) {
 	r := sample(t)
-	for i, start := range []string{"=", "+", "-", "@", "\t", "\r="} {
-		r.Departments[i%len(r.Departments)].Name = start + "HYPERLINK(1)"
-		r.Reconciliation.Differences[0].Resource = bus.ResourceID(start + "cmd")
-		r.Scheme.Indicators[0].Name.ZH = start + "1"
-		rows, err := csv.NewReader(bytes.NewReader(written(t, r, export.CSV, bus.Chinese))).ReadAll()
-		if err != nil || rows[0][0] != "\ufeff类别" {
-			t.Fatal(rows[0], err)
+	for i, start := range []string{"=", "+", "-", "@"} {
+		r.Departments[i].Name = start + "HYPERLINK(1)"
+	}
+	r.Reconciliation.Differences[0].Resource, r.Scheme.Indicators[0].Name.ZH, r.Divisions[0].Name = "\tcmd", "=1", "\r=cmd"
+	rows, err := csv.NewReader(bytes.NewReader(written(t, r, export.CSV, bus.Chinese))).ReadAll()
+	if err != nil || rows[0][0] != "\ufeff类别" {
+		t.Fatal(rows[0], err)
+	}
+	book := open(t, written(t, r, export.XLSX, bus.Chinese))
+	for _, sheet := range book.GetSheetList() {
+		cells, err := book.GetRows(sheet)
+		if err != nil {
+			t.Fatal(err)
 		}
-		book := open(t, written(t, r, export.XLSX, bus.Chinese))
-		for _, sheet := range book.GetSheetList() {
-			cells, err := book.GetRows(sheet)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if sheet != "signed" {
-				rows = append(rows, cells...)
-			}
+		if sheet != "signed" {
+			rows = append(rows, cells...)
 		}
-		for _, cell := range slices.Concat(rows...) {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				t.Errorf("%q: the cell %q", start, cell)
-			}
+	}
+	for _, cell := range slices.Concat(rows...) {
+		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+			t.Errorf("the cell %q", cell)
 		}
 	}
 }
@@ -200,7 +199,7 @@ func TestEveryExportSaysWhatItRestsOn(t *testing.T) {
 			text := string(written(t, r, f, lang))
 			if f == export.XLSX {
 				text = ""
-				book := open(t, []byte(written(t, r, f, lang)))
+				book := open(t, written(t, r, f, lang))
 				rows, err := book.GetRows(map[bus.Lang]string{bus.Chinese: "输入", bus.English: "Inputs"}[lang])
 				if err != nil {
 					t.Fatal(err)
@@ -226,7 +225,7 @@ func TestEveryExportSaysWhatItRestsOn(t *testing.T) {
 func TestAReportThatDoesNotHoldTogetherIsRefused(t *testing.T) {
 	for _, spoil := range []func(*evaluation.Report){
 		func(r *evaluation.Report) { r.Departments[0].Figures = nil },
-		func(r *evaluation.Report) { r.Divisions[0].Figures[0].State = evaluation.Counted },
+		func(r *evaluation.Report) { r.Divisions[0].Figures[0].State = evaluation.Missing },
 		func(r *evaluation.Report) { r.Departments[0].Figures[0].Indicator = "Z9" },
 	} {
 		r := sample(t)

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
@@ -54,7 +55,6 @@ func (v *view) indicatorSheet(i int) string {
 func (v *view) summary(name string, standings []evaluation.Standing, figures int, deducted map[string]string) sheet {
 	const first = 12 // column of the first indicator
 	last := first + len(v.Scheme.Indicators) - 1
-	weights := fmt.Sprintf("%s$%d:%s$%d", letter(first), standingsFrom-1, letter(last), standingsFrom-1)
 	s := sheet{name: name, head: standingsFrom - 1, left: 2, widths: []float64{6, 26, 21, 14, 8, 9, 9, 9, 7, 9, 24, 9}}
 	if len(standings) > 0 {
 		s.bars = fmt.Sprintf("F%d:F%d", standingsFrom, standingsFrom+len(standings)-1)
@@ -72,7 +72,7 @@ func (v *view) summary(name string, standings []evaluation.Standing, figures int
 				text(rank(st)), text(clean(st.Name)), text(code(st)), text(v.name(string(st.Division))), text(v.level(st.Level)),
 				formula(fmt.Sprintf(`IF(H%d>0,ROUND(MAX(0,100*SUM(%s)/H%d-MIN(I%d,%d)),2),"")`, r, across, r, r, v.Scheme.Cap), decimal(points(st.Score)), decimals),
 				text(v.say(st.Band)).as(bands + look(v.bandOf(st))),
-				formula(fmt.Sprintf(`SUMIF(%s,">=0",%s)`, across, weights), int64(st.Weight), plain),
+				formula(applicable(first, last, r), int64(st.Weight), plain),
 				number(off(st)), text(before(st)), text(v.say(st.Unranked)),
 			}
 			if st.Rank > 0 {
@@ -96,6 +96,16 @@ func (v *view) summary(name string, standings []evaluation.Standing, figures int
 		}
 	}
 	return s
+}
+
+// applicable adds up the weights over the points of a row that are not empty. It is
+// spelt out: programs do not agree on whether an empty text is at least 0.
+func applicable(first, last, row int) string {
+	terms := make([]string, 0, last-first+1)
+	for c := first; c <= last; c++ {
+		terms = append(terms, fmt.Sprintf(`IF(%s="",0,%s$%d)`, at(c, row), letter(c), standingsFrom-1))
+	}
+	return strings.Join(terms, "+")
 }
 
 func (v *view) summaryHead() [][]cell {
