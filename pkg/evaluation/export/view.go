@@ -211,6 +211,7 @@ func (v *view) about() []fact {
 		{v.t("方案", "scheme"), v.scheme()},
 		{v.t("方案摘要", "digest of the scheme"), clean(v.Scheme.Digest)},
 		{v.t("目录索引", "directory index"), fmt.Sprint(v.Inputs.Directory)},
+		{v.t("目录材料摘要", "digest of the directory's material"), clean(v.Inputs.DirectoryDigest)},
 		{v.t("日汇总数", "daily rollups"), fmt.Sprint(len(v.Inputs.Rollups))},
 		{v.t("缺报节点", "nodes that have not reported"), cmp.Or(v.missing(), v.t("无", "none"))},
 	}
