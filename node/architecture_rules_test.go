@@ -28,7 +28,7 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 var layers = [][]string{
 	{"pkg/bus"},
 	{"pkg/strictjson", "pkg/storage"},
-	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup", "pkg/schema"},
+	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup", "pkg/webhook", "pkg/schema"},
 	{"pkg/binding"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},
 	{"pkg/consensus", "pkg/decision"},

@@ -55,9 +55,13 @@ type Config struct {
 	Surveyor  Surveyor
 	SignIn    SignIn
 	Ready     func() error // nil once the node can serve
-	Now       func() time.Time
-	Logger    *slog.Logger
-	Wait      time.Duration // for a request's body
+
+	// Deliveries tells how far an event of a caller's has come.
+	Deliveries func(ctx context.Context, by bus.Principal, event, source string) ([]client.Deliveries, error)
+
+	Now    func() time.Time
+	Logger *slog.Logger
+	Wait   time.Duration // for a request's body
 
 	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
 	PoliciesAt func(ctx context.Context, layers bus.Revision) error

@@ -237,4 +237,6 @@ func (a *API) addSubscriptions(h huma.API) {
 	}
 	addNoun(a, h, subscriptions)
 	a.addSubscriptionSteps(h, subscriptions)
+	a.addSinks(h)
+	a.addDeliveries(h)
 }

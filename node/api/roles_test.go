@@ -151,6 +151,15 @@ func matrix() map[string]route {
 		"GET /api/v1/subscriptions/{id}/stream": {[7]int{401, 404, 400, 404, 404, 404, 404}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/stream", header: map[string]string{"Last-Event-ID": "x"}} // else it goes on
 		}},
+		"PUT /api/v1/subscriptions/{id}/sink": {[7]int{401, 404, 400, 404, 404, 404, 404}, func(*world, int) request {
+			return request{path: "/api/v1/subscriptions/sub-1/sink", body: text(`{"url":"https://127.0.0.1/"}`)} // S39
+		}},
+		"GET /api/v1/subscriptions/{id}/sink":                           {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/sink")},
+		"DELETE /api/v1/subscriptions/{id}/sink":                        {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/sink")},
+		"GET /api/v1/subscriptions/{id}/dead-letters":                   {[7]int{401, 404, 200, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters")},
+		"POST /api/v1/subscriptions/{id}/dead-letters/{number}/redrive": {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters/1/redrive")},
+		"DELETE /api/v1/subscriptions/{id}/dead-letters/{number}":       {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters/1")},
+		"GET /api/v1/events/{event}/deliveries":                         {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/events/absent/deliveries")},
 		"POST /api/v1/subscriptions/{id}/step": {[7]int{401, 404, 200, 404, 403, 403, 403}, func(*world, int) request {
 			return request{path: "/api/v1/subscriptions/sub-1/step", body: text(`{"step":"resume"}`)}
 		}},
@@ -308,6 +317,8 @@ func anothersLooksAbsent(w *world, t *testing.T) {
 	for _, c := range []struct{ method, there, absent, body string }{
 		{"GET", "/api/v1/subscriptions/sub-1", "/api/v1/subscriptions/sub-9", ""},
 		{"GET", "/api/v1/subscriptions/sub-1/events", "/api/v1/subscriptions/sub-9/events", ""},
+		{"PUT", "/api/v1/subscriptions/sub-1/sink", "/api/v1/subscriptions/sub-9/sink", `{"url":"https://a.test/"}`},
+		{"GET", "/api/v1/subscriptions/sub-1/dead-letters", "/api/v1/subscriptions/sub-9/dead-letters", ""},
 		{"GET", "/api/v1/subscriptions/sub-1/stream", "/api/v1/subscriptions/sub-9/stream", ""},
 		{"POST", "/api/v1/subscriptions/sub-1/step", "/api/v1/subscriptions/sub-9/step", `{"step":"pause"}`},
 		{"POST", "/api/v1/subscriptions/sub-1/ack", "/api/v1/subscriptions/sub-9/ack", `{"last":1}`},

@@ -33,7 +33,7 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.nodeCommand(), a.caCommand(), a.tokenCommand(),
 		a.divisionCommand(), a.departmentCommand(), a.accountCommand(), a.systemCommand(),
 		a.resourceCommand(), a.draftCommand(), a.triggerCommand(), a.claimCommand(), a.libraryCommand(), a.calendarCommand(),
-		a.applicationCommand(), a.grantCommand(), a.subscriptionCommand(), a.correctionCommand(), a.disputeCommand(), a.taskCommand(),
+		a.applicationCommand(), a.grantCommand(), a.subscriptionCommand(), a.eventCommand(), a.correctionCommand(), a.disputeCommand(), a.taskCommand(),
 		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.exchangeCommand(), a.bindingCommand(), a.queryCommand(), a.watchCommand(), a.auditCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),

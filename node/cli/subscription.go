@@ -18,7 +18,7 @@ func (a *app) subscriptionCommand() *cobra.Command {
 		w.list(a), w.show(a), a.createSubscription(w), remove(a, w, func(c *client.Client) client.Removable[bus.SubscriptionID, bus.Subscription] {
 			return c.Subscriptions().Removable
 		}),
-		a.pauseSubscription(w), a.resumeSubscription(w), a.replaySubscription(w))
+		a.pauseSubscription(w), a.resumeSubscription(w), a.replaySubscription(w), a.sinkCommand(w), a.deadLetterCommand(w))
 }
 
 func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {

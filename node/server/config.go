@@ -33,6 +33,7 @@ type Config struct {
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
 	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine
+	WebhookNetworks    string        `yaml:"webhook_networks"`    // private networks that events may be taken to, separated by commas
 	OIDC               OIDC          `yaml:"oidc"`                // where people can sign in beside here
 }
 
@@ -75,7 +76,7 @@ func LoadConfig(path string, environ []string) (Config, error) {
 // clientVariable reports whether GXBUS_key is for the command line's client side.
 func clientVariable(key string) bool {
 	switch key {
-	case "SERVER", "CA", "TOKEN", "CERT", "KEY", "LANG", "CREDENTIALS", "PASSWORD", "NEW_PASSWORD":
+	case "SERVER", "CA", "TOKEN", "CERT", "KEY", "LANG", "CREDENTIALS", "PASSWORD", "NEW_PASSWORD", "SINK_SECRET", "SINK_AUTHORIZATION":
 		return true
 	}
 	return false
@@ -156,7 +157,8 @@ func (c Config) defects() []bus.Defect {
 	if c.SystemRate < 1 || c.SystemRate > 1_000_000 {
 		defects = append(defects, bus.Defect{Field: "system_rate", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–1000000"})
 	}
-	defects = append(defects, c.OIDC.defects()...)
+	_, bad := c.webhookNetworks()
+	defects = append(append(defects, bad...), c.OIDC.defects()...)
 	if c.RecoveryKey != "" {
 		_, err := backup.ParsePublic(c.RecoveryKey)
 		defects = append(defects, defectsOf("recovery_key", err)...)

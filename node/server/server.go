@@ -341,7 +341,12 @@ func (s *Server) openSearch(context.Context) error {
 }
 
 func (s *Server) openExchange(context.Context) (err error) {
+	seal, err := s.dir.sinkSeal()
+	if err != nil {
+		return err
+	}
 	s.exchange, err = exchange.Open(exchange.Config{
+		Webhooks: s.webhooks(), Origin: string(s.self.Node) + "." + s.self.Cluster, Seal: seal,
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
 		Arrived: s.arrived, Delivered: s.delivered, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
 		Retention: exchange.Retention{Kept: time.Duration(s.config.RetentionDays) * 24 * time.Hour, Bytes: s.config.LogBytes},
@@ -377,7 +382,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Bindings: s.bindings, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
-		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Now: s.now, Logger: s.logger, Wait: s.wait,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Deliveries: s.Deliveries, Now: s.now, Logger: s.logger, Wait: s.wait,
 	})
 	if err != nil {
 		return err

@@ -27,28 +27,31 @@ type Kind string
 
 // The kinds of record.
 const (
-	KindDecision     Kind = "decision"     // a policy decision, whole
-	KindAccepted     Kind = "accepted"     // published events are durable here
-	KindForwarded    Kind = "forwarded"    // the consumer's node holds them durably
-	KindReceived     Kind = "received"     // they are in the consumer's inbox
-	KindDelivered    Kind = "delivered"    // handed out to the consumer
-	KindAcknowledged Kind = "acknowledged" // the consumer has taken them
-	KindWithheld     Kind = "withheld"     // dropped: denied, or the grant was revoked
-	KindRefused      Kind = "refused"      // a request refused before policy was asked
-	KindAdministered Kind = "administered" // a directory write through this node
-	KindRestored     Kind = "restored"     // the leaves so far came out of a backup
-	KindExplained    Kind = "explained"    // what a department may do with a resource was worked out and told
-	KindInspected    Kind = "inspected"    // use records were looked at
-	KindReminded     Kind = "reminded"     // a department was reminded of a deadline
-	KindMovedOut     Kind = "moved-out"    // a department's data, whole, is ready for the node it moves to
-	KindMovedIn      Kind = "moved-in"     // it is on this node's disk, the same
-	KindFiltered     Kind = "filtered"     // rows left out: they do not meet a policy's conditions
-	KindHeld         Kind = "held"         // they wait: a limit is reached
-	KindExpired      Kind = "expired"      // dropped: their expirytime has come
-	KindAsked        Kind = "asked"        // a query is let through here
-	KindAnswered     Kind = "answered"     // its answer, or that there is none
-	KindReplayed     Kind = "replayed"     // the consumer had a subscription begin anew: what waited goes
-	KindUnmatched    Kind = "unmatched"    // passed over: the subscription's own filters are not for them
+	KindDecision     Kind = "decision"      // a policy decision, whole
+	KindAccepted     Kind = "accepted"      // published events are durable here
+	KindForwarded    Kind = "forwarded"     // the consumer's node holds them durably
+	KindReceived     Kind = "received"      // they are in the consumer's inbox
+	KindDelivered    Kind = "delivered"     // handed out to the consumer
+	KindAcknowledged Kind = "acknowledged"  // the consumer has taken them
+	KindWithheld     Kind = "withheld"      // dropped: denied, or the grant was revoked
+	KindRefused      Kind = "refused"       // a request refused before policy was asked
+	KindAdministered Kind = "administered"  // a directory write through this node
+	KindRestored     Kind = "restored"      // the leaves so far came out of a backup
+	KindExplained    Kind = "explained"     // what a department may do with a resource was worked out and told
+	KindInspected    Kind = "inspected"     // use records were looked at
+	KindReminded     Kind = "reminded"      // a department was reminded of a deadline
+	KindMovedOut     Kind = "moved-out"     // a department's data, whole, is ready for the node it moves to
+	KindMovedIn      Kind = "moved-in"      // it is on this node's disk, the same
+	KindFiltered     Kind = "filtered"      // rows left out: they do not meet a policy's conditions
+	KindHeld         Kind = "held"          // they wait: a limit is reached
+	KindExpired      Kind = "expired"       // dropped: their expirytime has come
+	KindAsked        Kind = "asked"         // a query is let through here
+	KindAnswered     Kind = "answered"      // its answer, or that there is none
+	KindReplayed     Kind = "replayed"      // the consumer had a subscription begin anew: what waited goes
+	KindDeadLettered Kind = "dead-lettered" // given up: the consumer's webhook did not take it after all attempts
+	KindRedriven     Kind = "redriven"      // a dead letter is to be delivered after all
+	KindDiscarded    Kind = "discarded"     // a dead letter was thrown away by the consumer
+	KindUnmatched    Kind = "unmatched"     // passed over: the subscription's own filters are not for them
 )
 
 var kinds = []Kind{
@@ -56,7 +59,7 @@ var kinds = []Kind{
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded, KindAsked, KindAnswered,
-	KindUnmatched, KindReplayed,
+	KindUnmatched, KindReplayed, KindDeadLettered, KindRedriven, KindDiscarded,
 }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of

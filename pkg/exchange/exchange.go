@@ -3,6 +3,7 @@ package exchange
 import (
 	"cmp"
 	"context"
+	"crypto/cipher"
 	"log/slog"
 	"sync"
 	"time"
@@ -56,6 +57,11 @@ type Config struct {
 	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
 	RetryMax    time.Duration // what that grows to; 10 s where it is 0
 	Retention   Retention     // how long and how much is kept of events
+	Webhooks    Webhooks      // takes events to sinks; nil: nowhere
+	Origin      string        // that sinks are asked to allow, see WebHook-Request-Origin
+	Seal        cipher.AEAD   // of sinks, where there are Webhooks
+	PushMin     time.Duration // before an event is sent to its sink again; a second where it is 0
+	PushMax     time.Duration // what that grows to; an hour where it is 0
 	Room        func() error  // refuses events for want of room, so that some is left for evidence and acknowledgements; nil: never
 }
 
@@ -72,6 +78,7 @@ type Exchange struct {
 	firsts     chan struct{} // a first exchange was noted
 	inboxes    bells
 	trimming   chan struct{} // the log has no room
+	sinks      chan struct{} // a sink was put or deleted
 
 	mu         sync.Mutex
 	forwarders map[bus.SubscriptionID]*forwarder
@@ -81,10 +88,12 @@ type Exchange struct {
 func Open(c Config) (*Exchange, error) {
 	c.RetryMin = cmp.Or(c.RetryMin, 200*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 10*time.Second)
+	c.PushMin = cmp.Or(c.PushMin, time.Second)
+	c.PushMax = cmp.Or(c.PushMax, time.Hour)
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil
@@ -98,6 +107,7 @@ func Open(c Config) (*Exchange, error) {
 	x.workers.Go(func() { x.resettle(ctx) })
 	x.workers.Go(func() { x.tellFirsts(ctx) })
 	x.workers.Go(func() { x.keepTrimmed(ctx) })
+	x.workers.Go(func() { x.superintend(ctx) })
 	return x, nil
 }
 

@@ -318,14 +318,15 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 				Allowed: fmt.Sprintf("at most %d", m.Delivered),
 			})
 		}
-		if last <= m.Acknowledged {
-			return nil
-		}
-		m.Acknowledged = last
-		if err := m.put(tx, id); err != nil {
+		// Behind what was acknowledged there may be a dead letter that was redriven.
+		first, _, count, err := clearInbox(tx, id, 0, last)
+		if err != nil {
 			return err
 		}
-		first, _, count, err := clearInbox(tx, id, 0, last)
+		if last > m.Acknowledged {
+			m.Acknowledged = last
+			err = m.put(tx, id)
+		}
 		if err != nil || count == 0 { // none: what was handed out has been dropped since
 			return err
 		}

@@ -154,12 +154,12 @@ func (l eventLog) goes(tx *bbolt.Tx, before time.Time, count int) (gone []number
 	}
 	floor := sequenceKey(tail(tx, l.resource))
 	for _, id := range l.subscriptions {
-		at := tx.Bucket(bucketCursors).Get([]byte(id))
-		if at == nil {
-			return nil, nil // where it begins is yet to be found out
+		at, begun, err := cursorOf(tx, id)
+		if err != nil || !begun {
+			return nil, err // where it begins is yet to be found out
 		}
-		if bytes.Compare(at, floor) < 0 {
-			floor = at
+		if next := sequenceKey(at.next); bytes.Compare(next, floor) < 0 {
+			floor = next
 		}
 	}
 	cursor := log.Cursor()

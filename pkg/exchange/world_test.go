@@ -2,6 +2,8 @@ package exchange_test
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -69,6 +71,7 @@ type world struct {
 	directory *directory
 	decider   exchange.Decider
 	clock     *clock
+	sinks     endpoint
 	line      *line
 	nodes     map[bus.NodeID]*node
 	mute      atomic.Bool                                                  // no first exchange is told of; so it is at first
@@ -412,9 +415,19 @@ func (n *node) open() {
 			return err
 		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes},
+		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb), PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
 	n.world.line.connect(n.id, n.Exchange)
+}
+
+// seal is that of every node of a test.
+func seal(tb testing.TB) cipher.AEAD {
+	block, err := aes.NewCipher(make([]byte, 32))
+	must(tb, err)
+	sealed, err := cipher.NewGCMWithRandomNonce(block)
+	must(tb, err)
+	return sealed
 }
 
 func (n *node) close() {

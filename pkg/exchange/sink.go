@@ -1,0 +1,171 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/webhook"
+	"go.etcd.io/bbolt"
+)
+
+// Sinks do not move with their department: what they are encrypted with stays at the
+// node. The inbox waits until the department has put them again.
+var (
+	bucketSinks = []byte("sinks") // subscription → sealed sink
+	bucketTries = []byte("tries") // subscription → what is tried again
+)
+
+// Webhooks takes events to endpoints of agencies.
+type Webhooks interface {
+	Check(ctx context.Context, endpoint string) error
+	Greet(ctx context.Context, endpoint, origin, authorization string) (webhook.Permission, error)
+	Send(ctx context.Context, d webhook.Delivery) (webhook.Answer, error)
+}
+
+// sink is a sink as it is kept.
+type sink struct {
+	bus.Sink
+	At     time.Time `json:"at"`
+	Active bool      `json:"active"`
+	Why    string    `json:"why,omitempty"`
+	Rate   int       `json:"rate,omitempty"`
+}
+
+// trying is the attempts at the event that comes next.
+type trying struct {
+	Number   uint64        `json:"number"`
+	Attempts []bus.Attempt `json:"attempts"`
+}
+
+// sinkOf reads a sink; ok is false where there is none.
+func (x *Exchange) sinkOf(tx *bbolt.Tx, id bus.SubscriptionID) (s sink, ok bool, err error) {
+	sealed := tx.Bucket(bucketSinks).Get([]byte(id))
+	if sealed == nil {
+		return s, false, nil
+	}
+	data, err := x.Seal.Open(nil, nil, sealed, []byte(id))
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("sink of %s: it cannot be decrypted with this node's key", id)
+	}
+	return s, true, nil
+}
+
+func (x *Exchange) putSink(tx *bbolt.Tx, id bus.SubscriptionID, s sink) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketSinks).Put([]byte(id), x.Seal.Seal(nil, nil, data, []byte(id)))
+}
+
+func triesOf(tx *bbolt.Tx, id bus.SubscriptionID) (t trying, err error) {
+	if data := tx.Bucket(bucketTries).Get([]byte(id)); data != nil {
+		err = json.Unmarshal(data, &t)
+	}
+	return t, err
+}
+
+// PutSink has the events of a subscription taken to an endpoint, if that allows it. It
+// is asked now; one that does not allow it is kept, and nothing is taken there until it
+// is put again.
+func (x *Exchange) PutSink(ctx context.Context, by bus.Principal, request string, id bus.SubscriptionID, wanted bus.Sink) (bus.SinkState, error) {
+	f, err := x.own(by, id)
+	if err == nil {
+		err = bus.Invalid(wanted.Check())
+	}
+	if err == nil {
+		err = x.Webhooks.Check(ctx, wanted.URL)
+	}
+	if err != nil {
+		return bus.SinkState{}, err
+	}
+	s := sink{Sink: wanted.Settled(), At: x.Now().UTC()}
+	allowed, refusal := x.Webhooks.Greet(ctx, s.URL, x.Origin, s.Authorization)
+	if s.Active, s.Rate = refusal == nil, allowed.Rate; refusal != nil {
+		s.Why = refusal.Error()
+	}
+	err = x.changeSink(ctx, by, request, f, "sink.put "+shownURL(s.URL), func(tx *bbolt.Tx) error { return x.putSink(tx, id, s) })
+	return s.shown(trying{}), err
+}
+
+// Sink shows the sink of a subscription, and what is tried again.
+func (x *Exchange) Sink(by bus.Principal, id bus.SubscriptionID) (state bus.SinkState, err error) {
+	if _, err := x.own(by, id); err != nil {
+		return state, err
+	}
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		s, ok, err := x.sinkOf(tx, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return bus.NotFound("sink", string(id))
+		}
+		t, err := triesOf(tx, id)
+		state = s.shown(t)
+		return err
+	})
+	return state, err
+}
+
+// DeleteSink ends the deliveries of a subscription: it is pulled again.
+func (x *Exchange) DeleteSink(ctx context.Context, by bus.Principal, request string, id bus.SubscriptionID) error {
+	f, err := x.own(by, id)
+	if err != nil {
+		return err
+	}
+	return x.changeSink(ctx, by, request, f, "sink.delete", func(tx *bbolt.Tx) error {
+		sinks := tx.Bucket(bucketSinks)
+		if sinks.Get([]byte(id)) == nil {
+			return bus.NotFound("sink", string(id))
+		}
+		return sinks.Delete([]byte(id))
+	})
+}
+
+func (x *Exchange) changeSink(ctx context.Context, by bus.Principal, request string, f flow, what string, write func(*bbolt.Tx) error) error {
+	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
+		if err := write(tx); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketTries).Delete([]byte(f.subscription.ID)); err != nil {
+			return err
+		}
+		return x.append(tx, audit.Record{
+			Kind: audit.KindAdministered, Principal: by, Request: request, Resource: f.resource.ID, Subscription: f.subscription.ID,
+			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, Detail: what,
+		})
+	})
+	if err == nil {
+		poke(x.sinks)
+	}
+	return err
+}
+
+func (s sink) shown(t trying) bus.SinkState {
+	return bus.SinkState{
+		URL: shownURL(s.URL), Active: s.Active, Why: s.Why, Rate: s.Rate, Authorized: s.Authorization != "", Signed: s.Secret != "",
+		Batch: s.Batch, MaxAttempts: s.MaxAttempts, Since: s.At, Number: t.Number, Attempts: t.Attempts,
+	}
+}
+
+// shownURL is a URL without its query, where secrets are.
+func shownURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	u.RawQuery, u.User = "", nil
+	return u.String()
+}
