@@ -179,9 +179,12 @@ func TestS42ASinkThatDoesNotAllowGetsNothingAndARateIsKept(t *testing.T) {
 	if state, err := w.consumer().Exchange.Sink(puller, sub); err != nil || !state.Active {
 		t.Errorf("%+v, %v", state, err)
 	}
-	if got := w.consumer().inbox(sub); len(got) != 2 {
-		t.Errorf("%v wait", got)
-	}
+	eventually(t, "the first is acknowledged, and the others wait", func() error {
+		if got := w.consumer().inbox(sub); len(got) != 2 {
+			return fmt.Errorf("%v wait", got)
+		}
+		return nil
+	})
 }
 
 func TestASinkThatIsGoneStopsAndOneAtARefusedAddressIsNotPut(t *testing.T) {
