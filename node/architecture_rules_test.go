@@ -49,7 +49,7 @@ var owners = []struct {
 	{"github.com/danielgtaylor/huma", []string{"node/api"}},
 	{"github.com/cloudevents/sdk-go/sql", []string{"pkg/event/filter"}},
 	{"github.com/xuri/excelize", []string{"pkg/catalogue", "pkg/evaluation/export"}},
-	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema"}},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema", "pkg/policy", "pkg/evaluation"}}, // the latter two in tests
 	{"github.com/jackc/pgx", []string{"pkg/binding"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
 	{"node/server", []string{"node/cli", "node/nodetest"}},

@@ -266,7 +266,7 @@ func rank(route string) string {
 	switch {
 	case strings.HasPrefix(route, "DELETE /api/v1/sessions"):
 		return "3"
-	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.Contains(route, "credentials"), strings.HasSuffix(route, "password"):
+	case strings.HasPrefix(route, "DELETE"), strings.Contains(route, "trace"), strings.Contains(route, "proofs"), strings.Contains(route, "credentials"), strings.HasSuffix(route, "password"):
 		return "2"
 	}
 	return "1"
@@ -395,7 +395,7 @@ func describesItself(w *world, t *testing.T) {
 			t.Errorf("%s: the refusal 400 is not described as a problem: %v", name, problem)
 		}
 		method, path, _ := strings.Cut(name, " ")
-		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/password")
+		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/password") && !strings.HasSuffix(path, "/redrive")
 		body, _ := operation["requestBody"].(map[string]any)
 		if wantsBody != (body != nil) {
 			t.Errorf("%s: request body %v", name, body)

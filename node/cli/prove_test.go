@@ -56,13 +56,12 @@ func TestAProofIsMadeHereAndCheckedElsewhere(t *testing.T) {
 	sh.ok("audit", "prove", "e1", "-f", proof)
 	out, _ := sh.ok("audit", "keys")
 	must(t, os.WriteFile(keys, []byte("# sample\n"+out), 0o600))
-	asked := len(sh.seen)
 	out, _ = sh.ok("audit", "check", proof, "--keys", keys, "--lang", "zh")
 	contains(t, "check", out, "证明有效：事件 e1，由节点 n1", "依授权 g1、裁决 d1 发往部门 11440000006939561H：第 1–1 号事件", "0/1", "未经其他已知节点联署")
 	out, _ = sh.ok("audit", "check", proof, "--keys", keys, "--lang", "en")
 	contains(t, "check", out, "The proof holds: event e1", "under grant g1, decision d1, sent to department 11440000006939561H")
-	if len(sh.seen) != asked {
-		t.Errorf("checking asked a node: %v", sh.seen[asked:])
+	if len(sh.seen) > 0 {
+		t.Errorf("checking asked a node: %v", sh.seen)
 	}
 	must(t, os.WriteFile(proof, []byte(strings.Replace(string(file), `"e1"`, `"e2"`, 1)), 0o600))
 	if code, _, errs := sh.run("audit", "check", proof, "--keys", keys); code == 0 || !strings.Contains(errs, "evidence-not-verified") && !strings.Contains(errs, "changed") {

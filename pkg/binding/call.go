@@ -57,14 +57,17 @@ type Answer struct {
 // HeaderKey tells the provider's system the key of a call.
 const HeaderKey = "Idempotency-Key"
 
-// hopByHop are headers that are of one connection (RFC 9110 §7.6.1), or the bus's
-// and its caller's own business.
+// hopByHop are headers that are of one connection (RFC 9110 §7.6.1), or the bus's own.
 var hopByHop = map[string]bool{
 	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 	"Proxy-Authenticate": true, "Proxy-Authorization": true,
 	"Host": true, "Content-Length": true, "Expect": true, "Accept-Encoding": true,
-	"Authorization": true, "Cookie": true, "Set-Cookie": true, "Forwarded": true, HeaderKey: true,
+	"Forwarded": true, HeaderKey: true,
 }
+
+// ofCaller are headers by which a caller proves itself to the bus; a binding has its
+// own, for the service.
+var ofCaller = map[string]bool{"Authorization": true, "Cookie": true, "Set-Cookie": true}
 
 // Kept gives the headers that travel with a call or an answer: not those of one
 // connection, nor those that prove the caller to the bus, nor the bus's own.
@@ -78,7 +81,7 @@ func Kept(h http.Header) http.Header {
 	}
 	for name, values := range h {
 		name = http.CanonicalHeaderKey(name)
-		if hopByHop[name] || dropped[name] || own(name) {
+		if hopByHop[name] || ofCaller[name] || dropped[name] || own(name) {
 			continue
 		}
 		kept[name] = append([]string(nil), values...)

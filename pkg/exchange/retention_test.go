@@ -68,6 +68,8 @@ func TestEventsGoOnceTheyAreOldAndAllSubscriptionsArePastThem(t *testing.T) {
 	if !again[0].Duplicate || again[0].Digest != first[2].Digest || again[0].Sequence != 3 || again[1].Sequence != 13 {
 		t.Errorf("again %+v, at first %+v", again, first[2])
 	}
+	w.settled(sub, 13)
+	w.settled("sub-2", 13)
 	refusal(t, w, bus.CodeEventConflict, func() error {
 		_, err := w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{sample(3, "other")})
 		return err

@@ -32,7 +32,8 @@ func anyInput(t *rapid.T) policy.Input {
 	if rapid.Bool().Draw(t, "granted") {
 		in.Grant = anyGrant(t, in)
 	}
-	if rapid.Bool().Draw(t, "event") {
+	switch in.Action {
+	case policy.ActionPublish, policy.ActionForward, policy.ActionDeliver:
 		in.Event = policy.Event{"id": "e-1", "type": one(t, "event type", "a", "cn.gov.sample.firm.registered.v1"), "subject": one(t, "subject", "440106", "x")}
 	}
 	return in
@@ -69,7 +70,7 @@ var (
 func anyResource(t *rapid.T) policy.Resource {
 	r := policy.Resource{
 		ID: one(t, "resource", bus.ResourceID("enterprise-registration"), "marriage-register", "school-enrolment",
-			"provincial-permits", "quarterly-statistics", "infectious-diseases", "event-types"),
+			"provincial-permits", "quarterly-statistics", "infectious-diseases", "event-types", "event-types"),
 		Provider: one(t, "owner", shenzhenDepartment, tianheDepartment), Name: "样例", Codes: []bus.ResourceCode{one(t, "code", bus.ResourceCode("301001/0001"), "104001/0001")},
 		Sharing:  policy.Sharing{Type: one(t, "sharing", bus.Conditional, bus.Unconditional, bus.NotShared), Purposes: some(t, "shared for", bus.Purposes()...)},
 		Network:  one(t, "network", "", "government", "internet", "departmental"),
