@@ -53,6 +53,7 @@ type Config struct {
 	Members   Members
 	Authority Authority
 	Surveyor  Surveyor
+	Evaluator Evaluator
 	SignIn    SignIn
 	Ready     func() error // nil once the node can serve
 
@@ -118,6 +119,7 @@ func New(c Config) (*API, error) {
 	a.addAudit(h)
 	a.addRepair(h)
 	a.addCasework(h)
+	a.addEvaluation(h)
 	a.addChanges(h) // after the nouns
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, r, bus.E(bus.CodeNotFound, bus.Defect{Field: "path", Problem: bus.Text{ZH: "接口不存在", EN: "no such endpoint"}, Allowed: "see /openapi.json"}))

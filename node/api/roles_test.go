@@ -185,6 +185,7 @@ func matrix() map[string]route {
 	maps.Copy(rows, sharingMatrix(known))
 	maps.Copy(rows, policiesMatrix(known, plain))
 	maps.Copy(rows, queryMatrix(known))
+	maps.Copy(rows, evaluationMatrix(plain))
 	return rows
 }
 

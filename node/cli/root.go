@@ -34,7 +34,7 @@ func (a *app) root(extra []Extra) *cobra.Command {
 		a.divisionCommand(), a.departmentCommand(), a.accountCommand(), a.systemCommand(),
 		a.resourceCommand(), a.draftCommand(), a.triggerCommand(), a.claimCommand(), a.libraryCommand(), a.calendarCommand(),
 		a.applicationCommand(), a.grantCommand(), a.subscriptionCommand(), a.eventCommand(), a.correctionCommand(), a.disputeCommand(), a.taskCommand(),
-		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.exchangeCommand(), a.bindingCommand(), a.queryCommand(), a.watchCommand(), a.auditCommand(),
+		a.policyCommand(), a.publishCommand(), a.pullCommand(), a.exchangeCommand(), a.bindingCommand(), a.queryCommand(), a.watchCommand(), a.auditCommand(), a.evaluationCommand(),
 		a.backupCommand(), a.restoreCommand(), a.recoveryKeyCommand(), a.recoverCommand(), a.doctorCommand(), a.compactCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)

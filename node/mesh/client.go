@@ -76,6 +76,11 @@ func (c *Client) Survey(ctx context.Context, of bus.NodeID, id bus.USCC) (exchan
 	return call[exchange.Survey](ctx, c, of, http.MethodPost, pathSurveys, SurveyQuery{id})
 }
 
+// Rollups asks a node what its evidence says of days.
+func (c *Client) Rollups(ctx context.Context, of bus.NodeID, q RollupQuery) (RollupAnswer, error) {
+	return call[RollupAnswer](ctx, c, of, http.MethodPost, pathRollups, q)
+}
+
 // Join asks the node that holds the CA to take a new node in.
 func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinRequest) (client.JoinAnswer, error) {
 	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)

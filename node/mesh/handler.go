@@ -53,6 +53,7 @@ type Describer interface {
 	Describe() (Status, error)
 	TraceHere(q TraceQuery) (TraceAnswer, error)
 	ProveHere(ctx context.Context, q ProofQuery) (ProofAnswer, error)
+	RollupsHere(q RollupQuery) (RollupAnswer, error)
 }
 
 // Handler answers other nodes.
@@ -80,6 +81,9 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	})))
 	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, q ProofQuery) (ProofAnswer, error) {
 		return n.ProveHere(ctx, q)
+	})))
+	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q RollupQuery) (RollupAnswer, error) {
+		return n.RollupsHere(q)
 	})))
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)

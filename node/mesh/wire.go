@@ -8,6 +8,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/exchange"
 )
 
@@ -25,6 +26,7 @@ const (
 	pathRoots      = "/peer/v1/roots"      // POST: to the node that is to hold the CA
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
 	pathSurveys    = "/peer/v1/surveys"    // POST
+	pathRollups    = "/peer/v1/rollups"    // POST
 )
 
 // Status is what a node tells of itself.
@@ -72,6 +74,17 @@ type ProofAnswer struct {
 // SurveyQuery asks what a node keeps for a department.
 type SurveyQuery struct {
 	Department bus.USCC `json:"department"`
+}
+
+// RollupQuery asks a node what its evidence says of days, the first to the last.
+type RollupQuery struct {
+	First string `json:"first"` // as "2026-03-01"
+	Last  string `json:"last"`
+}
+
+// RollupAnswer has a signed rollup of each of those days that is closed.
+type RollupAnswer struct {
+	Rollups []evaluation.Rollup `json:"rollups"`
 }
 
 // StepLead asks the leader to hand the lead over.

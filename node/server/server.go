@@ -134,6 +134,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	s.workers.Go(func() { s.placeMembers(running) })
 	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
+	s.workers.Go(func() { s.collectRollups(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
 }
@@ -382,7 +383,7 @@ func (s *Server) openMesh(context.Context) error {
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
 		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Bindings: s.bindings, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
-		Cluster: s, Members: s, Authority: s, Surveyor: s, SignIn: s.signIn, Ready: s.Ready, Deliveries: s.Deliveries, Now: s.now, Logger: s.logger, Wait: s.wait,
+		Cluster: s, Members: s, Authority: s, Surveyor: s, Evaluator: s, SignIn: s.signIn, Ready: s.Ready, Deliveries: s.Deliveries, Now: s.now, Logger: s.logger, Wait: s.wait,
 	})
 	if err != nil {
 		return err

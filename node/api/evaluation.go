@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/evaluation"
+)
+
+// Evaluator makes the sharing-performance evaluation.
+type Evaluator interface {
+	Evaluate(ctx context.Context, id string, w evaluation.Window, keep bool) (evaluation.Report, error)
+	Evaluations() ([]evaluation.Report, error)
+	Material(ctx context.Context, w evaluation.Window, ask bool) (*evaluation.Material, error)
+}
+
+// addEvaluation registers the evaluation. Whole reports are for auditors and for
+// reviewers of data authorities; a department sees what it is itself measured by.
+func (a *API) addEvaluation(h huma.API) {
+	op := func(id, method, path, summary string) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: method, Path: "/api/v1/evaluation" + path, Summary: summary, Tags: []string{"evaluation"},
+			Responses: map[string]*huma.Response{"200": {Description: "JSON; docs/evaluation.md says of which schema", Content: map[string]*huma.MediaType{jsonType: {}}}},
+		}
+	}
+	run := describes[client.EvaluationOrder](a, h, op("run-evaluation", http.MethodPost, "/reports", "Make a report, sign it and keep it"))
+	handle(a, h, run, func(ctx context.Context, p bus.Principal, in *Sent[client.EvaluationOrder]) (*huma.StreamResponse, error) {
+		order, err := in.decode()
+		if err != nil {
+			return nil, err
+		}
+		if err := bus.Invalid(bus.CheckID("id", order.ID)); err != nil {
+			return nil, err
+		}
+		if err := a.evaluates(p); err != nil {
+			return nil, err
+		}
+		r, err := a.Evaluator.Evaluate(ctx, order.ID, evaluation.Window{From: order.From, To: order.To}, true)
+		if err != nil {
+			return nil, err
+		}
+		return a.evaluated(r), a.record(ctx, p, audit.KindAdministered, "", "evaluation.run "+order.ID+" "+r.Digest())
+	})
+	handle(a, h, op("list-evaluations", http.MethodGet, "/reports", "List the reports"), func(_ context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
+		if err := a.evaluates(p); err != nil {
+			return nil, err
+		}
+		reports, err := a.Evaluator.Evaluations()
+		items := []client.EvaluationHead{}
+		for _, r := range reports {
+			items = append(items, client.EvaluationHead{ID: r.ID, From: r.Window.From, To: r.Window.To, At: r.At, Node: r.Node, Provisional: r.Provisional, Digest: r.Digest()})
+		}
+		return a.evaluated(list[client.EvaluationHead]{items}), err
+	})
+	type named struct {
+		ID string `path:"id"`
+	}
+	handle(a, h, op("show-evaluation", http.MethodGet, "/reports/{id}", "Show a report"), func(_ context.Context, p bus.Principal, in *named) (*huma.StreamResponse, error) {
+		reports, err := a.Evaluator.Evaluations()
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range reports {
+			if r.ID == in.ID {
+				return a.shown(p, r)
+			}
+		}
+		return nil, bus.NotFound("report", in.ID)
+	})
+	handle(a, h, op("live-evaluation", http.MethodGet, "/live", "Show how the present quarter stands"), func(ctx context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
+		r, err := a.Evaluator.Evaluate(ctx, "live", quarterOf(a.Now()), false)
+		if err != nil {
+			return nil, err
+		}
+		return a.shown(p, r)
+	})
+	a.addEvaluationCases(h, op)
+}
+
+type casesQuery struct {
+	Department string `query:"department" doc:"unified social credit code; the caller's where absent"`
+	Indicator  string `query:"indicator" required:"true" doc:"as C1"`
+	From       string `query:"from" doc:"first day, as 2026-01-01; that of the present quarter where absent"`
+	To         string `query:"to" doc:"day after the last"`
+}
+
+func (a *API) addEvaluationCases(h huma.API, op func(id, method, path, summary string) huma.Operation) {
+	handle(a, h, op("explain-evaluation", http.MethodGet, "/cases", "List what is behind a figure"), func(ctx context.Context, p bus.Principal, in *casesQuery) (*huma.StreamResponse, error) {
+		department := bus.USCC(in.Department)
+		if department == "" {
+			department = p.Department
+		}
+		if p.Department != department || department == "" {
+			if err := a.evaluates(p); err != nil {
+				return nil, err
+			}
+		}
+		w, err := a.window(in.From, in.To)
+		if err != nil {
+			return nil, err
+		}
+		m, err := a.Evaluator.Material(ctx, w, false)
+		if err != nil {
+			return nil, err
+		}
+		cases, err := m.Explain(evaluation.DefaultScheme(), w, department, in.Indicator)
+		return a.evaluated(list[evaluation.Case]{cases}), err
+	})
+	handle(a, h, op("evaluation-material", http.MethodGet, "/material", "Export what the directory says that a report is made of"), func(_ context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
+		if err := only(bus.RoleAuditor, p); err != nil {
+			return nil, err
+		}
+		var m *evaluation.Material
+		err := a.Directory.View(func(tx *state.Tx) error {
+			m = evaluation.ReadDirectory(tx)
+			return nil
+		})
+		return a.evaluated(m), err
+	})
+}
+
+// window reads the days of a query; the present quarter where there are none.
+func (a *API) window(from, to string) (evaluation.Window, error) {
+	w := quarterOf(a.Now())
+	for _, end := range []struct {
+		field, text string
+		at          *time.Time
+	}{{"from", from, &w.From}, {"to", to, &w.To}} {
+		if end.text == "" {
+			continue
+		}
+		day, err := calendar.ParseDate(end.text)
+		if err != nil {
+			return w, bus.Invalid([]bus.Defect{{Field: end.field, Problem: bus.Text{ZH: "不是日期", EN: "not a day"}, Allowed: "2006-01-02"}})
+		}
+		*end.at = day.Start()
+	}
+	return w, bus.Invalid(w.Check())
+}
+
+// quarterOf is the quarter that a moment lies in.
+func quarterOf(at time.Time) evaluation.Window {
+	year, month, _ := at.In(calendar.Shanghai).Date()
+	from := time.Date(year, (month-1)/3*3+1, 1, 0, 0, 0, 0, calendar.Shanghai)
+	return evaluation.Window{From: from, To: from.AddDate(0, 3, 0)}
+}
+
+// evaluates refuses who may not see how all come out: auditors may, and reviewers of
+// a data authority.
+func (a *API) evaluates(p bus.Principal) error {
+	if p.Role == bus.RoleAuditor {
+		return nil
+	}
+	authority := false
+	err := a.Directory.View(func(tx *state.Tx) error {
+		for d := range tx.Divisions() {
+			authority = authority || d.Authority != "" && d.Authority == p.Department
+		}
+		return nil
+	})
+	if err == nil && (!authority || p.Role != bus.RoleReviewer) {
+		err = bus.E(bus.CodeForbidden, bus.Defect{Field: "by", Problem: bus.Text{ZH: "由数据主管部门审核人或审计管理员办理", EN: "reviewers of a data authority and auditors do"}})
+	}
+	return err
+}
+
+// shown gives a report whole to who may see it, and to a department its own part.
+func (a *API) shown(p bus.Principal, r evaluation.Report) (*huma.StreamResponse, error) {
+	err := a.evaluates(p)
+	if err == nil {
+		return a.evaluated(r), nil
+	}
+	if p.Department == "" {
+		return nil, err
+	}
+	r.Departments = slices.DeleteFunc(slices.Clone(r.Departments), func(s evaluation.Standing) bool { return s.Department != p.Department })
+	r.Divisions, r.Restatements, r.Signature = []evaluation.Standing{}, nil, "" // it is a part: what was signed is the whole
+	r.Inputs = evaluation.Inputs{Directory: r.Inputs.Directory, DirectoryDigest: r.Inputs.DirectoryDigest}
+	r.Reconciliation = evaluation.Reconciliation{Differences: []evaluation.Difference{}}
+	return a.evaluated(r), nil
+}
+
+// evaluated answers with JSON as it was encoded by package evaluation's rules.
+func (a *API) evaluated(v any) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		hc.SetHeader("Content-Type", jsonType)
+		_, w := humago.Unwrap(hc)
+		err := http.NewResponseController(w).SetWriteDeadline(a.Now().Add(exportTimeout)) // it may have taken long to make
+		encoder := json.NewEncoder(hc.BodyWriter())
+		encoder.SetEscapeHTML(false)
+		if err = errors.Join(err, encoder.Encode(v)); err != nil {
+			a.Logger.Debug("evaluation answer cut short", "error", err)
+		}
+	}}
+}

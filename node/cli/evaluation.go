@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/evaluation"
+)
+
+func (a *app) evaluationCommand() *cobra.Command {
+	return a.group("evaluation", "共享绩效评价", "The evaluation of sharing performance",
+		a.evaluationRun(), a.evaluationList(), a.evaluationShow(), a.evaluationLive(), a.evaluationExplain(), a.evaluationCompare(),
+		a.evaluationExport(), a.evaluationVerify(), a.evaluationMaterial(), a.evaluationScheme(),
+	)
+}
+
+func (a *app) evaluationRun() *cobra.Command {
+	var from, to string
+	cmd := &cobra.Command{
+		Use: "run ID --from DAY --to DAY", Short: a.say("计算、签署并保存一份报告", "Make a report, sign it and keep it"), Args: a.exactly("ID"),
+		Long: a.say("按目录记录和各节点存证的日汇总计算 [起始日, 截止日] 的报告。已保存的报告不再重写。",
+			"Make the report of a period, both days included, from what the directory has on record and the nodes' daily rollups. A\nreport that is kept is not written again."),
+		Example: "  gxbus evaluation run 2026-q1 --from 2026-01-01 --to 2026-03-31 -o json > 2026-q1.json",
+	}
+	cmd.Flags().StringVar(&from, "from", "", a.say("起始 `日期`", "first `day`"))
+	cmd.Flags().StringVar(&to, "to", "", a.say("截止 `日期`（含当日）", "last `day`"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		order := client.EvaluationOrder{ID: args[0]}
+		var err error
+		if order.From, err = a.day(cmd, "from", from, 0); err != nil {
+			return err
+		}
+		if order.To, err = a.day(cmd, "to", to, 1); err != nil {
+			return err
+		}
+		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+			data, err := c.EvaluationRun(ctx, order)
+			return a.printEvaluation(data, err)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func (a *app) evaluationList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: a.say("列出本节点保存的报告", "List the reports that the node keeps"), Args: cobra.NoArgs, Example: "  gxbus evaluation list",
+		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+			reports, err := c.Evaluations(ctx)
+			if err != nil {
+				return err
+			}
+			return printList(a, []column[client.EvaluationHead]{
+				{"id", "报告", func(r client.EvaluationHead) string { return r.ID }},
+				{"from", "起始", func(r client.EvaluationHead) string { return stamp(r.From) }},
+				{"to", "截止", func(r client.EvaluationHead) string { return stamp(r.To) }},
+				{"at", "计算时间", func(r client.EvaluationHead) string { return stamp(r.At) }},
+				{"node", "节点", func(r client.EvaluationHead) string { return string(r.Node) }},
+				{"digest", "摘要", func(r client.EvaluationHead) string { return r.Digest }},
+			}, reports)
+		}),
+	}
+}
+
+func (a *app) evaluationShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: a.say("显示报告", "Show a report"), Args: a.exactly("ID"),
+		Example: "  gxbus evaluation show 2026-q1\n  gxbus evaluation show 2026-q1 -o json > 2026-q1.json",
+		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
+			data, err := c.Evaluation(ctx, args[0])
+			return a.printEvaluation(data, err)
+		}),
+	}
+}
+
+func (a *app) evaluationLive() *cobra.Command {
+	return &cobra.Command{
+		Use: "live", Short: a.say("本季度暂计结果", "How the present quarter stands, provisionally"), Args: cobra.NoArgs, Example: "  gxbus evaluation live",
+		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+			data, err := c.EvaluationLive(ctx)
+			return a.printEvaluation(data, err)
+		}),
+	}
+}
+
+// printEvaluation prints a report as it came, or its standings as a table.
+func (a *app) printEvaluation(data json.RawMessage, err error) error {
+	if err != nil {
+		return err
+	}
+	r, err := evaluation.DecodeReport(data)
+	if err != nil {
+		return err
+	}
+	columns := []column[evaluation.Standing]{
+		{"who", "部门或区划", func(s evaluation.Standing) string { return cmp.Or(string(s.Department), string(s.Division)) }},
+		{"name", "名称", func(s evaluation.Standing) string { return s.Name }},
+		{"score", "得分", func(s evaluation.Standing) string {
+			if s.Score == nil {
+				return "—"
+			}
+			return s.Score.Points
+		}},
+		{"band", "等次", func(s evaluation.Standing) string {
+			if s.Band == nil {
+				return ""
+			}
+			return s.Band.In(a.lang)
+		}},
+		{"rank", "排名", func(s evaluation.Standing) string {
+			if s.Unranked != nil {
+				return s.Unranked.In(a.lang)
+			}
+			return fmt.Sprintf("%d/%d", s.Rank, s.Of)
+		}},
+	}
+	for i, x := range r.Scheme.Indicators {
+		columns = append(columns, column[evaluation.Standing]{x.ID, x.ID, func(s evaluation.Standing) string { return a.figureCell(s.Figures[i]) }})
+	}
+	return a.print(r, gridOf(a, columns, append(r.Departments, r.Divisions...)))
+}
+
+func (a *app) figureCell(f evaluation.Figure) string {
+	switch f.State {
+	case evaluation.NotApplicable:
+		return a.say("不适用", "n/a")
+	case evaluation.Missing:
+		return a.say("缺报", "missing")
+	default:
+		return fmt.Sprintf("%d/%d", f.Numerator, f.Denominator)
+	}
+}
+
+func (a *app) evaluationExplain() *cobra.Command {
+	var q client.CaseQuery
+	cmd := &cobra.Command{
+		Use: "explain --indicator ID", Short: a.say("列出指标背后的办件或者调用", "List the cases or calls behind a figure"), Args: cobra.NoArgs,
+		Example: "  gxbus evaluation explain --indicator C1\n  gxbus evaluation explain --department 114400000069401674 --indicator C1 --from 2026-01-01 --to 2026-04-01",
+	}
+	flags := cmd.Flags()
+	flags.StringVar((*string)(&q.Department), "department", "", a.say("部门 `统一社会信用代码`（缺省为本部门）", "`code` of a department; else one's own"))
+	flags.StringVar(&q.Indicator, "indicator", "", a.say("指标 `编号`", "`id` of the indicator"))
+	flags.StringVar(&q.From, "from", "", a.say("起始 `日期`（缺省为本季度）", "first `day`; else the present quarter"))
+	flags.StringVar(&q.To, "to", "", a.say("截止 `日期`（不含当日）", "the `day` after the last"))
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, cmd *cobra.Command, _ []string) error {
+		if q.Indicator == "" {
+			return a.usage(cmd, "缺少 --indicator", "missing --indicator")
+		}
+		data, err := c.EvaluationCases(ctx, q)
+		if err != nil {
+			return err
+		}
+		var cases []evaluation.Case
+		if err := json.Unmarshal(data, &cases); err != nil {
+			return err
+		}
+		return printList(a, []column[evaluation.Case]{
+			{"ref", "依据", func(c evaluation.Case) string { return string(c.Ref) }},
+			{"count", "计数", func(c evaluation.Case) string { return fmt.Sprintf("%d/%d", c.MetN, c.N) }},
+			{"started", "起算", func(c evaluation.Case) string { return stamp(c.Started) }},
+			{"deadline", "期限", func(c evaluation.Case) string { return stamp(c.Deadline) }},
+			{"done", "办结", func(c evaluation.Case) string { return stamp(c.Done) }},
+			{"outcome", "结果", func(c evaluation.Case) string { return c.Text.In(a.lang) }},
+		}, cases)
+	})
+	return cmd
+}
+
+func (a *app) evaluationCompare() *cobra.Command {
+	return &cobra.Command{
+		Use: "compare FILE FILE", Short: a.say("比较两份报告的数字", "Compare the figures of two reports"), Args: a.exactly("FILE", "FILE"),
+		Example: "  gxbus evaluation compare 2026-q1.json 2026-q1-again.json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			first, err := readReport(args[0])
+			if err != nil {
+				return err
+			}
+			second, err := readReport(args[1])
+			if err != nil {
+				return err
+			}
+			ratio := func(r evaluation.Ratio) string { return fmt.Sprintf("%d/%d", r.Numerator, r.Denominator) }
+			return printList(a, []column[evaluation.Restatement]{
+				{"who", "部门或区划", func(r evaluation.Restatement) string { return cmp.Or(string(r.Department), string(r.Division)) }},
+				{"indicator", "指标", func(r evaluation.Restatement) string { return r.Indicator }},
+				{"first", "第一份", func(r evaluation.Restatement) string { return ratio(r.Published) }},
+				{"second", "第二份", func(r evaluation.Restatement) string { return ratio(r.Restated) }},
+			}, evaluation.Restate(first, second))
+		},
+	}
+}
+
+func readReport(path string) (evaluation.Report, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return evaluation.Report{}, bus.NotFound("file", path).Because(err)
+	}
+	return evaluation.DecodeReport(data)
+}
+
+func (a *app) evaluationVerify() *cobra.Command {
+	var folder string
+	var keys []string
+	cmd := &cobra.Command{
+		Use: "verify FILE --evidence DIR", Short: a.say("用存证重算并验证报告", "Verify a report by making it again from the evidence"), Args: a.exactly("FILE"),
+		Long: a.say(`用存证目录重算报告，指出第一个不符的数字。目录中须有 directory.json（gxbus evaluation material）和各节点的存证导出
+*.jsonl（gxbus audit export）。--key 给出所信任的签署节点公钥；缺省采用材料中登记的公钥。`,
+			`Make a report again from a folder of evidence, and name the first figure that differs. The folder has directory.json (gxbus
+evaluation material) and the nodes' evidence exports *.jsonl (gxbus audit export). --key is a key of the signing node that is
+trusted; else those in the material are.`),
+		Example: "  gxbus evaluation verify 2026-q1.json --evidence evidence/\n  gxbus evaluation verify 2026-q1.xlsx --evidence evidence/",
+	}
+	cmd.Flags().StringVar(&folder, "evidence", "", a.say("存证 `目录`", "`folder` of evidence"))
+	cmd.Flags().StringArrayVar(&keys, "key", nil, a.say("签署节点的存证 `公钥`，可重复", "evidence `key` of the signing node, may be repeated"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if folder == "" {
+			return a.usage(cmd, "缺少 --evidence", "missing --evidence")
+		}
+		r, book, err := openReport(args[0])
+		if err != nil {
+			return err
+		}
+		if book != nil {
+			defer book.Close()
+		}
+		found, err := evaluation.VerifyFolder(r, os.DirFS(folder), keys...)
+		if err != nil {
+			return err
+		}
+		if book != nil && found.Verified { // only cells of a report that holds are worth comparing
+			if err := book.Check(); err != nil {
+				return err
+			}
+		}
+		first, problem := "", ""
+		if found.First != nil {
+			first = fmt.Sprintf("%s %s: %s → %s", cmp.Or(string(found.First.Department), string(found.First.Division)), found.First.What, found.First.Reported, found.First.Again)
+		}
+		if len(found.Problems) > 0 {
+			problem = found.Problems[0].In(a.lang)
+		}
+		err = printOne(a, []column[evaluation.Finding]{
+			{"verified", "验证通过", func(f evaluation.Finding) string { return sprint(f.Verified) }},
+			{"rollups", "重算日汇总", func(f evaluation.Finding) string { return sprint(f.Rollups) }},
+			{"figures", "重算数字", func(f evaluation.Finding) string { return sprint(f.Figures) }},
+			{"first", "第一个不符的数字", func(evaluation.Finding) string { return first }},
+			{"problem", "第一个问题", func(evaluation.Finding) string { return problem }},
+		}, found)
+		if err != nil || found.Verified {
+			return err
+		}
+		return bus.E(bus.CodeEvidence, bus.Defect{Field: args[0], Problem: found.Problems[0]})
+	}
+	return cmd
+}
+
+func (a *app) evaluationMaterial() *cobra.Command {
+	return &cobra.Command{
+		Use: "material", Short: a.say("导出报告所依据的目录材料", "Export what the directory says that reports are made of"), Args: cobra.NoArgs,
+		Example: "  gxbus evaluation material > evidence/directory.json",
+		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+			data, err := c.EvaluationMaterial(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = a.Out.Write(append(data, '\n'))
+			return err
+		}),
+	}
+}
+
+func (a *app) evaluationScheme() *cobra.Command {
+	check := &cobra.Command{
+		Use: "check FILE", Short: a.say("检查评价方案文件", "Check the file of a scheme"), Args: a.exactly("FILE"), Example: "  gxbus evaluation scheme check scheme.yaml",
+		RunE: func(_ *cobra.Command, args []string) error {
+			content, err := os.ReadFile(args[0])
+			if err != nil {
+				return bus.NotFound("file", args[0]).Because(err)
+			}
+			s, err := evaluation.ReadScheme(content)
+			if err != nil {
+				return err
+			}
+			return a.printScheme(s)
+		},
+	}
+	show := &cobra.Command{
+		Use: "show", Short: a.say("显示随版本发布的评价方案", "Show the scheme that ships with the release"), Args: cobra.NoArgs, Example: "  gxbus evaluation scheme show",
+		RunE: func(*cobra.Command, []string) error { return a.printScheme(evaluation.DefaultScheme()) },
+	}
+	return a.group("scheme", "评价方案", "Schemes of the evaluation", check, show)
+}
+
+func (a *app) printScheme(s bus.Scheme) error {
+	return a.print(s, gridOf(a, []column[bus.Indicator]{
+		{"id", "编号", func(x bus.Indicator) string { return x.ID }},
+		{"name", "指标", func(x bus.Indicator) string { return x.Name.In(a.lang) }},
+		{"weight", "权重", func(x bus.Indicator) string { return sprint(x.Weight) }},
+		{"numerator", "分子", func(x bus.Indicator) string { return x.Numerator.Text().In(a.lang) }},
+		{"denominator", "分母", func(x bus.Indicator) string { return x.Denominator.Text().In(a.lang) }},
+	}, s.Indicators))
+}
