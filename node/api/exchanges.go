@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,13 +16,11 @@ import (
 
 // exchangesQuery asks for a page of the operational record.
 type exchangesQuery struct {
-	Resource string    `query:"resource" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only those of this resource"`
-	Status   string    `query:"status" enum:"accepted,held,forwarded,received,delivered,acknowledged,filtered,expired,withheld,denied,refused,failed" doc:"only those that stand so"`
-	Fault    string    `query:"fault" enum:"policy,caller,provider,network,bus" doc:"only those that went wrong, by whose fault"`
-	From     time.Time `query:"from" doc:"only those from then on"`
-	To       time.Time `query:"to" doc:"only those before then"`
-	After    int64     `query:"after" minimum:"-1" default:"-1" doc:"leaf to go on after: next of the page before"`
-	Limit    int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many at most; a page may have fewer and still be followed by another"`
+	Resource string `query:"resource" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only those of this resource"`
+	Status   string `query:"status" enum:"accepted,held,forwarded,received,delivered,acknowledged,filtered,expired,withheld,denied,refused,failed" doc:"only those that stand so"`
+	Fault    string `query:"fault" enum:"policy,caller,provider,network,bus" doc:"only those that went wrong, by whose fault"`
+	LeafWindow
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many at most; a page may have fewer and still be followed by another"`
 }
 
 // addExchanges registers the operational record. That somebody read it is recorded.

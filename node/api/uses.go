@@ -18,12 +18,17 @@ import (
 // usesQuery asks for a page of use records.
 type usesQuery struct {
 	ByID
-	Grant    string    `query:"grant" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only those under this grant"`
-	Consumer string    `query:"consumer" maxLength:"18" pattern:"^[0-9A-Z]*$" doc:"only those of this department"`
-	From     time.Time `query:"from" doc:"only those from then on"`
-	To       time.Time `query:"to" doc:"only those before then"`
-	After    int64     `query:"after" minimum:"-1" default:"-1" doc:"leaf to go on after: next of the page before"`
-	Limit    int       `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most; a page may have fewer and still be followed by another"`
+	Grant    string `query:"grant" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only those under this grant"`
+	Consumer string `query:"consumer" maxLength:"18" pattern:"^[0-9A-Z]*$" doc:"only those of this department"`
+	LeafWindow
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many at most; a page may have fewer and still be followed by another"`
+}
+
+// LeafWindow asks for what is recorded within a time, from a leaf on.
+type LeafWindow struct {
+	From  time.Time `query:"from" doc:"only those from then on"`
+	To    time.Time `query:"to" doc:"only those before then"`
+	After int64     `query:"after" minimum:"-1" default:"-1" doc:"leaf to go on after: next of the page before"`
 }
 
 // addUses registers the inspection of use records (decree 809 art. 29). It is

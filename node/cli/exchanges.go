@@ -16,7 +16,6 @@ func (a *app) exchangeCommand() *cobra.Command {
 
 func (a *app) listExchanges() *cobra.Command {
 	var q client.ExchangeQuery
-	var from, to string
 	cmd := &cobra.Command{
 		Use: "list", Short: a.say("列出本部门的共享交换", "List the department's exchanges"), Args: a.exactly(),
 		Long: a.say("按本节点存证列出发布和订阅批次：各环节时间、条数、大小、状态及过错方。部门看本部门的，数据主管部门看本区划及以下的，审计管理员看全部。查看本身亦留存证。",
@@ -27,19 +26,11 @@ func (a *app) listExchanges() *cobra.Command {
 	flags.StringVar((*string)(&q.Resource), "resource", "", a.say("仅此资源 `标识` 的", "only those of the resource with this `id`"))
 	flags.StringVar((*string)(&q.Status), "status", "", a.say("仅此 `状态` 的", "only those with this `status`"))
 	flags.StringVar((*string)(&q.Fault), "fault", "", a.say("仅此 `过错方` 的：policy、caller、provider、network、bus", "only those by the `fault` of policy, caller, provider, network or bus"))
-	flags.StringVar(&from, "from", "", a.say("起始 `日期`", "first `day`"))
-	flags.StringVar(&to, "to", "", a.say("截止 `日期`（含当日）", "last `day`"))
+	within := a.withinDays(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
-		if from != "" {
-			if q.From, err = a.day(cmd, "from", from, 0); err != nil {
-				return err
-			}
-		}
-		if to != "" {
-			if q.To, err = a.day(cmd, "to", to, 1); err != nil {
-				return err
-			}
+		if q.From, q.To, err = within(cmd); err != nil {
+			return err
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
 			var records []bus.ExchangeRecord

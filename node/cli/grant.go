@@ -188,6 +188,26 @@ func (a *app) day(cmd *cobra.Command, flag, value string, days int) (time.Time, 
 	return at, nil
 }
 
+// withinDays gives a command the flags --from and --to, both days inclusive. What it
+// returns reads them once they are parsed: zero where one was left out, and the end is
+// the midnight after the last day.
+func (a *app) withinDays(cmd *cobra.Command) func(*cobra.Command) (from, to time.Time, err error) {
+	var first, last string
+	cmd.Flags().StringVar(&first, "from", "", a.say("起始 `日期`", "first `day`"))
+	cmd.Flags().StringVar(&last, "to", "", a.say("截止 `日期`（含当日）", "last `day`"))
+	return func(cmd *cobra.Command) (from, to time.Time, err error) {
+		if first != "" {
+			if from, err = a.day(cmd, "from", first, 0); err != nil {
+				return from, to, err
+			}
+		}
+		if last != "" {
+			to, err = a.day(cmd, "to", last, 1)
+		}
+		return from, to, err
+	}
+}
+
 // stamp gives a time for people.
 func stamp(at time.Time) string {
 	if at.IsZero() {

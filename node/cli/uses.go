@@ -11,7 +11,6 @@ import (
 
 func (a *app) resourceUses(n noun[bus.ResourceID, bus.Resource]) *cobra.Command {
 	var q client.Inspection
-	var from, to string
 	cmd := &cobra.Command{
 		Use: "uses ID", Short: a.say("检查使用记录", "Inspect how a resource was used"), Args: a.exactly("ID"), ValidArgsFunction: n.complete(a),
 		Long: a.say("按本节点存证列出资源的使用记录，供提供部门及其上级数据主管部门检查；检查本身亦留存证。",
@@ -21,19 +20,11 @@ func (a *app) resourceUses(n noun[bus.ResourceID, bus.Resource]) *cobra.Command 
 	flags := cmd.Flags()
 	flags.StringVar((*string)(&q.Grant), "grant", "", a.say("仅此授权 `标识` 下的", "only those under the grant with this `id`"))
 	flags.StringVar((*string)(&q.Consumer), "consumer", "", a.say("仅此部门（`统一社会信用代码`）的", "only those of the department with this `code`"))
-	flags.StringVar(&from, "from", "", a.say("起始 `日期`", "first `day`"))
-	flags.StringVar(&to, "to", "", a.say("截止 `日期`（含当日）", "last `day`"))
+	within := a.withinDays(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
-		if from != "" {
-			if q.From, err = a.day(cmd, "from", from, 0); err != nil {
-				return err
-			}
-		}
-		if to != "" {
-			if q.To, err = a.day(cmd, "to", to, 1); err != nil {
-				return err
-			}
+		if q.From, q.To, err = within(cmd); err != nil {
+			return err
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			var uses []bus.UseRecord
