@@ -41,8 +41,7 @@ func (a *API) addExchanges(h huma.API) {
 			return nil, err
 		}
 		q := exchange.Search{
-			Resource: bus.ResourceID(in.Resource), Status: bus.ExchangeStatus(in.Status), Fault: bus.Fault(in.Fault),
-			From: in.From, To: in.To, After: in.After, Limit: in.Limit,
+			Resource: bus.ResourceID(in.Resource), Status: bus.ExchangeStatus(in.Status), Fault: bus.Fault(in.Fault), Span: in.span(in.Limit),
 		}
 		err = a.Exchange.Record(ctx, audit.Record{ // before anything is told
 			Kind: audit.KindInspected, Principal: p, Request: requestOf(ctx), Resource: q.Resource,

@@ -31,6 +31,10 @@ type LeafWindow struct {
 	After int64     `query:"after" minimum:"-1" default:"-1" doc:"leaf to go on after: next of the page before"`
 }
 
+func (w LeafWindow) span(limit int) exchange.Span {
+	return exchange.Span{From: w.From, To: w.To, After: w.After, Limit: limit}
+}
+
 // addUses registers the inspection of use records (decree 809 art. 29). It is
 // itself recorded.
 func (a *API) addUses(h huma.API) {
@@ -58,7 +62,7 @@ func (a *API) addUses(h huma.API) {
 			return nil, err
 		}
 		q := exchange.Inspection{
-			Resource: id, Grant: bus.GrantID(in.Grant), Consumer: bus.USCC(in.Consumer), From: in.From, To: in.To, After: in.After, Limit: in.Limit,
+			Resource: id, Grant: bus.GrantID(in.Grant), Consumer: bus.USCC(in.Consumer), Span: in.span(in.Limit),
 		}
 		err = a.Exchange.Record(ctx, audit.Record{ // before anything is told
 			Kind: audit.KindInspected, Principal: p, Request: requestOf(ctx), Resource: id, Grant: q.Grant, Provider: provider, Consumer: q.Consumer,

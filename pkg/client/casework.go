@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"iter"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -132,21 +130,8 @@ type UsePage struct {
 // Uses yields the pages of how a resource was used, as the evidence of the node
 // has it. A page can be empty.
 func (c *Client) Uses(ctx context.Context, id bus.ResourceID, q Inspection) iter.Seq2[UsePage, error] {
-	query := url.Values{}
-	for name, value := range map[string]string{"grant": string(q.Grant), "consumer": string(q.Consumer), "from": moment(q.From), "to": moment(q.To)} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	return func(yield func(UsePage, error) bool) {
-		for {
-			page, err := do[UsePage](ctx, c, call{method: http.MethodGet, path: []string{"resources", string(id), "uses"}, query: query})
-			if !yield(page, err) || err != nil || page.Next == nil {
-				return
-			}
-			query.Set("after", strconv.FormatInt(*page.Next, 10))
-		}
-	}
+	filter := map[string]string{"grant": string(q.Grant), "consumer": string(q.Consumer), "from": moment(q.From), "to": moment(q.To)}
+	return leafPages(ctx, c, []string{"resources", string(id), "uses"}, filter, func(p UsePage) *int64 { return p.Next })
 }
 
 func moment(at time.Time) string {

@@ -29,21 +29,28 @@ type ExchangePage struct {
 // Exchanges yields the pages of the exchanges that the caller may look at, as the
 // evidence of the node has them, the oldest first. A page can be empty.
 func (c *Client) Exchanges(ctx context.Context, q ExchangeQuery) iter.Seq2[ExchangePage, error] {
-	query := url.Values{}
-	for name, value := range map[string]string{
+	filter := map[string]string{
 		"resource": string(q.Resource), "status": string(q.Status), "fault": string(q.Fault), "from": moment(q.From), "to": moment(q.To),
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
 	}
-	return func(yield func(ExchangePage, error) bool) {
+	return leafPages(ctx, c, []string{"exchanges"}, filter, func(p ExchangePage) *int64 { return p.Next })
+}
+
+// leafPages yields the pages of what a node reads from its evidence; next is the leaf
+// to go on after. What is empty in filter does not limit.
+func leafPages[P any](ctx context.Context, c *Client, path []string, filter map[string]string, next func(P) *int64) iter.Seq2[P, error] {
+	return func(yield func(P, error) bool) {
+		query := url.Values{}
+		for name, value := range filter {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
 		for {
-			page, err := do[ExchangePage](ctx, c, call{method: http.MethodGet, path: []string{"exchanges"}, query: query})
-			if !yield(page, err) || err != nil || page.Next == nil {
+			page, err := do[P](ctx, c, call{method: http.MethodGet, path: path, query: query})
+			if !yield(page, err) || err != nil || next(page) == nil {
 				return
 			}
-			query.Set("after", strconv.FormatInt(*page.Next, 10))
+			query.Set("after", strconv.FormatInt(*next(page), 10))
 		}
 	}
 }

@@ -19,9 +19,7 @@ type Search struct {
 	Resource bus.ResourceID
 	Status   bus.ExchangeStatus
 	Fault    bus.Fault
-	From, To time.Time // To is exclusive
-	After    int64     // a leaf, -1: from the beginning
-	Limit    int
+	Span
 }
 
 func (q Search) wants(r bus.ExchangeRecord) bool {
@@ -53,7 +51,7 @@ func Watched(tx *state.Tx, p bus.Principal) (func(bus.USCC) bool, error) {
 // the order of this node's evidence log, and the leaf to go on after, or -1 at the
 // end of the log.
 func (x *Exchange) Exchanges(q Search, watched func(bus.USCC) bool) (records []bus.ExchangeRecord, next int64, err error) {
-	next, err = x.leaves(span{q.From, q.To, q.After, q.Limit}, func(tx *bbolt.Tx, leaf audit.Leaf) (bool, error) {
+	next, err = x.leaves(q.Span, func(tx *bbolt.Tx, leaf audit.Leaf) (bool, error) {
 		r, ok := x.exchangeOf(leaf)
 		if !ok || !watched(r.Provider) && !watched(r.Consumer) {
 			return false, nil

@@ -68,7 +68,7 @@ func TestEachExchangeIsOnRecordWithItsTimesSizesAndFault(t *testing.T) {
 	at(w.provider(), stranger, all, told(w.provider(), publisher, all)...) // the data authority of the province
 	at(w.provider(), puller, all, "subscribe forwarded  2 0s 0s - -", "subscribe withheld policy 1 1m0s - - -")
 	at(w.provider(), publisher, exchange.Search{Fault: bus.FaultPolicy}, "subscribe withheld policy 1 1m0s - - -")
-	at(w.provider(), publisher, exchange.Search{From: began.Add(time.Second), Status: bus.ExchangeAccepted}, "publish accepted  1 1m0s - - -")
+	at(w.provider(), publisher, exchange.Search{Status: bus.ExchangeAccepted, Span: exchange.Span{From: began.Add(time.Second)}}, "publish accepted  1 1m0s - - -")
 	at(w.consumer(), puller, all, "subscribe acknowledged  2 - - 0s 1m0s")
 	nobody := bus.Principal{System: "x", Department: "114400000000000000"}
 	at(w.consumer(), nobody, all)

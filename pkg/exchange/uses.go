@@ -21,9 +21,7 @@ type Inspection struct {
 	Resource bus.ResourceID
 	Grant    bus.GrantID
 	Consumer bus.USCC
-	From, To time.Time // To is exclusive
-	After    int64     // a leaf, -1: from the beginning
-	Limit    int
+	Span
 }
 
 // Inspects refuses, with CodeForbidden, who may not inspect how a resource was
@@ -51,7 +49,7 @@ func Inspects(tx *state.Tx, p bus.Principal, id bus.ResourceID) error {
 // Uses returns use records in the order of this node's evidence log, and the leaf
 // to go on after, or -1 at the end of the log.
 func (x *Exchange) Uses(q Inspection) (uses []bus.UseRecord, next int64, err error) {
-	next, err = x.leaves(span{q.From, q.To, q.After, q.Limit}, func(_ *bbolt.Tx, leaf audit.Leaf) (bool, error) {
+	next, err = x.leaves(q.Span, func(_ *bbolt.Tx, leaf audit.Leaf) (bool, error) {
 		use, ok := useOf(leaf)
 		if ok = ok && q.wants(use); ok {
 			uses = append(uses, use)
@@ -61,17 +59,16 @@ func (x *Exchange) Uses(q Inspection) (uses []bus.UseRecord, next int64, err err
 	return uses, next, err
 }
 
-// span is a page of the evidence log: what it says of From, To, After and Limit is
-// what an Inspection says.
-type span struct {
-	from, to time.Time
-	after    int64
-	limit    int
+// Span is a page of the evidence log.
+type Span struct {
+	From, To time.Time // To is exclusive
+	After    int64     // a leaf, -1: from the beginning
+	Limit    int
 }
 
 // leaves shows a page of the evidence log, leaf by leaf, until take has taken as many
 // as the page may have, and returns the leaf to go on after, or -1 at the end.
-func (x *Exchange) leaves(s span, take func(*bbolt.Tx, audit.Leaf) (taken bool, err error)) (next int64, err error) {
+func (x *Exchange) leaves(s Span, take func(*bbolt.Tx, audit.Leaf) (taken bool, err error)) (next int64, err error) {
 	next = -1
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		size, err := x.Log.Size(tx)
@@ -87,7 +84,7 @@ func (x *Exchange) leaves(s span, take func(*bbolt.Tx, audit.Leaf) (taken bool, 
 			if err != nil {
 				return fmt.Errorf("read evidence: %w", err)
 			}
-			if !s.to.IsZero() && !leaf.Record.At.Before(s.to) {
+			if !s.To.IsZero() && !leaf.Record.At.Before(s.To) {
 				return nil
 			}
 			ok, err := take(tx, leaf)
@@ -97,7 +94,7 @@ func (x *Exchange) leaves(s span, take func(*bbolt.Tx, audit.Leaf) (taken bool, 
 			if ok {
 				taken++
 			}
-			if taken == s.limit && leaf.Index+1 < size {
+			if taken == s.Limit && leaf.Index+1 < size {
 				next = leaf.Index
 				return nil
 			}
@@ -112,17 +109,17 @@ func (x *Exchange) leaves(s span, take func(*bbolt.Tx, audit.Leaf) (taken bool, 
 
 // firstSince is the leaf to begin with: after a page, or at the first of a time.
 // The clock of a node may have been set back, by less than anybody inspects by.
-func (x *Exchange) firstSince(tx *bbolt.Tx, size int64, s span) (from int64, err error) {
-	if !s.from.IsZero() {
+func (x *Exchange) firstSince(tx *bbolt.Tx, size int64, s Span) (from int64, err error) {
+	if !s.From.IsZero() {
 		from = int64(sort.Search(int(size), func(n int) bool {
 			r, failed := x.Log.Record(tx, int64(n))
 			if failed != nil {
 				err = failed
 			}
-			return !r.At.Before(s.from)
+			return !r.At.Before(s.From)
 		}))
 	}
-	return max(from, s.after+1), err
+	return max(from, s.After+1), err
 }
 
 func (q Inspection) wants(u bus.UseRecord) bool {
