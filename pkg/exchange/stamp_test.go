@@ -14,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 func TestDataThatIsNotOfTheSchemaIsRefusedWithEveryDefect(t *testing.T) {
@@ -86,7 +87,7 @@ func TestARepeatIsTheSameThoughItsStampsWouldDiffer(t *testing.T) { // S02
 }
 
 func TestAnExpiredEventIsNeverHandedOutAndEndsOnRecord(t *testing.T) {
-	w, _ := fake(t)
+	w, d := fake(t)
 	until := func(n int, after time.Duration) cloudevent.Event {
 		e := sample(n)
 		e.SetExtension("expirytime", w.clock.now().Add(after).Format(time.RFC3339))
@@ -114,6 +115,7 @@ func TestAnExpiredEventIsNeverHandedOutAndEndsOnRecord(t *testing.T) {
 	w.line.hook(func(context.Context, exchange.Batch) error { return errLine }, nil)
 	_, err = w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{until(5, time.Minute), sample(6)})
 	must(t, err)
+	d.awaitAsked(t, policy.ActionForward, 2) // the line has refused them once
 	w.clock.advance(2 * time.Minute)
 	w.line.hook(nil, nil)
 	w.settled(sub, 6)
