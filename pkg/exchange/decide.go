@@ -100,6 +100,13 @@ func decided(record audit.Record, d bus.Decision) audit.Record {
 	return record
 }
 
+// withheld makes the records of a denial of events and of their drop.
+func withheld(record audit.Record, d bus.Decision) []audit.Record {
+	dropped := record
+	dropped.Kind, dropped.DecisionID, dropped.Code = audit.KindWithheld, d.ID, bus.CodeDenied
+	return []audit.Record{decided(record, d), dropped}
+}
+
 // deny records a denial and returns it as an error.
 func (x *Exchange) deny(ctx context.Context, record audit.Record, d bus.Decision) error {
 	if err := x.Record(context.WithoutCancel(ctx), decided(record, d)); err != nil { // hanging up escapes no record

@@ -259,10 +259,8 @@ func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
 // drop passes over a batch that may never leave, with the decision and the drop
 // on record.
 func (f *forwarder) drop(ctx context.Context, flow flow, record audit.Record, d bus.Decision) error {
-	withheld := record
-	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		return f.advance(tx, flow, record.First, record.Last, []audit.Record{decided(record, d), withheld})
+		return f.advance(tx, flow, record.First, record.Last, withheld(record, d))
 	})
 }
 

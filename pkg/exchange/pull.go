@@ -284,8 +284,6 @@ func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Dec
 // dropThese removes the events of an inbox that record is about, with the denial and
 // the drop on record.
 func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d bus.Decision) error {
-	withheld := record
-	withheld.Kind, withheld.DecisionID, withheld.Code = audit.KindWithheld, d.ID, bus.CodeDenied
 	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
@@ -293,7 +291,7 @@ func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d
 		if _, _, _, err := clearInbox(tx, f.subscription.ID, record.First, record.Last); err != nil {
 			return err
 		}
-		return x.append(tx, decided(record, d), withheld)
+		return x.append(tx, withheld(record, d)...)
 	})
 }
 
