@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/identity"
 	"github.com/gxbus/gxbus/pkg/webhook"
 )
 
@@ -53,9 +53,5 @@ func (d DataDir) sinkSeal() (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
+	return identity.Secret(key).Sealer(), nil
 }

@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -37,6 +39,19 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("(secret)")) }
 
 // MarshalText hides s from encoders.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// Sealer encrypts with s: AES-256-GCM with a random nonce in front of each text.
+func (s Secret) Sealer() cipher.AEAD {
+	block, err := aes.NewCipher(s[:])
+	if err != nil {
+		panic(err) // 32 bytes are an AES key
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // AES has the block size of GCM
+	}
+	return aead
+}
 
 func (s Secret) text() string { return base64.RawURLEncoding.EncodeToString(s[:]) }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/json"
 	"errors"
@@ -53,14 +52,7 @@ type opened struct {
 
 // Open opens the bindings in the node's file.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	block, err := aes.NewCipher(c.Key[:])
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{Config: c, open: map[bus.ResourceID]opened{}}
-	if s.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return nil, err
-	}
+	s := &Store{Config: c, seal: c.Key.Sealer(), open: map[bus.ResourceID]opened{}}
 	return s, c.File.Commit(ctx, func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketBindings)
 		return err

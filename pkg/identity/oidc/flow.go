@@ -1,9 +1,7 @@
 package oidc
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
@@ -13,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/gxbus/gxbus/pkg/identity"
 )
 
 // flow is what a sign-in that was begun must come back with.
@@ -38,17 +38,7 @@ type flows struct {
 }
 
 func newFlows(now func() time.Time) *flows {
-	var key [32]byte
-	rand.Read(key[:])
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		panic(err) // 32 bytes are an AES key
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // AES has the block size of GCM
-	}
-	return &flows{now: now, aead: aead, used: map[string]time.Time{}}
+	return &flows{now: now, aead: identity.NewSecret().Sealer(), used: map[string]time.Time{}}
 }
 
 func (s *flows) seal(f flow) (string, error) {
@@ -64,7 +54,7 @@ func (s *flows) open(sealed, state string) (f flow, err error) {
 	if len(sealed) > maxFlow {
 		return f, errors.New("not a sign-in of this node")
 	}
-	data, err := base64.RawURLEncoding.DecodeString(sealed)
+	data, err := base64.RawURLEncoding.Strict().DecodeString(sealed) // one spelling
 	if err != nil {
 		return f, err
 	}

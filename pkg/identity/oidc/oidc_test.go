@@ -175,7 +175,11 @@ func TestS17_ASignInIsCompletedOnceByWhoBeganIt(t *testing.T) {
 	refuse("no flow", "", state, code)
 	refuse("garbage for a flow", strings.Repeat("A", 200), state, code)
 	refuse("an endless flow", strings.Repeat("A", 1<<20), state, code)
-	refuse("a flow that was changed", mine.Flow[:len(mine.Flow)-1]+"A", state, code)
+	for _, end := range "ABQg" { // the last character may carry fewer bits than others
+		if changed := mine.Flow[:len(mine.Flow)-1] + string(end); changed != mine.Flow {
+			refuse("a flow that was changed", changed, state, code)
+		}
+	}
 	refuse("no state", mine.Flow, "", code)
 	if account, err := node.Complete(context.Background(), mine.Flow, state, code); err != nil || account != "auditor" {
 		t.Errorf("by who began it: %q, %v", account, err)
