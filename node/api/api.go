@@ -64,8 +64,13 @@ type Config struct {
 	Logger *slog.Logger
 	Wait   time.Duration // for a request's body
 
-	// PoliciesAt waits until Policy holds the layers of the directory as of an index.
-	PoliciesAt func(ctx context.Context, layers bus.Revision) error
+	Layers Layers
+}
+
+// Layers tells how Policy stands to the layers of the directory as of an index.
+type Layers interface {
+	Decide(layers bus.Revision) bool               // decisions may rest on those at hand
+	Wait(ctx context.Context, layers bus.Revision) // until they are those, for a short while
 }
 
 // API serves /api/v1.

@@ -74,15 +74,13 @@ func (i issuer) client(key *ecdsa.PrivateKey, change func(*x509.Certificate)) tl
 // showing is an HTTP client that shows a certificate, if it is asked.
 func (w *world) showing(certificate tls.Certificate) (c *http.Client, asked *bool) {
 	w.t.Helper()
-	pem, err := os.ReadFile(w.First.CA())
-	check(w.t, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
 	asked = new(bool)
-	c = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	config := w.First.TLS()
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		*asked = true
 		return &certificate, nil
-	}}}}
+	}
+	c = &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	w.t.Cleanup(c.CloseIdleConnections)
 	return c, asked
 }

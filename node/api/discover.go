@@ -14,9 +14,6 @@ import (
 // caller finds what policy lets him discover. What he does not find is not there
 // for him, on whatever way he asks.
 
-// policyPatience is how long a read waits for the policies that its replica holds.
-const policyPatience = 2 * time.Second
-
 // viewer answers for one caller, at one state of the directory.
 type viewer struct {
 	ctx     context.Context
@@ -27,13 +24,13 @@ type viewer struct {
 	parties map[bus.USCC]policy.Party
 }
 
-// viewer makes the viewer of a caller. Nobody is one while the policies are older
-// than the directory: CodeUndecided.
+// viewer makes the viewer of a caller. Nobody is one while the policies have been
+// older than the directory for longer than a compilation takes: CodeUndecided.
 func (a *API) viewer(ctx context.Context, tx *state.Tx, p bus.Principal) (*viewer, error) {
-	waiting, cancel := context.WithTimeout(ctx, policyPatience)
-	defer cancel()
-	if err := a.PoliciesAt(waiting, tx.Revision(state.Layers)); err != nil {
-		return nil, bus.E(bus.CodeUndecided).Because(err)
+	if layers := tx.Revision(state.Layers); !a.Layers.Decide(layers) {
+		if a.Layers.Wait(ctx, layers); !a.Layers.Decide(layers) {
+			return nil, bus.E(bus.CodeUndecided)
+		}
 	}
 	age, err := a.Directory.Age()
 	if err != nil {

@@ -290,5 +290,6 @@ func (a *API) activateLayer(ctx context.Context, p bus.Principal, e Expected, bo
 	if err := a.administered(ctx, p, command.LayerActivate, detail); err != nil {
 		return nil, err
 	}
+	a.Layers.Wait(ctx, result.Index) // whoever asks this node next is answered by it
 	return a.layerRevision(p, body.Layer, result.Revision)
 }

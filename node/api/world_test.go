@@ -3,12 +3,9 @@ package api_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -60,11 +57,7 @@ func newWorldWith(t *testing.T, configure func(*server.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Now()}, log: &journal{}, bearers: map[string]string{nobody: ""}}
 	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour, Config: configure}, fleet.Province()[0])
-	pem, err := os.ReadFile(w.First.CA())
-	check(t, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	w.http = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableCompression: true}}
+	w.http = &http.Client{Transport: &http.Transport{TLSClientConfig: w.First.TLS(), DisableCompression: true}}
 	t.Cleanup(w.http.CloseIdleConnections)
 	for _, account := range []string{sysadmin, secadmin, auditor} {
 		w.bearers[account] = w.SignIn(w.First, account)
@@ -84,7 +77,7 @@ func newWorldWith(t *testing.T, configure func(*server.Config)) *world {
 	w.bearers[operator] = w.AddAccount(bus.Account{Name: operator, Role: bus.RoleOperator, Department: sample.ShenzhenMarket.ID})
 	w.bearers[applicant] = w.AddAccount(bus.Account{Name: applicant, Role: bus.RoleOperator, Department: sample.TianheServices.ID})
 	w.bearers[sharing] = w.AddAccount(bus.Account{Name: sharing, Role: bus.RoleReviewer, Department: sample.ShenzhenMarket.ID})
-	_, err = w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
+	_, err := w.First.Client(w.bearers[secadmin]).Grants().Put(ctx, sample.Grant("grant-1", resource, sample.TianheServices))
 	check(t, err)
 	_, err = w.First.Client(w.bearers[consumer]).Subscriptions().Put(ctx, bus.Subscription{
 		ID: "sub-1", Resource: resource.ID, Grant: "grant-1", Purpose: bus.PurposeAdministrativeBasis,

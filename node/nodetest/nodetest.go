@@ -9,6 +9,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -191,6 +193,16 @@ func (o Options) logger() *slog.Logger {
 
 // CA is the file of the cluster's root certificate.
 func (n *Node) CA() string { return filepath.Join(n.Config.DataDir, "ca.crt") }
+
+// TLS trusts the cluster and nobody else.
+func (n *Node) TLS() *tls.Config {
+	n.tb.Helper()
+	pem, err := os.ReadFile(n.CA())
+	must(n.tb, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+}
 
 // Client speaks to the node with a bearer.
 func (n *Node) Client(bearer string) *client.Client {

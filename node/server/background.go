@@ -3,36 +3,59 @@ package server
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 )
+
+// layersGrace is how long the layers of before decide while those of the directory
+// are compiled.
+const layersGrace = 2 * time.Second
 
 // layers tells up to which index the policy engine holds the directory's layers.
 type layers struct {
 	mu     sync.Mutex
 	loaded bool
 	at     bus.Revision
+	behind time.Time     // since when newer ones are compiled; zero where none are
 	moved  chan struct{} // closed once at moves on; nil where nobody waits
+}
+
+// compiling says that newer layers than those at hand are being compiled.
+func (l *layers) compiling() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.behind = time.Now()
 }
 
 func (l *layers) set(at bus.Revision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.loaded, l.at = true, at
+	l.loaded, l.at, l.behind = true, at, time.Time{}
 	if l.moved != nil {
 		close(l.moved)
 		l.moved = nil
 	}
 }
 
-// wait returns once the layers are those of an index or newer.
-func (l *layers) wait(ctx context.Context, at bus.Revision) error {
+// Decide reports whether decisions may rest on the layers at hand, the directory's
+// being those of an index: they are the same, or have only just been changed.
+func (l *layers) Decide(at bus.Revision) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loaded && (l.at >= at || l.behind.IsZero() || time.Since(l.behind) < layersGrace)
+}
+
+// Wait returns once the layers are those of an index or newer, or the grace is over.
+func (l *layers) Wait(ctx context.Context, at bus.Revision) {
+	ctx, cancel := context.WithTimeout(ctx, layersGrace)
+	defer cancel()
 	for {
 		l.mu.Lock()
 		if l.loaded && l.at >= at {
 			l.mu.Unlock()
-			return nil
+			return
 		}
 		if l.moved == nil {
 			l.moved = make(chan struct{})
@@ -42,7 +65,7 @@ func (l *layers) wait(ctx context.Context, at bus.Revision) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		}
 	}
 }
@@ -80,6 +103,7 @@ func (s *Server) loadLayers(loaded *bus.Revision, first bool) error {
 		return nil
 	})
 	if err == nil && fresh {
+		s.layers.compiling()
 		s.policy.Load(layers)
 	}
 	if err == nil {

@@ -3,8 +3,6 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -204,11 +202,7 @@ func transparent(t *testing.T, s *story, to *service) {
 func TestS45ATransparentPathIsPlain(t *testing.T) {
 	s, to := bound(t, nodetest.Options{})
 	tianhe := s.at("tianhe")
-	pem, err := os.ReadFile(tianhe.CA())
-	check(t, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: tianhe.TLS()}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer web.CloseIdleConnections()
 	for _, path := range []string{"../a", "x/../../a", "x/%2e%2e/a", "x/%2E%2E%2Fa", "x/%252e%252e/a", "x//a", "x/./a", `x/%5C..%5Ca`, "x/a%00", "x/a%2fb", "%2e%2e/%2e%2e/status", "x/..%3B/a%0d%0aX:1"} {
 		r := &http.Request{Method: "GET", Header: http.Header{"Authorization": {"Bearer " + s.bearers[sample.TianheServices.ID]}}, URL: &url.URL{

@@ -382,7 +382,7 @@ func (s *Server) openMesh(context.Context) error {
 
 func (s *Server) openAPI(context.Context) error {
 	handler, err := api.New(api.Config{
-		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Bindings: s.bindings, Reminders: s.reminders, Policy: s.policy, Search: s.search, PoliciesAt: s.layers.wait,
+		Version: s.version, Self: s.self.Node, Directory: s.directory, Exchange: s.exchange, Bindings: s.bindings, Reminders: s.reminders, Policy: s.policy, Search: s.search, Layers: &s.layers,
 		Cluster: s, Members: s, Authority: s, Surveyor: s, Evaluator: s, SignIn: s.signIn, Ready: s.Ready, Deliveries: s.Deliveries, Now: s.now, Logger: s.logger, Wait: s.wait,
 	})
 	if err != nil {

@@ -2,9 +2,7 @@ package server_test
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,10 +17,6 @@ import (
 func TestS08SlowClientsAreCutOffAndOthersUnharmed(t *testing.T) {
 	c := nodetest.StartWith(t, nodetest.Options{Wait: 500 * time.Millisecond}, fleet.Province()[0])
 	bearer := c.SignIn(c.First, "sysadmin")
-	pem, err := os.ReadFile(c.First.CA())
-	check(t, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
 	const host = "Host: node\r\n"
 	authorized := host + "Authorization: Bearer " + bearer + "\r\n"
 	var attacks sync.WaitGroup
@@ -31,7 +25,7 @@ func TestS08SlowClientsAreCutOffAndOthersUnharmed(t *testing.T) {
 		"body": "POST /api/v1/tokens HTTP/1.1\r\n" + authorized + "Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{\"node\":\"",
 		"read": strings.Repeat("GET /openapi.json HTTP/1.1\r\n"+host+"\r\n", 100), // and none of the answers is read
 	} {
-		conn, err := tls.Dial("tcp", c.First.Config.APIListen, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})
+		conn, err := tls.Dial("tcp", c.First.Config.APIListen, c.First.TLS())
 		check(t, err)
 		t.Cleanup(func() { _ = conn.Close() })
 		_, err = conn.Write([]byte(start))
