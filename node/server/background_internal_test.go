@@ -19,11 +19,11 @@ func TestACompilationPausesNothingUntilItTakesTooLong(t *testing.T) {
 			t.Error("undecided by the layers of the directory")
 		}
 		l.compiling()
-		time.Sleep(layersGrace - 1)
+		<-time.After(layersGrace - 1)
 		if !l.Decide(5) {
 			t.Error("a compilation paused a decision")
 		}
-		time.Sleep(1)
+		<-time.After(1)
 		if l.Decide(5) {
 			t.Error("decided by layers of before the grace")
 		}
@@ -33,7 +33,7 @@ func TestACompilationPausesNothingUntilItTakesTooLong(t *testing.T) {
 
 		began := time.Now()
 		go func() {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			l.set(5)
 		}()
 		if l.Wait(t.Context(), 5); time.Since(began) != time.Second || !l.Decide(5) {

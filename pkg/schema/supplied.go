@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,8 +79,8 @@ func (w *walk) part(node any) {
 	}
 	switch node := node.(type) {
 	case map[string]any:
-		for keyword, value := range node {
-			switch {
+		for _, keyword := range slices.Sorted(maps.Keys(node)) { // so that the same is told each time
+			switch value := node[keyword]; {
 			case elsewhere[keyword]:
 				w.wrong(bus.Text{ZH: "不支持 " + keyword, EN: "has " + keyword + ", which is not taken"}, "$ref to #/…")
 			case keyword == "$schema" && value != Draft:
