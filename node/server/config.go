@@ -64,13 +64,24 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		if !ours || clientVariable(key) {
 			continue
 		}
-		line, err := yaml.Marshal(map[string]string{strings.ToLower(key): value})
+		line, err := yaml.Marshal(map[string]*yaml.Node{strings.ToLower(key): scalar(value)})
 		if err != nil {
 			return c, err
 		}
 		defects = append(defects, c.merge(line, name)...)
 	}
 	return c, bus.Invalid(append(defects, c.defects()...))
+}
+
+// scalar is the value of a variable: a number, a boolean or a text, as its key wants
+// it. An empty one and null are texts, not what holds where nothing is said.
+func scalar(value string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: value}
+	var plain any
+	if n.Decode(&plain) == nil && plain == nil {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
 }
 
 // clientVariable reports whether GXBUS_key is for the command line's client side.
