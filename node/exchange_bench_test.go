@@ -103,7 +103,8 @@ func BenchmarkCrossNodeLatency(b *testing.B) {
 	x := newCrossing(b, pair()...)
 	x.subscribe("bench", sample.GuangzhouHealth)
 	for b.Loop() {
-		first, bodies := x.made, x.prepare(ticks, size)
+		first := x.made
+		bodies := x.prepare(ticks, size)
 		start := time.Now().Add(100 * time.Millisecond)
 		var publishing sync.WaitGroup
 		go func() {
@@ -136,7 +137,7 @@ func BenchmarkCrossNodeLatency(b *testing.B) {
 // five nodes adds to an event; ratio is to what the event costs with the first alone.
 func BenchmarkCrossNodeSubscribers(b *testing.B) {
 	const batches, size, subscribers = 20, 100, 50
-	at := []bus.Department{sample.GuangzhouHealth, sample.ProvinceCivil, sample.ShenzhenMarket, sample.TianheServices, sample.NanshanTax}
+	at := []bus.Department{sample.GuangzhouHealth, sample.ProvinceCivil, sample.ShenzhenMarket, sample.TianheServices, sample.NanshanTax, sample.ProvinceData, sample.TianheHousing}
 	x := newCrossing(b, fleet.Province()...)
 	subscribed := 0
 	measure := func(count int) time.Duration {
