@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // The paths between nodes.
@@ -121,8 +121,11 @@ type failure struct {
 const bodyCap = 16 << 20 // bytes of any message between nodes
 
 func decode(r io.Reader, v any) error {
-	decoder := json.NewDecoder(io.LimitReader(r, bodyCap))
-	if err := decoder.Decode(v); err != nil {
+	data, err := io.ReadAll(io.LimitReader(r, bodyCap))
+	if err == nil {
+		err = strictjson.Own(data, v)
+	}
+	if err != nil {
 		return bus.E(bus.CodeMalformedJSON).Because(err)
 	}
 	return nil
