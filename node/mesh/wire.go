@@ -27,6 +27,7 @@ const (
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
 	pathSurveys    = "/peer/v1/surveys"    // POST
 	pathRollups    = "/peer/v1/rollups"    // POST
+	pathExchanges  = "/peer/v1/exchanges"  // POST
 )
 
 // Status is what a node tells of itself.
@@ -85,6 +86,17 @@ type RollupQuery struct {
 // RollupAnswer has a signed rollup of each of those days that is closed.
 type RollupAnswer struct {
 	Rollups []evaluation.Rollup `json:"rollups"`
+}
+
+// ExchangeQuery asks a node for the exchanges of days that are about something.
+type ExchangeQuery struct {
+	About evaluation.About `json:"about"`
+	Days  []string         `json:"days"` // as "2026-03-01"
+}
+
+// ExchangeAnswer has what the node's evidence shows of them.
+type ExchangeAnswer struct {
+	Exchanges []evaluation.Exchange `json:"exchanges"`
 }
 
 // StepLead asks the leader to hand the lead over.
