@@ -52,6 +52,8 @@ var owners = []struct {
 	{"github.com/santhosh-tekuri/jsonschema", []string{"pkg/schema", "pkg/policy", "pkg/evaluation"}}, // the latter two in tests
 	{"github.com/jackc/pgx", []string{"pkg/binding"}},
 	{"github.com/spf13/cobra", []string{"node/cli"}},
+	{"github.com/prometheus", []string{"node/metrics"}},
+	{"github.com/klauspost/compress", []string{"pkg/audit"}},
 	{"node/server", []string{"node/cli", "node/nodetest"}},
 	{"node/nodetest", nil},
 }

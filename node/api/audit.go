@@ -21,9 +21,13 @@ func (a *API) addAudit(h huma.API) {
 	op := func(id, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: "/api/v1/audit" + path, Summary: summary, Tags: []string{"audit"}}
 	}
-	export := op("export-evidence", "/export", "Export this node's evidence log")
+	export := op("export-evidence", "/export", "Export this node's evidence log, or what of it was recorded within a time")
 	export.Responses = map[string]*huma.Response{"200": {Description: "the log, verifiable offline", Content: map[string]*huma.MediaType{"application/x-ndjson": {}}}}
-	handle(a, h, export, func(ctx context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
+	type window struct {
+		From time.Time `query:"from" doc:"only what was recorded from then on"`
+		To   time.Time `query:"to" doc:"only what was recorded before then"`
+	}
+	handle(a, h, export, func(ctx context.Context, p bus.Principal, in *window) (*huma.StreamResponse, error) {
 		if err := only(bus.RoleAuditor, p); err != nil {
 			return nil, err
 		}
@@ -32,7 +36,7 @@ func (a *API) addAudit(h huma.API) {
 			_, w := humago.Unwrap(hc)
 			err := http.NewResponseController(w).SetWriteDeadline(a.Now().Add(exportTimeout))
 			if err == nil {
-				err = a.Exchange.Export(hc.BodyWriter())
+				err = a.Exchange.Export(hc.BodyWriter(), in.From, in.To)
 			}
 			if err != nil {
 				a.Logger.Warn("evidence export cut short", "request", requestOf(ctx), "error", err)
@@ -45,16 +49,11 @@ func (a *API) addAudit(h huma.API) {
 	handle(a, h, op("list-checkpoints", "/checkpoints", "List the newest evidence checkpoint of every node"), func(_ context.Context, _ bus.Principal, _ *struct{}) (*answer[list[bus.Checkpoint]], error) {
 		return checkpoints.listed(a, bus.Principal{})
 	})
+	a.addSegments(h, op)
+	a.addTrace(h, op("trace-evidence", "/trace", "Trace an event, a case, a grant, a matter or a department across the nodes"))
 	type traced struct {
 		Event string `path:"event"`
 	}
-	handle(a, h, op("trace-event", "/trace/{event}", "Trace an event across the nodes"), func(ctx context.Context, p bus.Principal, in *traced) (*answer[client.Trace], error) {
-		if err := only(bus.RoleAuditor, p); err != nil {
-			return nil, err
-		}
-		trace, err := a.Cluster.Trace(ctx, in.Event)
-		return &answer[client.Trace]{Body: trace}, err
-	})
 	handle(a, h, op("prove-event", "/proofs/{event}", "Make a file that proves what is recorded of an event"), func(ctx context.Context, p bus.Principal, in *traced) (*answer[client.ProofFile], error) {
 		if err := only(bus.RoleAuditor, p); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
 )
 
 // addBindings registers the bindings of resources to systems of their providers. They
@@ -45,6 +46,10 @@ func (a *API) addBindings(h huma.API) {
 			return nil, err
 		}
 		shown, err := a.Bindings.Show(bus.ResourceID(in.ID))
+		if err != nil {
+			return nil, err
+		}
+		shown, err = a.attached(shown)
 		return &answer[binding.Shown]{Body: shown}, err
 	})
 	all := op(http.MethodGet, "list-bindings", "/bindings", "List the bindings of this node that are the caller's to see")
@@ -55,9 +60,13 @@ func (a *API) addBindings(h huma.API) {
 		}
 		out := &answer[list[binding.Shown]]{Body: list[binding.Shown]{Items: []binding.Shown{}}}
 		for _, b := range every {
-			if a.binds(ctx, p, string(b.Resource), true) == nil {
-				out.Body.Items = append(out.Body.Items, b)
+			if a.binds(ctx, p, string(b.Resource), true) != nil {
+				continue
 			}
+			if b, err = a.attached(b); err != nil {
+				return nil, err
+			}
+			out.Body.Items = append(out.Body.Items, b)
 		}
 		return out, nil
 	})
@@ -77,6 +86,15 @@ func (a *API) addBindings(h huma.API) {
 		}
 		return nil, a.Bindings.Delete(ctx, p, requestOf(ctx), bus.ResourceID(in.ID))
 	})
+}
+
+// attached adds how the service is, as the directory has it.
+func (a *API) attached(b binding.Shown) (binding.Shown, error) {
+	err := a.Directory.View(func(tx *state.Tx) error {
+		b.Attachment = attachment(tx, b.Resource)
+		return nil
+	})
+	return b, err
 }
 
 // binds refuses who has nothing to do with the binding of a resource: its provider's

@@ -20,6 +20,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/exchange"
 )
 
@@ -32,6 +33,8 @@ const (
 func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 	type asking struct {
 		ByID
+		Trace string `header:"Traceparent" doc:"W3C trace context, for the provider's system"`
+		State string `header:"Tracestate"`
 		Sent[client.Query]
 	}
 	op := huma.Operation{
@@ -61,6 +64,9 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 		query := exchange.Query{
 			Resource: bus.ResourceID(in.ID), Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case, Items: q.Items,
 			Call: binding.Call{Parameters: q.Parameters},
+		}
+		if event.TraceParent(in.Trace) {
+			query.Call.Header = binding.Traced(http.Header{"Traceparent": {in.Trace}, "Tracestate": {in.State}})
 		}
 		return a.query(ctx, p, query, q.Timeout, queryAnswer)
 	})

@@ -41,8 +41,8 @@ var departmental = map[string][2]int{
 	"GET /api/v1/doctor":                                            {403, 403},
 	"GET /api/v1/departments/{id}/move":                             {403, 403},
 	"GET /api/v1/audit/export":                                      {403, 403},
+	"GET /api/v1/audit/segments":                                    {403, 403},
 	"GET /api/v1/resources/{id}/access":                             {403, 403},
-	"GET /api/v1/audit/trace/{event}":                               {403, 403},
 	"GET /api/v1/audit/proofs/{event}":                              {403, 403},
 	"GET /api/v1/decisions/{id}":                                    {200, 404},
 	"GET /api/v1/audit/watermarks/{mark}":                           {403, 403},
@@ -74,10 +74,6 @@ var departmental = map[string][2]int{
 	"GET /api/v1/evaluation/reports":                                {403, 200},
 	"GET /api/v1/evaluation/reports/{id}":                           {404, 404},
 	"GET /api/v1/evaluation/material":                               {403, 403},
-	"POST /api/v1/evaluation/reports/{id}/publish":                  {403, 404},
-	"POST /api/v1/evaluation/schemes":                               {403, 200},
-	"POST /api/v1/evaluation/schemes/preview":                       {403, 200},
-	"POST /api/v1/evaluation/schemes/{version}/activate":            {403, 404},
 }
 
 func (r route) wanted(name string, cell int) int {

@@ -174,9 +174,13 @@ func matrix() map[string]route {
 		"POST /api/v1/policies/replay": {[7]int{401, 403, 403, 403, 403, 200, 403}, func(w *world, _ int) request {
 			return request{body: text(asJSON(w.t, client.ReplayRequest{Layer: nodetest.SampleLayer(w.t, "440100")}))}
 		}},
-		"GET /api/v1/audit/export":            {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
-		"GET /api/v1/audit/checkpoints":       {known, nil},
-		"GET /api/v1/audit/trace/{event}":     {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/trace/matrix-1")},
+		"GET /api/v1/audit/export":      {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"GET /api/v1/audit/checkpoints": {known, nil},
+		"GET /api/v1/audit/segments":    {[7]int{401, 403, 403, 403, 403, 403, 200}, nil},
+		"POST /api/v1/audit/segments/prune": {[7]int{401, 403, 403, 403, 403, 403, 400}, func(*world, int) request { // of today nothing goes
+			return request{body: text(`{"before":"2099-01-01T00:00:00Z"}`)}
+		}},
+		"GET /api/v1/audit/trace":             {[7]int{401, 200, 200, 200, 403, 403, 200}, plain("/api/v1/audit/trace?grant=grant-1")},
 		"GET /api/v1/audit/proofs/{event}":    {[7]int{401, 403, 403, 403, 403, 403, 200}, plain("/api/v1/audit/proofs/matrix-1")},
 		"GET /api/v1/audit/watermarks/{mark}": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/audit/watermarks/absent")},
 	}
@@ -185,7 +189,7 @@ func matrix() map[string]route {
 	maps.Copy(rows, sharingMatrix(known))
 	maps.Copy(rows, policiesMatrix(known, plain))
 	maps.Copy(rows, queryMatrix(known))
-	maps.Copy(rows, evaluationMatrix(known, plain))
+	maps.Copy(rows, evaluationMatrix(plain))
 	return rows
 }
 

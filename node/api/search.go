@@ -181,11 +181,19 @@ func page(tx *state.Tx, found search.Answer, words string) client.ResourcePage {
 func entry(tx *state.Tx, hit search.Hit) (found client.FoundResource, ok bool) {
 	if !hit.Draft {
 		r, ok := tx.Resource(hit.ID)
-		return client.FoundResource{Resource: r, State: bus.StatePublished}, ok
+		return client.FoundResource{Resource: r, State: bus.StatePublished, Attachment: attachment(tx, r.ID)}, ok
 	}
 	d, ok := tx.Draft(hit.ID)
 	d.Resource.ID, d.Resource.Revision = d.ID, d.Revision
 	return client.FoundResource{Resource: d.Resource, State: d.State}, ok
+}
+
+// attachment is how a resource is attached, if anything is known of that.
+func attachment(tx *state.Tx, id bus.ResourceID) *bus.Attachment {
+	if a, ok := tx.Attachment(id); ok {
+		return &a
+	}
+	return nil
 }
 
 func nameOf(tx *state.Tx, d search.Dimension, value string) string {

@@ -24,7 +24,31 @@ func (a *app) bindingColumns() []column[binding.Shown] {
 		{"max_bytes", "字节上限", func(b binding.Shown) string { return sprint(b.MaxBytes) }},
 		{"by", "挂接人", func(b binding.Shown) string { return b.By }},
 		{"at", "挂接时间", func(b binding.Shown) string { return stamp(b.At) }},
+		{"state", "挂接状态", func(b binding.Shown) string { return a.attachmentState(b.Attachment) }},
+		{"since", "状态起始", func(b binding.Shown) string {
+			if b.Attachment == nil {
+				return ""
+			}
+			return stamp(b.Attachment.Since)
+		}},
+		{"heartbeat", "最近心跳", func(b binding.Shown) string {
+			if b.Attachment == nil {
+				return ""
+			}
+			return stamp(b.Attachment.Heartbeat)
+		}},
 	}
+}
+
+var attachmentWords = map[string]string{"attached": "已挂接", "failing": "异常", "detached": "已解除"}
+
+// attachmentState says how the service that a resource is bound to is; empty where
+// nobody asked it yet.
+func (a *app) attachmentState(at *bus.Attachment) string {
+	if at == nil {
+		return ""
+	}
+	return a.wordOf(attachmentWords, string(at.State))
 }
 
 func (a *app) putBinding() *cobra.Command {

@@ -48,6 +48,7 @@ func (a *app) eventDeliveries() *cobra.Command {
 			{"node", "节点", func(r reached) string { return string(r.Node) }},
 			{"state", "状态", func(r reached) string { return string(r.State) }},
 			{"at", "时间", func(r reached) string { return stamp(r.At) }},
+			{"as_of", "回执时间", func(r reached) string { return stamp(r.AsOf) }},
 			{"why", "原因", func(r reached) string {
 				if len(r.Reasons) > 0 {
 					return r.Reasons[0].Message.In(a.lang)

@@ -139,7 +139,7 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 		},
-		"GET /audit/trace/e1": give(client.Trace{Event: "e1", Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
+		"GET /audit/trace": give(client.Trace{Event: "e1", Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
 			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{ "kind": "publish" }`)}}}),
 		"GET /audit/watermarks/m1": give(client.Trace{Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
 			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{"kind":"decision","principal":{"system":"s1"},"grant":"g1","first":1,"last":3,"decision":{"id":"d1","action":"forward","allow":true},"watermark":"m1"}`)}}}),

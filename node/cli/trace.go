@@ -39,9 +39,25 @@ func (a *app) stepColumns() []column[step] {
 		{"leaf", "存证序号", func(s step) string { return sprint(s.Leaf) }},
 		{"step", "环节", func(s step) string { return stepText(s.record).In(a.lang) }},
 		{"who", "主体", func(s step) string { return s.record.Principal.String() }},
+		{"about", "对象", func(s step) string { return aboutOf(s.record) }},
 		{"decision", "裁决", func(s step) string { return outcome(s.record).In(a.lang) }},
 		{"reason", "理由与义务", func(s step) string { return a.because(s.record) }},
 	}
+}
+
+// aboutOf names the resource of a step with the run of its events, or the case of a query.
+func aboutOf(r audit.Record) string {
+	about := string(r.Resource)
+	switch {
+	case r.HasRange() && r.First == r.Last:
+		about += sprint(" #", r.First)
+	case r.HasRange():
+		about += sprint(" #", r.First, "–", r.Last)
+	}
+	if r.Case != "" {
+		about += " " + r.Case
+	}
+	return strings.TrimSpace(about)
 }
 
 // instant is a time to the millisecond, in the bus's time zone: steps of one
@@ -79,6 +95,8 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
 	audit.KindAsked:        {ZH: "放行查询", EN: "query let through"},
 	audit.KindAnswered:     {ZH: "查询应答", EN: "query answered"},
+	audit.KindArchived:     {ZH: "存证归档", EN: "evidence archived"},
+	audit.KindPruned:       {ZH: "删除超期归档段", EN: "evidence past its retention deleted"},
 }
 
 var actionTexts = map[string]bus.Text{
@@ -86,6 +104,8 @@ var actionTexts = map[string]bus.Text{
 	string(policy.ActionSubscribe): {ZH: "订阅", EN: "subscribe"},
 	string(policy.ActionForward):   {ZH: "转发", EN: "forward"},
 	string(policy.ActionDeliver):   {ZH: "交付", EN: "deliver"},
+	string(policy.ActionDiscover):  {ZH: "检索", EN: "discover"},
+	string(policy.ActionQuery):     {ZH: "查询", EN: "query"},
 }
 
 // stepText names a step; a decision says on what.

@@ -51,6 +51,12 @@ func (c *Client) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batc
 	return err
 }
 
+// Receipts takes receipts to the provider's node.
+func (c *Client) Receipts(ctx context.Context, to bus.NodeID, signed []string) error {
+	_, err := call[struct{}](ctx, c, to, http.MethodPost, pathReceipts, Receipts{signed})
+	return err
+}
+
 // Status asks a node for its state.
 func (c *Client) Status(ctx context.Context, of bus.NodeID) (Status, error) {
 	return call[Status](ctx, c, of, http.MethodGet, pathStatus, nil)
@@ -59,6 +65,11 @@ func (c *Client) Status(ctx context.Context, of bus.NodeID) (Status, error) {
 // Trace asks a node for what it recorded.
 func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
+}
+
+// Evidence asks a node, in somebody's name, for what it recorded.
+func (c *Client) Evidence(ctx context.Context, of bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error) {
+	return call[EvidenceAnswer](ctx, c, of, http.MethodPost, pathEvidence, q)
 }
 
 // Prove asks a node to prove what it recorded.
@@ -79,11 +90,6 @@ func (c *Client) Survey(ctx context.Context, of bus.NodeID, id bus.USCC) (exchan
 // Rollups asks a node what its evidence says of days.
 func (c *Client) Rollups(ctx context.Context, of bus.NodeID, q RollupQuery) (RollupAnswer, error) {
 	return call[RollupAnswer](ctx, c, of, http.MethodPost, pathRollups, q)
-}
-
-// Exchanges asks a node for the exchanges behind a difference.
-func (c *Client) Exchanges(ctx context.Context, of bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
-	return call[ExchangeAnswer](ctx, c, of, http.MethodPost, pathExchanges, q)
 }
 
 // Join asks the node that holds the CA to take a new node in.

@@ -21,6 +21,7 @@ type Node interface {
 	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
 	ReadIndex(ctx context.Context) (bus.Revision, error)
 	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
+	Receipts(ctx context.Context, from bus.NodeID, signed []string) error
 	Authority
 	Members
 	Describer
@@ -52,9 +53,9 @@ type Members interface {
 type Describer interface {
 	Describe() (Status, error)
 	TraceHere(q TraceQuery) (TraceAnswer, error)
+	EvidenceHere(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error)
 	ProveHere(ctx context.Context, q ProofQuery) (ProofAnswer, error)
 	RollupsHere(q RollupQuery) (RollupAnswer, error)
-	ExchangesHere(from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
 }
 
 // Handler answers other nodes.
@@ -74,20 +75,23 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathDeliveries, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
 		return struct{}{}, n.Receive(ctx, from, batch)
 	})))
+	mux.HandleFunc("POST "+pathReceipts, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, r Receipts) (struct{}, error) {
+		return struct{}{}, n.Receipts(ctx, from, r.Receipts)
+	})))
 	mux.HandleFunc("GET "+pathStatus, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Status, error) {
 		return n.Describe()
 	}))
 	mux.HandleFunc("POST "+pathTrace, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 		return n.TraceHere(q)
 	})))
+	mux.HandleFunc("POST "+pathEvidence, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error) {
+		return n.EvidenceHere(ctx, from, q)
+	})))
 	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, q ProofQuery) (ProofAnswer, error) {
 		return n.ProveHere(ctx, q)
 	})))
 	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q RollupQuery) (RollupAnswer, error) {
 		return n.RollupsHere(q)
-	})))
-	mux.HandleFunc("POST "+pathExchanges, respond(n, logger, asking(func(_ context.Context, from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
-		return n.ExchangesHere(from, q)
 	})))
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)

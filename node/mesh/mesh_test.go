@@ -82,13 +82,15 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, handover := api.Handover(ctx, "x", exchange.Handover{})
 	_, survey := api.Survey(ctx, "x", "")
 	_, cosign := api.Cosign(ctx, "x", audit.Submission{})
+	_, evidence := api.Evidence(ctx, "x", mesh.EvidenceQuery{})
+	receipts := api.Receipts(ctx, "x", nil)
 	_, proof := api.Prove(ctx, "x", mesh.ProofQuery{})
 	query := cloudevent.New()
 	query.SetID("q")
 	query.SetSource("/systems/x")
 	query.SetType("t")
 	_, asked := api.Query(ctx, "x", query)
-	for i, err := range []error{asked, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	for i, err := range []error{asked, evidence, receipts, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"encoding/json"
 	"io"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/exchange"
-	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // The paths between nodes.
@@ -19,6 +19,8 @@ const (
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
 	pathTrace      = "/peer/v1/trace"      // POST
+	pathReceipts   = "/peer/v1/receipts"   // POST: to the provider's node
+	pathEvidence   = "/peer/v1/evidence"   // POST
 	pathProve      = "/peer/v1/proofs"     // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
@@ -27,7 +29,6 @@ const (
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
 	pathSurveys    = "/peer/v1/surveys"    // POST
 	pathRollups    = "/peer/v1/rollups"    // POST
-	pathExchanges  = "/peer/v1/exchanges"  // POST
 )
 
 // Status is what a node tells of itself.
@@ -62,6 +63,27 @@ type TraceAnswer struct {
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
 }
 
+// Receipts are what a consumer's node signed.
+type Receipts struct {
+	Receipts []string `json:"receipts"` // signed notes
+}
+
+// EvidenceQuery asks a node, in somebody's name, for what it recorded: of given
+// occurrences, or of what a search is for.
+type EvidenceQuery struct {
+	By          bus.Principal         `json:"by"`
+	Request     string                `json:"request,omitempty"` // request id
+	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"`
+	Search      *audit.Search         `json:"search,omitempty"`
+}
+
+// EvidenceAnswer is what of it the caller may see, in the order of the node's log.
+type EvidenceAnswer struct {
+	Steps   []client.TraceStep `json:"steps,omitempty"`
+	Through int64              `json:"through"` // of a search: the leaf up to which was looked
+	More    bool               `json:"more,omitempty"`
+}
+
 // ProofQuery asks a node to prove what it recorded of events.
 type ProofQuery struct {
 	Occurrences []exchange.Occurrence `json:"occurrences"`
@@ -86,17 +108,6 @@ type RollupQuery struct {
 // RollupAnswer has a signed rollup of each of those days that is closed.
 type RollupAnswer struct {
 	Rollups []evaluation.Rollup `json:"rollups"`
-}
-
-// ExchangeQuery asks a node for the exchanges of days that are about something.
-type ExchangeQuery struct {
-	About evaluation.About `json:"about"`
-	Days  []string         `json:"days"` // as "2026-03-01"
-}
-
-// ExchangeAnswer has what the node's evidence shows of them.
-type ExchangeAnswer struct {
-	Exchanges []evaluation.Exchange `json:"exchanges"`
 }
 
 // StepLead asks the leader to hand the lead over.
@@ -133,11 +144,8 @@ type failure struct {
 const bodyCap = 16 << 20 // bytes of any message between nodes
 
 func decode(r io.Reader, v any) error {
-	data, err := io.ReadAll(io.LimitReader(r, bodyCap))
-	if err == nil {
-		err = strictjson.Own(data, v)
-	}
-	if err != nil {
+	decoder := json.NewDecoder(io.LimitReader(r, bodyCap))
+	if err := decoder.Decode(v); err != nil {
 		return bus.E(bus.CodeMalformedJSON).Because(err)
 	}
 	return nil

@@ -124,6 +124,7 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
 	config.SystemRate = 1_000_000 // a test that is in a hurry is no flood
 	config.LoopbackBindings = true
+	config.ProbeInterval = time.Hour // a test's service is asked by the test
 	if o.Config != nil {
 		o.Config(&config)
 	}

@@ -33,6 +33,9 @@ type backupSource struct {
 	exchange  *bbolt.Tx
 }
 
+// partArchive begins the names of the parts that are sealed segments of evidence.
+const partArchive = archiveDir + "/"
+
 // Backup writes a backup of this node to w, sealed to key, while it runs; the key
 // of the configuration where key is the zero one. One at a time: another is
 // bus.CodeInUse.
@@ -41,6 +44,8 @@ func (s *Server) Backup(w io.Writer, key backup.PublicKey) error {
 		return bus.E(bus.CodeInUse, bus.Defect{Field: "backup", Problem: bus.Text{ZH: "正在进行另一次备份", EN: "another backup is under way"}, Allowed: "one at a time"})
 	}
 	defer s.backingUp.Unlock()
+	s.archiving.Lock() // no segment comes or goes meanwhile
+	defer s.archiving.Unlock()
 	directory, err := s.state.Snapshot()
 	if err != nil {
 		return err
@@ -132,6 +137,9 @@ func (b backupSource) write(w io.Writer, key backup.PublicKey) error {
 	if err != nil {
 		return err
 	}
+	if err := b.archive(out, log); err != nil {
+		return err
+	}
 	for _, name := range files {
 		data, err := os.ReadFile(b.dir.path(name))
 		if err != nil {
@@ -146,6 +154,28 @@ func (b backupSource) write(w io.Writer, key backup.PublicKey) error {
 		}
 	}
 	return out.Close()
+}
+
+// archive adds the sealed segments that the log has.
+func (b backupSource) archive(out *backup.Writer, log *audit.Log) error {
+	segments, err := log.Segments(b.exchange)
+	if err != nil {
+		return err
+	}
+	for _, s := range segments {
+		file, err := os.Open(b.dir.path(filepath.Join(archiveDir, s.Name())))
+		if err != nil {
+			return fmt.Errorf("back up segment %s: %w", s.Name(), err)
+		}
+		err = out.Add(backup.Part{Name: partArchive + s.Name(), Size: s.Bytes}, func(w io.Writer) error {
+			_, err := io.Copy(w, file)
+			return err
+		})
+		if err = errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // small lists the files of a data directory beside its databases: what the node is,

@@ -50,6 +50,11 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 	return s.exchange.Receive(ctx, from, batch)
 }
 
+// Receipts takes what another node signed of subscriptions to what is provided here.
+func (s *Server) Receipts(ctx context.Context, from bus.NodeID, signed []string) error {
+	return s.exchange.TakeReceipts(ctx, from, signed)
+}
+
 // Answer answers a query that another node asks.
 func (s *Server) Answer(ctx context.Context, from bus.NodeID, query event.Event) (*exchange.Reply, error) {
 	return s.exchange.Answer(ctx, from, query)
@@ -271,25 +276,6 @@ func (s *Server) ask(ctx context.Context, nodes []bus.NodeID, q mesh.TraceQuery)
 	return everyNode(ctx, s, nodes,
 		func() (mesh.TraceAnswer, error) { return s.TraceHere(q) },
 		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) { return s.mesh.Trace(ctx, id, q) })
-}
-
-// Trace follows an event across all nodes: first to whoever took it in, then to
-// whoever recorded a step of it.
-func (s *Server) Trace(ctx context.Context, event string) (client.Trace, error) {
-	trace := client.Trace{Event: event}
-	where, nodes, err := s.locate(ctx, event)
-	if err != nil {
-		return trace, err
-	}
-	found := s.ask(ctx, nodes, mesh.TraceQuery{Occurrences: where})
-	for _, id := range nodes {
-		a, ok := found[id]
-		if !ok {
-			trace.Silent = append(trace.Silent, id)
-		}
-		trace.Steps = append(trace.Steps, a.Steps...)
-	}
-	return trace, inOrder(trace.Steps)
 }
 
 // Watermark tells what a watermark that this node set stands for: the decision, and

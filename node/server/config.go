@@ -22,6 +22,7 @@ type Config struct {
 	DataDir            string        `yaml:"data_dir"`            // all of the node's state
 	PeerListen         string        `yaml:"peer_listen"`         // host:port for other nodes
 	APIListen          string        `yaml:"api_listen"`          // host:port for agencies and administrators
+	MetricsListen      string        `yaml:"metrics_listen"`      // host:port where Prometheus reads the node's metrics; empty: nowhere
 	LogLevel           string        `yaml:"log_level"`           // debug, info, warn, error
 	LogFormat          string        `yaml:"log_format"`          // text, json
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"` // how often the evidence log's head is published
@@ -30,12 +31,18 @@ type Config struct {
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 	RetentionDays      int           `yaml:"retention_days"`      // how long events are kept that all subscriptions are past, and repetitions known
 	LogBytes           int64         `yaml:"log_bytes"`           // what exchange.db may hold; beyond it no events are taken
+	ArchiveDays        int           `yaml:"archive_days"`        // age at which evidence goes into sealed segments, out of exchange.db
+	EvidenceDays       int           `yaml:"evidence_days"`       // how long evidence is kept, at least: older segments may be deleted, by order
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
 	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine
+	ProbeInterval      time.Duration `yaml:"probe_interval"`      // how often the services that resources are bound to are asked whether they are there
 	WebhookNetworks    string        `yaml:"webhook_networks"`    // private networks that events may be taken to, separated by commas
 	OIDC               OIDC          `yaml:"oidc"`                // where people can sign in beside here
 }
+
+// threeYears is, in days, how long records of use are kept at least (decree 809 art. 29).
+const threeYears = 3*365 + 1
 
 // DefaultConfig is what holds where nothing is said.
 func DefaultConfig() Config {
@@ -43,6 +50,7 @@ func DefaultConfig() Config {
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
 		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, SystemRate: 500,
+		ArchiveDays: 180, EvidenceDays: threeYears, ProbeInterval: time.Minute,
 	}
 }
 
@@ -64,24 +72,13 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		if !ours || clientVariable(key) {
 			continue
 		}
-		line, err := yaml.Marshal(map[string]*yaml.Node{strings.ToLower(key): scalar(value)})
+		line, err := yaml.Marshal(map[string]string{strings.ToLower(key): value})
 		if err != nil {
 			return c, err
 		}
 		defects = append(defects, c.merge(line, name)...)
 	}
 	return c, bus.Invalid(append(defects, c.defects()...))
-}
-
-// scalar is the value of a variable: a number, a boolean or a text, as its key wants
-// it. An empty one and null are texts, not what holds where nothing is said.
-func scalar(value string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: value}
-	var plain any
-	if n.Decode(&plain) == nil && plain == nil {
-		n.Style = yaml.DoubleQuotedStyle
-	}
-	return n
 }
 
 // clientVariable reports whether GXBUS_key is for the command line's client side.
@@ -139,6 +136,9 @@ func (c Config) defects() []bus.Defect {
 	}
 	defects = append(defects, bus.CheckAddress("peer_listen", c.PeerListen)...)
 	defects = append(defects, bus.CheckAddress("api_listen", c.APIListen)...)
+	if c.MetricsListen != "" {
+		defects = append(defects, bus.CheckAddress("metrics_listen", c.MetricsListen)...)
+	}
 	one := func(field, value string, allowed ...string) {
 		for _, a := range allowed {
 			if value == a {
@@ -155,12 +155,19 @@ func (c Config) defects() []bus.Defect {
 		}
 	}
 	within("checkpoint_interval", c.CheckpointInterval, time.Second, 24*time.Hour)
+	within("probe_interval", c.ProbeInterval, time.Second, time.Hour)
 	within("raft_heartbeat", c.RaftHeartbeat, 200*time.Millisecond, time.Minute)
 	if c.DiskReserve < 1<<20 {
 		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
 	}
 	if c.RetentionDays < 1 || c.RetentionDays > 3650 {
 		defects = append(defects, bus.Defect{Field: "retention_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–3650"})
+	}
+	if c.ArchiveDays < 1 || c.ArchiveDays > threeYears {
+		defects = append(defects, bus.Defect{Field: "archive_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("1–%d", threeYears)})
+	}
+	if c.EvidenceDays < threeYears || c.EvidenceDays > 36500 {
+		defects = append(defects, bus.Defect{Field: "evidence_days", Problem: bus.Text{ZH: "不得少于三年", EN: "three years at least (decree 809 art. 29)"}, Allowed: fmt.Sprintf("%d–36500", threeYears)})
 	}
 	if c.LogBytes < 64<<20 {
 		defects = append(defects, bus.Defect{Field: "log_bytes", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "67108864 bytes or more"})

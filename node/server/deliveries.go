@@ -33,7 +33,9 @@ func (s *Server) Deliveries(ctx context.Context, by bus.Principal, id, source st
 		if source != "" && source != from {
 			continue
 		}
-		s.askConsumers(ctx, at, all)
+		if err := s.askConsumers(ctx, at, all); err != nil {
+			return nil, err
+		}
 		found = append(found, client.Deliveries{Event: id, Source: from, Resource: at.Resource, Sequence: at.Sequence, Deliveries: all})
 	}
 	if len(found) == 0 {
@@ -54,8 +56,9 @@ func (s *Server) mayFollow(by bus.Principal, id bus.ResourceID) (may bool) {
 	return may
 }
 
-// askConsumers asks the consumers' nodes for what they recorded, each once.
-func (s *Server) askConsumers(ctx context.Context, at exchange.Occurrence, all []bus.Delivery) {
+// askConsumers asks the consumers' nodes for what they recorded, each once. For one
+// that does not answer, its newest receipt does.
+func (s *Server) askConsumers(ctx context.Context, at exchange.Occurrence, all []bus.Delivery) (err error) {
 	var nodes []bus.NodeID
 	for _, d := range all {
 		if d.State == bus.DeliveryForwarded && d.Node != "" && !slices.Contains(nodes, d.Node) {
@@ -72,11 +75,16 @@ func (s *Server) askConsumers(ctx context.Context, at exchange.Occurrence, all [
 		if d.State != bus.DeliveryForwarded {
 			continue
 		}
-		answer, ok := told[d.Node]
-		if all[i].Silent = !ok; ok {
+		if answer, ok := told[d.Node]; ok {
 			all[i] = exchange.Follow(d, leavesOf(answer))
+			continue
+		}
+		d.Silent = true
+		if all[i], err = s.exchange.ByReceipt(d, at.Sequence); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // leavesOf reads the steps that a node told of, but for those of a newer release.

@@ -47,6 +47,13 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 	applied, _ := s.directory.Applied()
 	first, last, snapshot := s.group.Range()
 	checks = append(checks, doctor.Indexes(applied, first, last, snapshot), s.evidence(full))
+	err = s.store.View(func(tx *bbolt.Tx) error {
+		checks = append(checks, archived(tx, s.log, s.segments))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	checks = append(checks, doctor.Witness(s.witnessed()), doctor.Contradictions(s.contradictions()))
 	peers := askPeers(ctx, nodes, s.self.Node, s.now, s.mesh.Status)
 	checks = append(checks, doctor.Peers(peers), doctor.Clock(peers))
@@ -233,24 +240,29 @@ func examineContents(ctx context.Context, dir DataDir, full bool, now func() tim
 	if err != nil {
 		return checks, err
 	}
-	if !full {
-		checks = append(checks, s.quickEvidence())
-	}
+	checks = append(checks, s.evidence(full)...)
 	peers := askPeers(ctx, nodes, s.self.Node, now, s.mesh.Status)
 	return append(checks, doctor.Peers(peers), doctor.Clock(peers)), nil
 }
 
-func (s *stopped) quickEvidence() client.Check {
+// evidence judges the archive of the evidence, and where full is not set, for then it
+// was verified whole, the log.
+func (s *stopped) evidence(full bool) (checks []client.Check) {
 	var report audit.Report
 	db, err := bbolt.Open(s.dir.ExchangeFile(), 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
-		return doctor.Evidence(report, err)
+		return []client.Check{doctor.Evidence(report, err)}
 	}
 	err = db.View(func(tx *bbolt.Tx) error {
 		log, err := audit.OpenExisting(tx)
 		if err != nil {
 			return err
 		}
+		archive, err := s.dir.attach(log)
+		if err != nil {
+			return err
+		}
+		checks = append(checks, archived(tx, log, archive))
 		var known []bus.Checkpoint
 		err = s.state.View(func(tx *state.Tx) error {
 			if c, ok := tx.Checkpoint(s.self.Node); ok {
@@ -263,5 +275,8 @@ func (s *stopped) quickEvidence() client.Check {
 		}
 		return err
 	})
-	return doctor.Evidence(report, errors.Join(err, db.Close()))
+	if err = errors.Join(err, db.Close()); full && err == nil {
+		return checks
+	}
+	return append(checks, doctor.Evidence(report, err))
 }

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/node/doctor"
+	"github.com/gxbus/gxbus/node/evidence"
 	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/node/server"
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/backup"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -107,8 +109,9 @@ func scribble(path string) error {
 }
 
 // S54: on a full disk reads go on, writes and events are answered 507, and all goes
-// on by itself once there is room; nothing acknowledged is lost.
-func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
+// on by itself once there is room; nothing acknowledged is lost, and nothing took place
+// without its evidence.
+func TestS54_FullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 	ctx := context.Background()
 	disk := smallDisk(t)
 	c := nodetest.StartWith(t, nodetest.Options{Dir: disk, Reserve: 4 << 20}, fleet.Province()[0])
@@ -163,6 +166,12 @@ func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 			kept = append(kept, sample.USCC("440000", 810+n))
 		}
 	}
+	events := 0
+	for n := range 20 {
+		if _, err := provider.Publish(ctx, resource.ID, sample.Event(system, 100+n)); err == nil {
+			events++
+		}
+	}
 	if len(kept) > 10 {
 		t.Errorf("%d of 20 writes were acknowledged on a full disk", len(kept))
 	}
@@ -187,6 +196,18 @@ func TestFullDiskIsAnsweredAndRecoveredFrom(t *testing.T) {
 	check(t, err)
 	if !receipts[0].Duplicate {
 		t.Error("what was acknowledged before is gone")
+	}
+	accepted := 0
+	for _, r := range leavesOf(t, c.Client("auditor")) {
+		if r.Kind == audit.KindAccepted {
+			accepted += r.Events
+		}
+	}
+	if accepted != events+2 { // the first and the last besides
+		t.Errorf("%d events are on record as accepted, %d were acknowledged on the full disk and two besides", accepted, events)
+	}
+	if report, err := evidence.VerifyNode(ctx, c.Client("auditor")); err != nil || !report.Verified {
+		t.Errorf("the evidence: %+v, %v", report, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/node/fleet"
@@ -139,6 +140,31 @@ func TestAnEventCrossesThreeLevelsMaskedInOrderOnce(t *testing.T) {
 		t.Error("what is not in the directory was handed out")
 	}
 	s.proves(t, got[7].ID())
+	s.answersByReceipt(t, got[7].ID())
+}
+
+// answersByReceipt asks the provider's node, which cannot ask the consumer's, what
+// became of an event: it says what that signed last, and of when that is.
+func (s *story) answersByReceipt(t *testing.T, event string) {
+	t.Helper()
+	alone, cancel := context.WithCancel(context.Background())
+	cancel()
+	by := bus.Principal{System: s.system.ID, Department: sample.ShenzhenMarket.ID}
+	began := time.Now()
+	nodetest.Eventually(t, "a receipt arrives", func() error {
+		found, err := s.Nodes["shenzhen"].Server.Deliveries(alone, by, event, "")
+		if err != nil {
+			return err
+		}
+		d := found[0].Deliveries[0]
+		if d.AsOf.IsZero() {
+			return fmt.Errorf("%+v", d)
+		}
+		if !d.Silent || d.State != bus.DeliveryAcknowledged || d.AsOf.Before(began.Add(-time.Minute)) || d.AsOf.After(time.Now()) {
+			t.Errorf("%+v", d)
+		}
+		return nil
+	})
 }
 
 func TestWithoutAGrantASubscriptionIsDeniedWithLayerAndReason(t *testing.T) {

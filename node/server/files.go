@@ -32,6 +32,7 @@ import (
 //	raft/            log and snapshots
 //	directory.db     the directory
 //	exchange.db      event logs, inboxes and evidence
+//	evidence/        sealed segments of older evidence
 //	signin.db        failed sign-ins, last uses, what was signed lately
 type DataDir string
 

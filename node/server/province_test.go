@@ -134,7 +134,7 @@ func traced(s *story, t *testing.T) {
 	if !slices.IsSortedFunc(steps, func(a, b audit.Record) int { return a.At.Compare(b.At) }) {
 		t.Error("the steps are not in the order of time")
 	}
-	if _, err := s.ClientAt(s.Nodes["nanshan"], "auditor").AuditTrace(context.Background(), "no-such-event"); !client.IsCode(err, bus.CodeNotFound) {
+	if _, err := s.ClientAt(s.Nodes["guangzhou"], "auditor").AuditTrace(context.Background(), "no-such-event"); !client.IsCode(err, bus.CodeNotFound) {
 		t.Errorf("trace of an unknown event: %v", err)
 	}
 }
@@ -142,7 +142,7 @@ func traced(s *story, t *testing.T) {
 // steps traces an event from a node that has no part in it.
 func (s *story) steps(t *testing.T, event string) []audit.Record {
 	t.Helper()
-	trace, err := s.ClientAt(s.Nodes["nanshan"], "auditor").AuditTrace(context.Background(), event)
+	trace, err := s.ClientAt(s.Nodes["guangzhou"], "auditor").AuditTrace(context.Background(), event)
 	check(t, err)
 	steps := make([]audit.Record, len(trace.Steps))
 	for i, step := range trace.Steps {

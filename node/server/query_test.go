@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
+	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -77,9 +79,10 @@ func bound(t *testing.T, o nodetest.Options) (*story, *service) {
 		},
 	})
 	check(t, err)
-	nodetest.Eventually(t, "the consumer's node knows the grant", func() error {
-		_, err := s.consumer.Grants().Read(context.Background(), "grant-1")
-		return err
+	nodetest.Eventually(t, "both nodes know the grant", func() error {
+		_, consumer := s.consumer.Grants().Read(context.Background(), "grant-1")
+		_, provider := s.provider.Grants().Read(context.Background(), "grant-1")
+		return errors.Join(consumer, provider)
 	})
 	return s, to
 }
@@ -92,11 +95,17 @@ func inquiry(name string) client.Query {
 
 func TestAQueryCrossesThreeLevels(t *testing.T) {
 	log := &journal{}
-	s, to := bound(t, nodetest.Options{Log: log})
+	s, to := bound(t, nodetest.Options{Log: log, Config: func(c *server.Config) { c.MetricsListen = nodetest.FreeAddress(t) }})
 	ctx := context.Background()
 	t.Run("and comes back masked, with who answered and what it was", func(t *testing.T) {
-		got, err := s.consumer.Query(ctx, s.resource.ID, inquiry("list"))
+		const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		q := inquiry("list")
+		q.TraceParent = trace
+		got, err := s.consumer.Query(ctx, s.resource.ID, q)
 		check(t, err)
+		if told := to.last.Load().Header.Get("Traceparent"); told != trace {
+			t.Errorf("the service is told of trace %q", told)
+		}
 		want := `[{"uscc":"x","enterprise_name":"样例企业","phone":"199****0001"}]`
 		if string(got.Data) != want || got.Rows != 1 || got.Cut || got.Correlation == "" || got.Decision == "" || !strings.HasPrefix(got.QueryDigest, "sha256:") {
 			t.Errorf("got %+v, %s", got, got.Data)
@@ -151,6 +160,8 @@ func TestAQueryCrossesThreeLevels(t *testing.T) {
 		<-to.gone
 	})
 	t.Run("by its transparent form too", func(t *testing.T) { transparent(t, s, to) })
+	t.Run("and is counted, without a word of who asked what", func(t *testing.T) { counted(t, s) })
+	t.Run("and is one timeline, of all nodes that had a part in it", func(t *testing.T) { oneTimeline(t, s) })
 	t.Run("S44 the canary is in no file, log or error", func(t *testing.T) {
 		if log.count(canary) > 0 {
 			t.Error("a log has it")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -17,6 +18,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -128,6 +130,9 @@ func (w *restoring) take(p backup.Part, in io.Reader) error {
 	case partExchange:
 		return writeSynced(w.Dir.ExchangeFile(), in)
 	default:
+		if segment, ok := strings.CutPrefix(p.Name, partArchive); ok {
+			return w.segment(segment, in)
+		}
 		const most = 1 << 20
 		data, err := io.ReadAll(io.LimitReader(in, most+1))
 		if err == nil && len(data) > most {
@@ -136,6 +141,19 @@ func (w *restoring) take(p backup.Part, in io.Reader) error {
 		w.files[p.Name] = data
 		return err
 	}
+}
+
+// segment puts a sealed segment of evidence where it was; that it is part of the log is
+// seen when that is verified.
+func (w *restoring) segment(name string, in io.Reader) error {
+	if _, _, ok := audit.ParseSegmentName(name); !ok {
+		return bus.Invalid([]bus.Defect{{Field: "backup", Problem: bus.Text{ZH: "不是归档段", EN: "not the name of a segment"}, Allowed: partArchive + "<first>-<end>.jsonl.zst"}})
+	}
+	if err := os.MkdirAll(w.Dir.path(archiveDir), 0o700); err != nil {
+		return err
+	}
+	path := w.Dir.path(filepath.Join(archiveDir, name))
+	return errors.Join(writeSynced(path, in), storage.SyncDir(filepath.Dir(path)))
 }
 
 func writeSynced(path string, in io.Reader) (err error) {
@@ -281,6 +299,9 @@ func (w *restoring) evidence(self Self, done *Restored) (err error) {
 	return db.Update(func(tx *bbolt.Tx) error {
 		log, err := audit.OpenExisting(tx)
 		if err != nil {
+			return err
+		}
+		if _, err := w.Dir.attach(log); err != nil {
 			return err
 		}
 		report, err := log.Verify(tx, w.known, key)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gxbus/gxbus/node/api"
 	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/node/metrics"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/binding/store"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -72,8 +73,12 @@ type Server struct {
 	signIn    api.SignIn
 	listener  net.Listener // of the API
 	api       *http.Server
+	metrics   *metrics.Metrics // nil where they are not shown
+	metricsAt string
 
 	cosigner  *audit.Cosigner
+	segments  *audit.Archive
+	archiving sync.Mutex // held while segments are made or deleted
 	witness   witnessState
 	signing   sync.Mutex // held while a head is signed and cosigned
 	room      *room
@@ -121,7 +126,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 		return s, err
 	}
 	for _, open := range []func(context.Context) error{
-		s.openStores, s.openSignIn, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openBindings, s.openExchange, s.openMesh, s.openAPI,
+		s.openStores, s.openSignIn, s.openListener, s.openPolicy, s.openPeers, s.openDirectory, s.openSearch, s.openBindings, s.openMetrics, s.openExchange, s.openMesh, s.openAPI, s.showMetrics,
 	} {
 		if err = open(running); err != nil {
 			return s, err
@@ -135,6 +140,8 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	s.workers.Go(func() { s.keepCertificate(running) })
 	s.workers.Go(func() { s.publishCheckpoints(running) })
 	s.workers.Go(func() { s.collectRollups(running) })
+	s.workers.Go(func() { s.keepArchive(running) })
+	s.workers.Go(func() { s.probeBindings(running) })
 	s.logger.Info("node is up", "node", s.self.Node, "division", s.self.Division, "cluster", s.self.Cluster, "api", s.APIAddress(), "peer", s.peers.Address())
 	return s, nil
 }
@@ -211,7 +218,10 @@ func (s *Server) openStores(context.Context) (err error) {
 		return err
 	}
 	return s.store.Commit(context.Background(), func(tx *bbolt.Tx) error {
-		s.log, err = audit.Open(tx, audit.Origin(s.self.Cluster, s.self.Node))
+		if s.log, err = audit.Open(tx, audit.Origin(s.self.Cluster, s.self.Node)); err != nil {
+			return err
+		}
+		s.segments, err = s.dir.attach(s.log)
 		return err
 	})
 }
@@ -348,7 +358,7 @@ func (s *Server) openExchange(context.Context) (err error) {
 	}
 	s.exchange, err = exchange.Open(exchange.Config{
 		Webhooks: s.webhooks(), Origin: string(s.self.Node) + "." + s.self.Cluster, Seal: seal,
-		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
+		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Signer: s.self.signer, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
 		Arrived: s.arrived, Delivered: s.delivered, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
 		Retention: exchange.Retention{Kept: time.Duration(s.config.RetentionDays) * 24 * time.Hour, Bytes: s.config.LogBytes},
 	})

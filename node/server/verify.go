@@ -35,6 +35,9 @@ func VerifyEvidence(dir DataDir) (report audit.Report, err error) {
 		if err != nil {
 			return err
 		}
+		if _, err := dir.attach(log); err != nil {
+			return err
+		}
 		known, err := knownCheckpoints(dir, log.Node())
 		if err != nil {
 			return err

@@ -33,7 +33,7 @@ func (c Config) webhookNetworks() (networks []netip.Prefix, defects []bus.Defect
 func (s *Server) webhooks() *webhook.Client {
 	networks, _ := s.config.webhookNetworks() // checked when the configuration was read
 	guard := webhook.Guard{Networks: networks, Own: webhook.Interfaces}
-	for _, listen := range []string{s.config.APIListen, s.config.PeerListen, s.APIAddress(), s.PeerAddress()} {
+	for _, listen := range []string{s.config.APIListen, s.config.PeerListen, s.config.MetricsListen, s.APIAddress(), s.PeerAddress()} {
 		if at, err := netip.ParseAddrPort(listen); err == nil {
 			guard.OwnPorts = append(guard.OwnPorts, at.Port())
 		}

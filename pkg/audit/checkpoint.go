@@ -120,7 +120,7 @@ func (l *Log) Checkpoint(tx *bbolt.Tx, signer note.Signer) (bus.Checkpoint, erro
 	if signer.Name() != l.origin {
 		return bus.Checkpoint{}, badKey("signer")
 	}
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return bus.Checkpoint{}, err
 	}

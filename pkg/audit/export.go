@@ -59,9 +59,12 @@ type (
 // or not: that is for VerifyExport to say. Key is the verifier key to name in
 // the header.
 func (l *Log) Export(w io.Writer, tx *bbolt.Tx, key string) error {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return err
+	}
+	if t.kept() > 0 { // what was pruned is told by its hashes, as what stands before a window
+		return l.exportIn(w, t, key, t.kept(), t.claimedSize())
 	}
 	header := exportHeader{Format: ExportFormat, Origin: l.origin, Key: key, Size: t.claimedSize()}
 	return writeExport(w, header, t.entries())
@@ -78,6 +81,9 @@ func writeExport(w io.Writer, header exportHeader, entries iter.Seq[entry]) erro
 		return fmt.Errorf("export evidence: %w", err)
 	}
 	for e := range entries {
+		if e.segment != nil || e.lost != "" {
+			continue // what is missing is named by who verifies
+		}
 		if err := lines.Encode(e.line()); err != nil {
 			return fmt.Errorf("export evidence: %w", err)
 		}

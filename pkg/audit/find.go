@@ -172,7 +172,7 @@ func (l *Log) Find(tx *bbolt.Tx, s Search) (found []Leaf, next int64, err error)
 	if err := bus.Invalid(s.Check()); err != nil {
 		return nil, -1, err
 	}
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return nil, -1, err
 	}
@@ -190,7 +190,7 @@ func (l *Log) Find(tx *bbolt.Tx, s Search) (found []Leaf, next int64, err error)
 			return nil, -1, err
 		}
 	}
-	first = max(first, s.After+1)
+	first = max(first, s.After+1, t.kept())
 	marks := s.marks()
 	blocks := t.candidates(s.keys(), first/blockLeaves, (end+blockLeaves-1)/blockLeaves)
 	for i, block := range blocks {
@@ -235,15 +235,18 @@ func (s Search) marks() (marks [][]byte) {
 // wanted reads leaf n where it has the marks, and tells whether it is one that s is
 // for.
 func (t tables) wanted(n int64, s Search, marks [][]byte) (Leaf, bool, error) {
-	data := t.leaves.Get(leafKey(n))
+	data, err := t.leaf(n)
+	if err != nil {
+		return Leaf{}, false, err
+	}
 	for _, mark := range marks {
 		if !bytes.Contains(data, mark) {
 			return Leaf{}, false, nil
 		}
 	}
-	r, err := t.record(n)
+	r, err := decode(data)
 	if err != nil {
-		return Leaf{}, false, err
+		return Leaf{}, false, fmt.Errorf("leaf %d: %w", n, err)
 	}
 	return Leaf{n, r}, s.wants(&r), nil
 }
@@ -282,18 +285,33 @@ func (t tables) candidates(keys [][]byte, first, end int64) (blocks []int64) {
 	return append(blocks, fewest...)
 }
 
+// Since returns the first leaf of a time, of those that are kept; the size of the log
+// where there is none.
+func (l *Log) Since(tx *bbolt.Tx, from time.Time) (int64, error) {
+	t, err := l.open(tx)
+	if err != nil {
+		return 0, err
+	}
+	size, err := t.size()
+	if err != nil {
+		return 0, err
+	}
+	return t.since(size, from)
+}
+
 // since is the first leaf of a time. The clock of a node may have been set back, by
 // less than anybody asks by.
 func (t tables) since(size int64, from time.Time) (first int64, err error) {
+	kept := t.kept()
 	if from.IsZero() {
-		return 0, nil
+		return kept, nil
 	}
-	n := sort.Search(int(size), func(n int) bool {
-		r, failed := t.record(int64(n))
+	n := sort.Search(int(size-kept), func(n int) bool {
+		r, failed := t.record(kept + int64(n))
 		if failed != nil {
 			err = failed
 		}
 		return !r.At.Before(from)
 	})
-	return int64(n), err
+	return kept + int64(n), err
 }

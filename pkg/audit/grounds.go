@@ -114,7 +114,7 @@ func (t tables) keep(g *Grounds) error {
 // Part returns the part with a digest; CodeNotFound where there is none. One that
 // does not match its digest is an error.
 func (l *Log) Part(tx *bbolt.Tx, digest string) ([]byte, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return nil, err
 	}

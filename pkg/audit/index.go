@@ -58,7 +58,7 @@ func lengthClass(first, last uint64) byte { return byte(bits.Len64(last-first+1)
 // Where the ranges of one kind do not overlap it reads at most three entries a
 // kind and class; ranges that repeat cost one entry each.
 func (l *Log) Covering(tx *bbolt.Tx, resource bus.ResourceID, subscription bus.SubscriptionID, seq uint64) ([]Leaf, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (l *Log) Covering(tx *bbolt.Tx, resource bus.ResourceID, subscription bus.S
 // About returns the leaves of a resource, of every subscription and of none,
 // whose range covers seq, in the order of the log.
 func (l *Log) About(tx *bbolt.Tx, resource bus.ResourceID, seq uint64) ([]Leaf, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ func (t tables) covering(prefix []byte, seq uint64) ([]int64, error) {
 			if binary.BigEndian.Uint64(rest)-seq >= reach {
 				break
 			}
-			if binary.BigEndian.Uint64(value) <= seq {
-				found = append(found, int64(binary.BigEndian.Uint64(rest[8:])))
+			if leaf := int64(binary.BigEndian.Uint64(rest[8:])); binary.BigEndian.Uint64(value) <= seq && leaf >= t.kept() {
+				found = append(found, leaf)
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func (t tables) covering(prefix []byte, seq uint64) ([]int64, error) {
 // Decision returns the leaf that holds the decision with the given id, the first
 // one where an id was recorded again; CodeNotFound where there is none.
 func (l *Log) Decision(tx *bbolt.Tx, id string) (Leaf, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return Leaf{}, err
 	}
@@ -148,7 +148,7 @@ func (l *Log) Decision(tx *bbolt.Tx, id string) (Leaf, error) {
 
 func (t tables) decision(id string) (Leaf, error) {
 	n, ok := leafIndex(t.decisions.Get([]byte(id)))
-	if !ok {
+	if !ok || n < t.kept() {
 		return Leaf{}, bus.NotFound("decision", id)
 	}
 	r, err := t.record(n)

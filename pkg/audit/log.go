@@ -23,6 +23,7 @@ var (
 	rangesBucket      = []byte("ranges")
 	decisionsBucket   = []byte("decisions")
 	partsBucket       = []byte("parts")
+	segmentsBucket    = []byte("segments")
 	originKey         = []byte("origin")
 )
 
@@ -30,8 +31,10 @@ var (
 // is read from the transaction, so a transaction rolled back leaves it right. It
 // may be used from many goroutines, each with its own transaction.
 type Log struct {
-	origin string
-	node   bus.NodeID
+	origin  string
+	node    bus.NodeID
+	archive *Archive // nil: nothing of it is archived
+	watch   func(Record)
 }
 
 // Origin names the log of a node in checkpoints: "gxbus/<cluster>/<node>".
@@ -113,9 +116,11 @@ type tables struct {
 	top                                            *bbolt.Bucket
 	blocks                                         *bbolt.Bucket // as parts
 	parts                                          *bbolt.Bucket // nil in a file of before there were any, until something is appended
+	sealed                                         *bbolt.Bucket // nil until something is archived
+	archive                                        *Archive
 }
 
-func open(tx *bbolt.Tx) (tables, error) {
+func (l *Log) open(tx *bbolt.Tx) (tables, error) {
 	top := tx.Bucket(topBucket)
 	if top == nil {
 		return tables{}, bus.E(bus.CodeNotInitialized)
@@ -123,6 +128,7 @@ func open(tx *bbolt.Tx) (tables, error) {
 	t := tables{
 		leaves: top.Bucket(leavesBucket), hashes: top.Bucket(hashesBucket), checkpoints: top.Bucket(checkpointsBucket),
 		ranges: top.Bucket(rangesBucket), decisions: top.Bucket(decisionsBucket), parts: top.Bucket(partsBucket), top: top, blocks: top.Bucket(blocksBucket),
+		sealed: top.Bucket(segmentsBucket), archive: l.archive,
 	}
 	for _, b := range []*bbolt.Bucket{t.leaves, t.hashes, t.checkpoints, t.ranges, t.decisions} {
 		if b == nil {
@@ -155,6 +161,9 @@ func leafIndex(key []byte) (int64, bool) {
 	return int64(binary.BigEndian.Uint64(key)), true
 }
 
+// Watch has watch called with each record once it is committed, before the log is used.
+func (l *Log) Watch(watch func(Record)) { l.watch = watch }
+
 // Append adds records to the log, in order, and returns the index of the first.
 // It sets V, and Node where it is empty. Either all records are good and all are
 // written, or none is: a defect is CodeInvalid, a record over MaxLeaf
@@ -165,7 +174,7 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return 0, err
 	}
@@ -197,6 +206,13 @@ func (l *Log) Append(tx *bbolt.Tx, records ...Record) (first int64, err error) {
 		if err := t.keep(records[i].Grounds); err != nil {
 			return 0, fmt.Errorf("keep grounds: %w", err)
 		}
+	}
+	if l.watch != nil {
+		tx.OnCommit(func() {
+			for _, r := range records {
+				l.watch(r)
+			}
+		})
 	}
 	return first, nil
 }
@@ -248,7 +264,7 @@ func (t tables) put(right *edge, n int64, data []byte) error {
 
 // Size returns the number of leaves.
 func (l *Log) Size(tx *bbolt.Tx) (int64, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return 0, err
 	}
@@ -258,14 +274,14 @@ func (l *Log) Size(tx *bbolt.Tx) (int64, error) {
 // Hashes reads the hashes of the tree, for the proofs of x/mod/sumdb/tlog; it
 // holds as long as tx does.
 func (l *Log) Hashes(tx *bbolt.Tx) (tlog.HashReader, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	return storedHashes{t.hashes}, err
 }
 
 // Root returns the tree head over all leaves (RFC 6962 §2.1), from the stored
 // hashes.
 func (l *Log) Root(tx *bbolt.Tx) (tlog.Hash, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
@@ -276,9 +292,10 @@ func (l *Log) Root(tx *bbolt.Tx) (tlog.Hash, error) {
 	return tlog.TreeHash(size, storedHashes{t.hashes})
 }
 
-// Record returns the record of leaf n; CodeNotFound where there is none.
+// Record returns the record of leaf n; CodeNotFound where there is none, or none any
+// more; CodeEvidence where its segment is missing or damaged.
 func (l *Log) Record(tx *bbolt.Tx, n int64) (Record, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return Record{}, err
 	}
@@ -286,9 +303,9 @@ func (l *Log) Record(tx *bbolt.Tx, n int64) (Record, error) {
 }
 
 func (t tables) record(n int64) (Record, error) {
-	data := t.leaves.Get(leafKey(n))
-	if data == nil {
-		return Record{}, bus.NotFound("leaf", fmt.Sprint(n))
+	data, err := t.leaf(n)
+	if err != nil {
+		return Record{}, err
 	}
 	r, err := decode(data)
 	if err != nil {
@@ -298,10 +315,11 @@ func (t tables) record(n int64) (Record, error) {
 }
 
 // Records gives the leaves from index from up to, not including, index to or the
-// end of the log, in order. It ends after the first error.
+// end of the log, in order, without those that were pruned. It ends after the first
+// error.
 func (l *Log) Records(tx *bbolt.Tx, from, to int64) iter.Seq2[Leaf, error] {
 	return func(yield func(Leaf, error) bool) {
-		t, err := open(tx)
+		t, err := l.open(tx)
 		if err != nil {
 			yield(Leaf{}, err)
 			return
@@ -311,7 +329,7 @@ func (l *Log) Records(tx *bbolt.Tx, from, to int64) iter.Seq2[Leaf, error] {
 			yield(Leaf{}, err)
 			return
 		}
-		for n := max(from, 0); n < min(to, size); n++ {
+		for n := max(from, t.kept()); n < min(to, size); n++ {
 			r, err := t.record(n)
 			if !yield(Leaf{n, r}, err) || err != nil {
 				return

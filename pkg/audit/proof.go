@@ -54,15 +54,18 @@ type LeafProof struct {
 
 // Prove proves leaves of the log under a checkpoint of it that covers them.
 func (l *Log) Prove(tx *bbolt.Tx, c bus.Checkpoint, leaves []int64) (LogProof, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return LogProof{}, err
 	}
 	proof := LogProof{Checkpoint: c.Note, Leaves: make([]LeafProof, len(leaves))}
 	for i, n := range leaves {
-		data := t.leaves.Get(leafKey(n))
-		if data == nil || n >= c.Size {
+		if n >= c.Size {
 			return LogProof{}, bus.NotFound("leaf", fmt.Sprint(n))
+		}
+		data, err := t.leaf(n)
+		if err != nil {
+			return LogProof{}, err
 		}
 		path, err := tlog.ProveRecord(c.Size, n, storedHashes{t.hashes})
 		if err != nil {

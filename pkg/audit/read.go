@@ -21,7 +21,7 @@ type Reader struct {
 
 // Reader returns the reader of the log as tx sees it; it holds as long as tx does.
 func (l *Log) Reader(tx *bbolt.Tx) (*Reader, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	return &Reader{l, tx, t}, err
 }
 
@@ -40,11 +40,31 @@ var decisionMark = []byte(`"kind":"` + KindDecision + `"`)
 // DecisionAt returns leaf n where it is a decision; ok is false where it is none,
 // at a fraction of the cost of reading it.
 func (r *Reader) DecisionAt(n int64) (leaf Leaf, ok bool, err error) {
-	if !bytes.Contains(r.t.leaves.Get(leafKey(n)), decisionMark) {
+	if n < r.t.kept() {
 		return Leaf{}, false, nil
 	}
-	record, err := r.t.record(n)
+	data, err := r.t.leaf(n)
+	if err != nil || !bytes.Contains(data, decisionMark) {
+		return Leaf{}, false, err
+	}
+	record, err := decode(data)
 	return Leaf{n, record}, err == nil && record.Decision != nil, err
+}
+
+var subscriptionMark = []byte(`"subscription":"`)
+
+// StepAt returns leaf n where it is a step of a subscription other than a decision, as
+// DecisionAt does.
+func (r *Reader) StepAt(n int64) (leaf Leaf, ok bool, err error) {
+	if n < r.t.kept() {
+		return Leaf{}, false, nil
+	}
+	data, err := r.t.leaf(n)
+	if err != nil || !bytes.Contains(data, subscriptionMark) || bytes.Contains(data, decisionMark) {
+		return Leaf{}, false, err
+	}
+	record, err := decode(data)
+	return Leaf{n, record}, err == nil && record.Subscription != "" && record.Decision == nil, err
 }
 
 // ExportReader reads the leaves of an export. It verifies no more than that the

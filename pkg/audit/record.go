@@ -52,6 +52,8 @@ const (
 	KindRedriven     Kind = "redriven"      // a dead letter is to be delivered after all
 	KindDiscarded    Kind = "discarded"     // a dead letter was thrown away by the consumer
 	KindUnmatched    Kind = "unmatched"     // passed over: the subscription's own filters are not for them
+	KindArchived     Kind = "archived"      // leaves are in a sealed segment, and no longer in the live file
+	KindPruned       Kind = "pruned"        // a segment past its retention was deleted, by order
 )
 
 var kinds = []Kind{
@@ -59,8 +61,11 @@ var kinds = []Kind{
 	KindAcknowledged, KindWithheld, KindRefused, KindAdministered, KindRestored, KindExplained, KindMovedOut, KindMovedIn,
 	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded, KindAsked, KindAnswered,
-	KindUnmatched, KindReplayed, KindDeadLettered, KindRedriven, KindDiscarded,
+	KindUnmatched, KindReplayed, KindDeadLettered, KindRedriven, KindDiscarded, KindArchived, KindPruned,
 }
+
+// Known reports whether k is a kind of this release.
+func (k Kind) Known() bool { return slices.Contains(kinds, k) }
 
 // Record is one leaf of the log. Its canonical encoding is the encoding/json of
 // this struct, at most [MaxLeaf] bytes; fields are only ever added, at the end
@@ -95,6 +100,8 @@ type Record struct {
 	Correlation  string             `json:"correlation,omitempty"` // of a query: the same at both nodes
 	Status       int                `json:"status,omitempty"`      // answered: of the provider's system
 	Bytes        int64              `json:"bytes,omitempty"`       // of the events that the step is about
+	Segment      *Segment           `json:"segment,omitempty"`     // archived, pruned: which
+	Took         int64              `json:"took_us,omitempty"`     // answered: µs since it was asked here
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -124,7 +131,7 @@ func (r Record) Check() []bus.Defect {
 	add := func(field, zh, en, allowed string) {
 		defects = append(defects, bus.Defect{Field: field, Problem: bus.Text{ZH: zh, EN: en}, Allowed: allowed})
 	}
-	if !slices.Contains(kinds, r.Kind) {
+	if !r.Kind.Known() {
 		add("kind", "未知的存证类型", "not a kind of record", kindsAllowed())
 	}
 	if r.At.IsZero() {
@@ -144,6 +151,9 @@ func (r Record) Check() []bus.Defect {
 	}
 	if (r.Kind == KindRestored) != (r.Restored != nil) {
 		add("restored", "仅恢复记录须带原日志信息", "a record of a restore names the former log, no other does", "")
+	}
+	if (r.Kind == KindArchived || r.Kind == KindPruned) != (r.Segment != nil) {
+		add("segment", "仅归档记录须带归档段", "a record of an archived segment names it, no other does", "")
 	}
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")

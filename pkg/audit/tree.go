@@ -28,6 +28,12 @@ func (s storedHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
+// hashed reports whether data is leaf n by the hash that is kept of it.
+func (t tables) hashed(n int64, data []byte) bool {
+	kept := t.hashes.Get(leafKey(n))
+	return len(kept) >= tlog.HashSize && tlog.RecordHash(data) == tlog.Hash(kept[:tlog.HashSize])
+}
+
 // edge is the right edge of a tree that grows: of each level the newest hash.
 // Adding a leaf and taking the root read no other hash, so a batch reads the
 // store only for the levels that it has not yet touched itself.

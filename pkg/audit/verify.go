@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -40,7 +41,7 @@ type Report struct {
 // be examined: no log, a key or known checkpoint that is not of this log
 // (CodeInvalid).
 func (l *Log) Verify(tx *bbolt.Tx, known []bus.Checkpoint, keys ...string) (Report, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return Report{}, err
 	}
@@ -49,6 +50,14 @@ func (l *Log) Verify(tx *bbolt.Tx, known []bus.Checkpoint, keys ...string) (Repo
 		return Report{}, err
 	}
 	x.index = &t
+	if kept := t.kept(); kept > 0 {
+		edge, err := t.edgeAt(kept)
+		if err != nil {
+			return Report{}, err
+		}
+		x.beginAt(exportHeader{Format: windowFormat, From: kept, Size: math.MaxInt64, Edge: edge})
+		x.gone = kept
+	}
 	for e := range t.entries() {
 		if !x.examine(e) {
 			return x.finish(), nil
@@ -70,11 +79,13 @@ type entry struct {
 	part       string      // digest; empty: no part
 	leaf       int64       // claimed index; -1 where the key names none
 	data       []byte
-	hashes     []byte // end to end, the leaf's own first
+	hashes     []byte   // end to end, the leaf's own first
+	segment    *Segment // from its first leaf on: one that is not as it was sealed
+	lost       string   // segment that the leaf cannot be read from
 }
 
 // entries gives what the buckets hold, sound or not, in the order of the log.
-func (t tables) entries() iter.Seq[entry] { return t.entriesIn(0, -1) }
+func (t tables) entries() iter.Seq[entry] { return t.entriesIn(t.kept(), -1) }
 
 // entriesIn gives those from leaf first up to, not including, leaf end, or the end
 // of the log where that is -1.
@@ -94,8 +105,13 @@ func (t tables) entriesIn(first, end int64) iter.Seq[entry] {
 			return true
 		}
 		known := map[string]bool{}
+		for e := range t.archivedIn(first, end) {
+			if e.segment == nil && (!signedUpTo(e.leaf) || !t.partsFirst(e.data, known, yield)) || !yield(e) {
+				return
+			}
+		}
 		leaves := t.leaves.Cursor()
-		for key, data := leaves.Seek(leafKey(first)); key != nil; key, data = leaves.Next() {
+		for key, data := leaves.Seek(leafKey(max(first, t.archived()))); key != nil; key, data = leaves.Next() {
 			if end >= 0 && bytes.Compare(key, leafKey(end)) >= 0 {
 				break
 			}
@@ -137,6 +153,9 @@ type examiner struct {
 	tree   edge
 	index  *tables         // nil: an export, which carries no index
 	lost   int64           // the first leaf that the index does not find; -1 none
+	gone   int64           // leaves before the first that is kept
+	pruned int64           // of which a leaf says that they were pruned
+	broken *Segment        // that is being examined, and is not as it was sealed
 	parts  map[string]bool // that were met
 }
 
@@ -166,10 +185,13 @@ func (x *examiner) examine(e entry) bool {
 		return false
 	}
 	switch {
+	case e.segment != nil:
+		x.broken = e.segment
+		return true
 	case e.part != "":
 		return x.part(e)
 	case e.checkpoint == nil:
-		return x.leaf(e)
+		return x.sealed(e.leaf) && x.leaf(e)
 	}
 	h, err := openHead(*e.checkpoint, x.report.Origin, x.keys)
 	if err != nil {
@@ -235,6 +257,9 @@ func (x *examiner) leaf(e entry) bool {
 	if bytes.Contains(e.data, restoredMark) {
 		before = x.root()
 	}
+	if e.lost != "" {
+		return x.bad(n, "所在的归档段 "+e.lost+" 缺失或损坏", "is in segment "+e.lost+", which is missing or damaged")
+	}
 	x.report.Leaves++
 	hash := tlog.RecordHash(e.data)
 	hashes, err := x.tree.add(n, hash)
@@ -251,6 +276,9 @@ func (x *examiner) leaf(e entry) bool {
 	if record.Restored != nil && record.Restored.check(n, before) != nil {
 		return x.bad(n, "所述恢复前的日志与其前各片不符", "tells of a log before the restore that is not the leaves before it")
 	}
+	if record.Kind == KindPruned {
+		x.pruned = max(x.pruned, record.Segment.End)
+	}
 	for _, digest := range record.Grounds.digests() {
 		if !x.parts[digest] {
 			return x.bad(n, "所依据的内容缺失", "names grounds that are not there")
@@ -263,6 +291,17 @@ func (x *examiner) leaf(e entry) bool {
 		x.lost = n // told last: a change of the leaves displaces others in the index
 	}
 	return x.compare(n, hashes, e.hashes)
+}
+
+// sealed tells of a segment that is not as it was sealed once its leaves, which come
+// before leaf n, have all turned out right.
+func (x *examiner) sealed(n int64) bool {
+	if s := x.broken; s != nil && n >= s.End {
+		return x.fault(s.First, s.End, bus.Text{
+			ZH: "归档段 " + s.Name() + " 与封存时的摘要不符", EN: "segment " + s.Name() + " is not as it was sealed",
+		})
+	}
+	return true
 }
 
 // part takes a part, which the leaf that is due names.
@@ -304,6 +343,13 @@ func (x *examiner) root() tlog.Hash {
 func (x *examiner) finish() Report {
 	if x.report.Problem == (bus.Text{}) && x.meetKnown() && len(x.known) > 0 {
 		x.agrees(x.known[len(x.known)-1], bus.Text{ZH: "由他方保存的", EN: "that others hold"})
+	}
+	if x.report.Problem == (bus.Text{}) && x.sealed(math.MaxInt64) && x.pruned < x.gone {
+		x.report.BadLeaf = 0
+		x.fault(0, x.gone, bus.Text{
+			ZH: fmt.Sprintf("第 %d 片以前的叶子已不存在，日志中没有删除记录", x.gone),
+			EN: fmt.Sprintf("the leaves before leaf %d are gone, and nothing on record says why", x.gone),
+		})
 	}
 	if x.report.Problem == (bus.Text{}) && x.lost >= 0 {
 		x.bad(x.lost, "在索引中找不到", "is sound, but not where the index has it")

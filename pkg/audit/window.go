@@ -23,7 +23,7 @@ func (l *Log) ExportWindow(w io.Writer, tx *bbolt.Tx, key string, from, to time.
 	if from.IsZero() && to.IsZero() {
 		return l.Export(w, tx, key)
 	}
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return err
 	}
@@ -41,16 +41,26 @@ func (l *Log) ExportWindow(w io.Writer, tx *bbolt.Tx, key string, from, to time.
 			return err
 		}
 	}
-	end = max(first, end)
-	header := exportHeader{Format: windowFormat, Origin: l.origin, Key: key, Size: end, From: first}
-	if header.Edge, err = t.edgeAt(first); err != nil {
-		return err
-	}
-	after, err := t.after(end)
+	return l.exportIn(w, t, key, first, max(first, end))
+}
+
+// exportIn writes the leaves from first up to, not including, end.
+func (l *Log) exportIn(w io.Writer, t tables, key string, first, end int64) error {
+	header, after, err := l.windowOf(t, key, first, end)
 	if err != nil {
 		return err
 	}
 	return writeExport(w, header, chain(t.entriesIn(first, end), after))
+}
+
+// windowOf gives what an export of a window begins and ends with.
+func (l *Log) windowOf(t tables, key string, first, end int64) (header exportHeader, after []entry, err error) {
+	header = exportHeader{Format: windowFormat, Origin: l.origin, Key: key, Size: end, From: first}
+	if header.Edge, err = t.edgeAt(first); err != nil {
+		return header, nil, err
+	}
+	after, err = t.after(end)
+	return header, after, err
 }
 
 func chain(entries iter.Seq[entry], after []entry) iter.Seq[entry] {

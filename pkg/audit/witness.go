@@ -276,7 +276,7 @@ func (l *Log) Submission(tx *bbolt.Tx, c bus.Checkpoint, old int64) (Submission,
 // are signed with its key; own is the key of this log. It returns the checkpoint
 // with them.
 func (l *Log) Cosigned(tx *bbolt.Tx, c bus.Checkpoint, lines, own, witness string) (bus.Checkpoint, error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return c, err
 	}
@@ -307,7 +307,7 @@ func (l *Log) Cosigned(tx *bbolt.Tx, c bus.Checkpoint, lines, own, witness strin
 // Witnessed returns the newest checkpoint that a witness has cosigned; ok is false
 // where there is none.
 func (l *Log) Witnessed(tx *bbolt.Tx) (c bus.Checkpoint, ok bool, err error) {
-	t, err := open(tx)
+	t, err := l.open(tx)
 	if err != nil {
 		return c, false, err
 	}

@@ -72,6 +72,8 @@ type Shown struct {
 	Names    []Parameter    `json:"parameters,omitempty"` // of a query, where the binding lists them
 	By       string         `json:"by"`
 	At       time.Time      `json:"at"`
+
+	Attachment *bus.Attachment `json:"attachment,omitempty"` // as the directory has it; none until the service was first asked
 }
 
 // Kind says what b is bound to.

@@ -54,6 +54,18 @@ type Answer struct {
 	MaxBytes int64 // likewise
 }
 
+// Traced gives the headers of a request that say which trace it is part of (W3C Trace
+// Context).
+func Traced(h http.Header) http.Header {
+	traced := http.Header{}
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if value := h.Get(name); value != "" {
+			traced.Set(name, value)
+		}
+	}
+	return traced
+}
+
 // HeaderKey tells the provider's system the key of a call.
 const HeaderKey = "Idempotency-Key"
 

@@ -33,4 +33,5 @@ type Delivery struct {
 	Detail       string         `json:"detail,omitempty"`
 	DecisionID   string         `json:"decision_id,omitempty"`
 	Silent       bool           `json:"silent,omitempty"` // the consumer's node does not answer: there may be more
+	AsOf         time.Time      `json:"as_of,omitzero"`   // of one that does not: when it last told, by a signed receipt, what is told here
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"iter"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -14,7 +16,15 @@ import (
 // An export that breaks off ends in an error other than io.EOF. The caller
 // closes it.
 func (c *Client) AuditExport(ctx context.Context) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, call{method: http.MethodGet, path: []string{"audit", "export"}, stream: true})
+	return c.AuditExportWindow(ctx, time.Time{}, time.Time{})
+}
+
+// AuditExportWindow is AuditExport of what was recorded from from on and before to, of
+// which either may be zero. It verifies as the whole log does.
+func (c *Client) AuditExportWindow(ctx context.Context, from, to time.Time) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, call{
+		method: http.MethodGet, path: []string{"audit", "export"}, query: given(map[string]string{"from": moment(from), "to": moment(to)}), stream: true,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -27,10 +37,53 @@ func (c *Client) Checkpoints(ctx context.Context) ([]bus.Checkpoint, error) {
 	return list.Items, err
 }
 
-// AuditTrace returns the way of one event, by its CloudEvents id, across the
-// nodes; auditors only. Silent names nodes that did not answer.
+// TraceQuery says what is looked for in the evidence of all nodes. With Event the rest
+// stays empty; else what is empty does not limit, and something but To is given.
+type TraceQuery struct {
+	Event      string // CloudEvents id
+	Case       string // 办件号
+	Grant      bus.GrantID
+	Matter     string   // 实施清单编码
+	Department bus.USCC // on either side, or who asked
+	From, To   time.Time
+	Limit      int // steps of a page; 0: 1,000
+}
+
+// AuditTrace returns the way of one event, by its CloudEvents id, across the nodes, as
+// far as the caller may see it: the auditor all, a department and its data authority
+// what is about it. Silent names nodes that did not answer. CodeWrongNode where the
+// node asked cannot speak for the caller to the others: an auditor asks a voter.
 func (c *Client) AuditTrace(ctx context.Context, eventID string) (Trace, error) {
-	return do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "trace", eventID}})
+	var trace Trace
+	for page, err := range c.AuditTimeline(ctx, TraceQuery{Event: eventID}) {
+		if err != nil {
+			return page, err
+		}
+		trace = page // an event has one
+	}
+	return trace, nil
+}
+
+// AuditTimeline yields the pages of one timeline of what all nodes recorded, as
+// AuditTrace does of an event. A page can be empty. A node that did not answer for one
+// page is left out of those that follow, and stays in Silent.
+func (c *Client) AuditTimeline(ctx context.Context, q TraceQuery) iter.Seq2[Trace, error] {
+	filter := map[string]string{
+		"event": q.Event, "case": q.Case, "grant": string(q.Grant), "matter": q.Matter, "department": string(q.Department),
+		"from": moment(q.From), "to": moment(q.To),
+	}
+	if q.Limit > 0 {
+		filter["limit"] = strconv.Itoa(q.Limit)
+	}
+	return func(yield func(Trace, error) bool) {
+		for {
+			page, err := do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "trace"}, query: given(filter)})
+			if !yield(page, err) || err != nil || page.Next == "" {
+				return
+			}
+			filter["page"] = page.Next
+		}
+	}
 }
 
 // AuditWatermark returns what a watermark stands for: the steps of the batch that
@@ -63,12 +116,13 @@ func (c *Client) AuditProof(ctx context.Context, eventID string) (ProofFile, err
 	return do[ProofFile](ctx, c, call{method: http.MethodGet, path: []string{"audit", "proofs", eventID}})
 }
 
-// Trace is the way of one event across the nodes.
+// Trace is what nodes recorded: the way of one event, or a timeline.
 type Trace struct {
 	Event    string       `json:"event"` // CloudEvents id
 	Steps    []TraceStep  `json:"steps"` // in time order
 	Silent   []bus.NodeID `json:"silent,omitempty"`
 	Resource string       `json:"resource,omitempty"`
+	Next     string       `json:"next,omitempty"` // page to go on with; empty: that was all
 }
 
 // TraceStep is one leaf of one node's evidence log.
@@ -76,4 +130,34 @@ type TraceStep struct {
 	Node   bus.NodeID      `json:"node"`
 	Leaf   int64           `json:"leaf"`
 	Record json.RawMessage `json:"record"`
+}
+
+// Segment is a sealed file with older evidence of a node.
+type Segment struct {
+	File    string    `json:"file"`
+	First   int64     `json:"first"` // leaf
+	End     int64     `json:"end"`   // leaf that it ends before
+	From    time.Time `json:"from"`  // of its first leaf
+	To      time.Time `json:"to"`    // of its last leaf
+	Bytes   int64     `json:"bytes"`
+	Digest  string    `json:"digest"`            // of the file
+	Problem bus.Code  `json:"problem,omitempty"` // evidence-not-verified: it is missing or damaged
+}
+
+// AuditSegments lists the sealed segments of the node's evidence; auditors only.
+func (c *Client) AuditSegments(ctx context.Context) ([]Segment, error) {
+	list, err := do[items[Segment]](ctx, c, call{method: http.MethodGet, path: []string{"audit", "segments"}})
+	return list.Items, err
+}
+
+// Pruning says which segments are to be deleted.
+type Pruning struct {
+	Before time.Time `json:"before"` // those whose last leaf was recorded before
+}
+
+// AuditPrune deletes segments that are past their retention, on record, and returns
+// them; auditors only. CodeInvalid for a time that is not past it.
+func (c *Client) AuditPrune(ctx context.Context, before time.Time) ([]Segment, error) {
+	list, err := post[items[Segment]](ctx, c, call{path: []string{"audit", "segments", "prune"}}, Pruning{before})
+	return list.Items, err
 }

@@ -127,13 +127,13 @@ func TestRoutes(t *testing.T) {
 	}, client.Config{})
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"GET /api/v1/departments":              func() error { _, err := c.Departments().List(ctx); return err },
-		"GET /api/v1/resources/r":              func() error { _, err := c.Resources().Read(ctx, "r"); return err },
-		"GET /api/v1/audit/trace/a%2Fb%20c":    func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
-		"POST /api/v1/grants/g/revoke":         func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
-		"PUT /api/v1/systems/s":                func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
-		"GET /api/v1/policies/division/440100": func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
-		"GET /api/v1/policies/drafts":          func() error { _, err := c.Policies().Drafts(ctx); return err },
+		"GET /api/v1/departments":               func() error { _, err := c.Departments().List(ctx); return err },
+		"GET /api/v1/resources/r":               func() error { _, err := c.Resources().Read(ctx, "r"); return err },
+		"GET /api/v1/audit/trace?event=a%2Fb+c": func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
+		"POST /api/v1/grants/g/revoke":          func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
+		"PUT /api/v1/systems/s":                 func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
+		"GET /api/v1/policies/division/440100":  func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
+		"GET /api/v1/policies/drafts":           func() error { _, err := c.Policies().Drafts(ctx); return err },
 		"GET /api/v1/policies/division/440100/draft": func() error {
 			_, err := c.Policies().Draft(ctx, "division/440100")
 			return err

@@ -39,12 +39,7 @@ func (c *Client) Exchanges(ctx context.Context, q ExchangeQuery) iter.Seq2[Excha
 // to go on after. What is empty in filter does not limit.
 func leafPages[P any](ctx context.Context, c *Client, path []string, filter map[string]string, next func(P) *int64) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
-		query := url.Values{}
-		for name, value := range filter {
-			if value != "" {
-				query.Set(name, value)
-			}
-		}
+		query := given(filter)
 		for {
 			page, err := do[P](ctx, c, call{method: http.MethodGet, path: path, query: query})
 			if !yield(page, err) || err != nil || next(page) == nil {
@@ -53,4 +48,15 @@ func leafPages[P any](ctx context.Context, c *Client, path []string, filter map[
 			query.Set("after", strconv.FormatInt(*next(page), 10))
 		}
 	}
+}
+
+// given are the parameters that say something.
+func given(filter map[string]string) url.Values {
+	query := url.Values{}
+	for name, value := range filter {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
 }

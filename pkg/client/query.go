@@ -44,6 +44,8 @@ type Query struct {
 	Items      []bus.ItemID    `json:"items,omitempty" doc:"none listed: all that is allowed"`
 	Parameters json.RawMessage `json:"parameters,omitempty" doc:"an object: text, numbers, true, false or null by name"`
 	Timeout    int             `json:"timeout_ms,omitempty" doc:"of the whole query, 20000 where it is left out, 50000 at most"`
+
+	TraceParent string `json:"-"` // W3C trace context that the provider's system is told; "" for none
 }
 
 // QueryAnswer is the answer to a query.
@@ -61,7 +63,11 @@ type QueryAnswer struct {
 // Query asks for data of a resource. A refusal of the provider's system is a *Problem
 // with CodeProviderAnswer and the status that it gave.
 func (c *Client) Query(ctx context.Context, resource bus.ResourceID, q Query) (QueryAnswer, error) {
-	return post[QueryAnswer](ctx, c, call{path: []string{"resources", string(resource), "query"}}, q)
+	header := http.Header{}
+	if q.TraceParent != "" {
+		header.Set("Traceparent", q.TraceParent)
+	}
+	return post[QueryAnswer](ctx, c, call{path: []string{"resources", string(resource), "query"}, header: header}, q)
 }
 
 // Proxy sends a request to the service that a resource is bound to, by its

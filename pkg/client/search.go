@@ -42,8 +42,9 @@ type ResourcePage struct {
 // one that is not published it is the draft.
 type FoundResource struct {
 	bus.Resource
-	State      bus.EntryState `json:"state"`
-	Highlights []Highlight    `json:"highlights,omitempty"`
+	State      bus.EntryState  `json:"state"`
+	Highlights []Highlight     `json:"highlights,omitempty"`
+	Attachment *bus.Attachment `json:"attachment,omitempty"` // where it is, or was, bound to a system of its provider
 }
 
 // Highlight is a text of a resource in pieces: those with Hit were looked for.

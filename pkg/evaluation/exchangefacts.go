@@ -50,8 +50,6 @@ type exchanges struct {
 	arrivals map[bus.ResourceID]map[calendar.Date]bool // days on which events came in
 	served   map[bus.ResourceID]Ref                    // first evidence that data flows
 	ledger   ledger
-	batched  bool              // there are rows of batches
-	turns    map[string][]slot // of each update cycle
 	emit     func(Fact)
 }
 
@@ -61,7 +59,7 @@ type exchanges struct {
 func (d *Directory) ExchangeFacts(w Window, rollups []Rollup, emit func(Fact)) Reconciliation {
 	x := &exchanges{
 		Directory: d, rollups: rollups, window: w, reported: reportedIn(rollups), known: map[bus.ResourceID]Attributes{},
-		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{}, emit: emit,
+		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, emit: emit,
 	}
 	for i := range rollups {
 		x.take(&rollups[i])
@@ -82,8 +80,7 @@ func (x *exchanges) take(r *Rollup) {
 		return
 	}
 	ref, inside := RollupRef(r.Node, day), x.window.Has(day.Start())
-	for i := range r.Rows {
-		row := &r.Rows[i]
+	for _, row := range r.Rows {
 		if row.Mode == ModePublish {
 			if row.Events > 0 {
 				x.arrived(row.Resource, day, ref)
@@ -99,11 +96,8 @@ func (x *exchanges) take(r *Rollup) {
 		if x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
 			x.ledger.add(row)
 		}
-		switch row.Mode {
-		case ModeInterface:
+		if row.Mode == ModeInterface {
 			x.calls(row, day, ref)
-		case ModeBatch:
-			x.batched = true
 		}
 	}
 }
@@ -127,7 +121,7 @@ func (x *exchanges) serves(id bus.ResourceID, ref Ref) {
 
 // calls counts queries (D1, F2): as the consumer's node has them, for its word is not
 // the provider's own; on a day that it has not reported, as the provider's has them.
-func (x *exchanges) calls(row *Row, day calendar.Date, ref Ref) {
+func (x *exchanges) calls(row Row, day calendar.Date, ref Ref) {
 	if row.Side == ProviderSide && x.reported[dayOf{x.Homes[row.Consumer], day}] {
 		return
 	}
@@ -152,13 +146,11 @@ func (x *exchanges) count(f Fact, count bus.Count, department bus.USCC) {
 }
 
 // attributes are those of a row, with its resource's at the end of the window.
-func (x *exchanges) attributes(row *Row) Attributes {
+func (x *exchanges) attributes(row Row) Attributes {
 	a, ok := x.known[row.Resource]
 	if !ok {
-		a = Attributes{Resource: row.Resource}
-		if version, _ := x.version(row.Resource, lastOf(x.window.To)); version != nil {
-			a.Sharing, a.Cycle = version.Resource.Sharing.Type, version.Resource.UpdateCycle
-		}
+		version, _ := x.version(row.Resource, lastOf(x.window.To))
+		a = Attributes{Resource: row.Resource, Sharing: version.Resource.Sharing.Type, Cycle: version.Resource.UpdateCycle}
 		x.known[row.Resource] = a
 	}
 	a.Mode, a.Purpose = row.Mode, row.Purpose
@@ -169,9 +161,6 @@ func (x *exchanges) attributes(row *Row) Attributes {
 // reconciled. Where the two sides differ over the window, the batches of the days on
 // which they differ are not reconciled.
 func (x *exchanges) batches(r Reconciliation) {
-	if !x.batched {
-		return
-	}
 	differing := map[pair]ledgerByDay{}
 	for _, d := range r.Differences {
 		if d.Mode == ModeBatch {
@@ -179,13 +168,13 @@ func (x *exchanges) batches(r Reconciliation) {
 		}
 	}
 	if len(differing) > 0 {
-		x.each(func(row *Row, day calendar.Date, _ Ref) {
+		x.each(func(row Row, day calendar.Date, _ Ref) {
 			if days, ok := differing[pairOf(row.About)]; ok {
 				days.add(row, day)
 			}
 		})
 	}
-	x.each(func(row *Row, day calendar.Date, ref Ref) {
+	x.each(func(row Row, day calendar.Date, ref Ref) {
 		if row.Side != ProviderSide || row.Outcome != Succeeded && row.Outcome != Failed {
 			return
 		}
@@ -201,7 +190,7 @@ func (x *exchanges) batches(r Reconciliation) {
 // ledgerByDay has the events that each side has on record, day by day.
 type ledgerByDay map[calendar.Date]struct{ provider, consumer int64 }
 
-func (l ledgerByDay) add(row *Row, day calendar.Date) {
+func (l ledgerByDay) add(row Row, day calendar.Date) {
 	events := l[day]
 	switch {
 	case row.Outcome != Succeeded:
@@ -215,7 +204,7 @@ func (l ledgerByDay) add(row *Row, day calendar.Date) {
 
 // each gives the rows of batches on the days of the window that both nodes have
 // reported.
-func (x *exchanges) each(do func(*Row, calendar.Date, Ref)) {
+func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
 	for i := range x.rollups {
 		r := &x.rollups[i]
 		day, err := calendar.ParseDate(r.Day)
@@ -223,8 +212,7 @@ func (x *exchanges) each(do func(*Row, calendar.Date, Ref)) {
 			continue
 		}
 		ref := RollupRef(r.Node, day)
-		for k := range r.Rows {
-			row := &r.Rows[k]
+		for _, row := range r.Rows {
 			if row.Mode == ModeBatch && x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
 				do(row, day, ref)
 			}
@@ -237,10 +225,10 @@ func (x *exchanges) each(do func(*Row, calendar.Date, Ref)) {
 func (x *exchanges) resource(id bus.ResourceID) {
 	end := lastOf(x.window.To)
 	version, ok := x.version(id, end)
-	if !ok || version.Resource.Sharing.Type == bus.NotShared {
+	res := version.Resource
+	if !ok || res.Sharing.Type == bus.NotShared {
 		return
 	}
-	res := &version.Resource
 	owner := x.owner(id, end)
 	f := Fact{At: end, N: 1, Ref: Ref(fmt.Sprintf("resource/%s/%d", id, res.Version)), Attributes: Attributes{Resource: id, Sharing: res.Sharing.Type, Cycle: res.UpdateCycle}}
 	ref, served := x.served[id]
@@ -255,12 +243,7 @@ func (x *exchanges) resource(id bus.ResourceID) {
 	if !slices.Contains(res.Modes, ModeBatch) && !slices.Contains(res.Modes, "file") {
 		return // its data does not come through the bus before it is asked for
 	}
-	turns, ok := x.turns[res.UpdateCycle]
-	if !ok {
-		turns = slots(res.UpdateCycle, x.window)
-		x.turns[res.UpdateCycle] = turns
-	}
-	for _, s := range turns {
+	for _, s := range slots(res.UpdateCycle, x.window) {
 		x.slot(id, s, f)
 	}
 }

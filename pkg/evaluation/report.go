@@ -25,8 +25,7 @@ type Report struct {
 	Departments    []Standing     `json:"departments"`
 	Divisions      []Standing     `json:"divisions"` // parents first
 	Reconciliation Reconciliation `json:"reconciliation"`
-	Restates       string         `json:"restates,omitempty"`     // id of the published report, about the same window, of which this is a restatement
-	Restatements   []Restatement  `json:"restatements,omitempty"` // what is otherwise in that one, which stays as it is
+	Restatements   []Restatement  `json:"restatements,omitempty"` // of reports that are published and stay as they are
 
 	Signature string `json:"signature,omitempty"` // signed note over the rest, by Node's evidence key
 }

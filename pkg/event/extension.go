@@ -26,7 +26,7 @@ func checkExtension(name string, value any) *bus.Defect {
 			return notATimestamp()
 		}
 	case ExtTraceParent:
-		if !traceParent(text) {
+		if !TraceParent(text) {
 			return &bus.Defect{
 				Problem: bus.Text{ZH: "不是 W3C 跟踪上下文", EN: "is no W3C trace context"},
 				Allowed: "00-<32 hex digits>-<16 hex digits>-<2 hex digits>, lower case, ids not zero",
@@ -40,9 +40,9 @@ func checkExtension(name string, value any) *bus.Defect {
 	return nil
 }
 
-// traceParent reports whether text is a traceparent of version 00 (W3C Trace
+// TraceParent reports whether text is a traceparent of version 00 (W3C Trace
 // Context §3.2).
-func traceParent(text string) bool {
+func TraceParent(text string) bool {
 	const zero16 = "0000000000000000"
 	parts := strings.Split(text, "-")
 	return len(parts) == 4 && parts[0] == "00" &&

@@ -14,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Directory is what the exchange reads of the local replica.
@@ -38,31 +39,34 @@ type Peers interface {
 	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
 	Handover(ctx context.Context, from bus.NodeID, ask Handover) (Parcel, error)
 	Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*Reply, error)
+	Receipts(ctx context.Context, to bus.NodeID, signed []string) error
 }
 
 // Config joins the exchange to its surroundings.
 type Config struct {
-	Self        bus.NodeID
-	Store       *Store
-	Log         *audit.Log
-	EvidenceKey string // verifier key of Log
-	Directory   Directory
-	Decider     Decider
-	Peers       Peers
-	Bindings    Bindings
-	Arrived     func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
-	Delivered   func(context.Context, bus.GrantID, time.Time) error // tells the directory of the first exchange under a grant, once or more
-	Now         func() time.Time
-	Logger      *slog.Logger
-	RetryMin    time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
-	RetryMax    time.Duration // what that grows to; 10 s where it is 0
-	Retention   Retention     // how long and how much is kept of events
-	Webhooks    Webhooks      // takes events to sinks; nil: nowhere
-	Origin      string        // that sinks are asked to allow, see WebHook-Request-Origin
-	Seal        cipher.AEAD   // of sinks, where there are Webhooks
-	PushMin     time.Duration // before an event is sent to its sink again; a second where it is 0
-	PushMax     time.Duration // what that grows to; an hour where it is 0
-	Room        func() error  // refuses events for want of room, so that some is left for evidence and acknowledgements; nil: never
+	Self         bus.NodeID
+	Store        *Store
+	Log          *audit.Log
+	EvidenceKey  string      // verifier key of Log
+	Signer       note.Signer // of receipts, the key of Log; nil: none are sent
+	Directory    Directory
+	Decider      Decider
+	Peers        Peers
+	Bindings     Bindings
+	Arrived      func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
+	Delivered    func(context.Context, bus.GrantID, time.Time) error // tells the directory of the first exchange under a grant, once or more
+	Now          func() time.Time
+	Logger       *slog.Logger
+	RetryMin     time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
+	RetryMax     time.Duration // what that grows to; 10 s where it is 0
+	Retention    Retention     // how long and how much is kept of events
+	Webhooks     Webhooks      // takes events to sinks; nil: nowhere
+	Origin       string        // that sinks are asked to allow, see WebHook-Request-Origin
+	Seal         cipher.AEAD   // of sinks, where there are Webhooks
+	PushMin      time.Duration // before an event is sent to its sink again; a second where it is 0
+	PushMax      time.Duration // what that grows to; an hour where it is 0
+	ReceiptEvery time.Duration // how often providers' nodes are told; 5 s where it is 0
+	Room         func() error  // refuses events for want of room, so that some is left for evidence and acknowledgements; nil: never
 }
 
 // Exchange is this node's part of the exchange plane.
@@ -89,6 +93,7 @@ func Open(c Config) (*Exchange, error) {
 	c.RetryMin = cmp.Or(c.RetryMin, 200*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 10*time.Second)
 	c.PushMin = cmp.Or(c.PushMin, time.Second)
+	c.ReceiptEvery = cmp.Or(c.ReceiptEvery, receiptEvery)
 	c.PushMax = cmp.Or(c.PushMax, time.Hour)
 	if c.Room == nil {
 		c.Room = func() error { return nil }
@@ -108,6 +113,7 @@ func Open(c Config) (*Exchange, error) {
 	x.workers.Go(func() { x.tellFirsts(ctx) })
 	x.workers.Go(func() { x.keepTrimmed(ctx) })
 	x.workers.Go(func() { x.superintend(ctx) })
+	x.workers.Go(func() { x.sendReceipts(ctx) })
 	return x, nil
 }
 

@@ -176,6 +176,7 @@ func (x *Exchange) delivery(id bus.SubscriptionID, s sink, out Handout) (d webho
 	}
 	var body []byte
 	if s.Batch == 1 {
+		d.TraceParent, _ = out.Events[0].Extensions()[event.ExtTraceParent].(string)
 		body, err = event.Marshal(out.Events[0])
 	} else {
 		d.MediaType, d.ID = event.ContentTypeBatch, fmt.Sprintf("%s-%d", d.ID, out.Last)

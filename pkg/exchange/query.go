@@ -76,6 +76,7 @@ type asking struct {
 	request string // the caller's id
 	digest  [32]byte
 	stage   policy.Stage
+	began   time.Time
 
 	flow     flow
 	decision bus.Decision
@@ -147,7 +148,7 @@ func (x *Exchange) asking(by bus.Principal, request string, q Query, stage polic
 	if err != nil {
 		return nil, bus.E(bus.CodeInvalid).Because(err)
 	}
-	a := &asking{x: x, query: q, by: by, request: request, digest: sha256.Sum256(data), stage: stage}
+	a := &asking{x: x, query: q, by: by, request: request, digest: sha256.Sum256(data), stage: stage, began: x.Now()}
 	named := sha256.Sum256([]byte(string(by.System) + "\x00" + request))
 	a.record = audit.Record{
 		Principal: by, Request: request, Resource: q.Resource, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
@@ -220,6 +221,7 @@ func (a *asking) failed(ctx context.Context, err error) error {
 func (a *asking) answered() audit.Record {
 	record := a.record
 	record.Kind, record.DecisionID, record.Digest = audit.KindAnswered, a.decision.ID, ""
+	record.Took = a.x.Now().Sub(a.began).Microseconds()
 	return record
 }
 

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -75,7 +74,7 @@ func (x *Exchange) leaves(s Span, take func(*bbolt.Tx, audit.Leaf) (taken bool, 
 		if err != nil {
 			return err
 		}
-		from, err := x.firstSince(tx, size, s)
+		from, err := x.firstSince(tx, s)
 		if err != nil {
 			return err
 		}
@@ -108,17 +107,8 @@ func (x *Exchange) leaves(s Span, take func(*bbolt.Tx, audit.Leaf) (taken bool, 
 }
 
 // firstSince is the leaf to begin with: after a page, or at the first of a time.
-// The clock of a node may have been set back, by less than anybody inspects by.
-func (x *Exchange) firstSince(tx *bbolt.Tx, size int64, s Span) (from int64, err error) {
-	if !s.From.IsZero() {
-		from = int64(sort.Search(int(size), func(n int) bool {
-			r, failed := x.Log.Record(tx, int64(n))
-			if failed != nil {
-				err = failed
-			}
-			return !r.At.Before(s.From)
-		}))
-	}
+func (x *Exchange) firstSince(tx *bbolt.Tx, s Span) (int64, error) {
+	from, err := x.Log.Since(tx, s.From)
 	return max(from, s.After+1), err
 }
 

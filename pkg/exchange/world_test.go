@@ -673,6 +673,17 @@ func (e end) Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (
 	return other.Answer(ctx, e.id, query)
 }
 
+// Receipts go straight to the other node.
+func (e end) Receipts(ctx context.Context, to bus.NodeID, signed []string) error {
+	e.mu.Lock()
+	other := e.ends[to]
+	e.mu.Unlock()
+	if other == nil {
+		return errLine
+	}
+	return other.TakeReceipts(ctx, e.id, signed)
+}
+
 func (l *line) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {
 	l.mu.Lock()
 	before, after := l.before, l.after

@@ -27,6 +27,15 @@ const (
 	ActionDownload  Action = "download"
 )
 
+// Known reports whether a is an action of this version.
+func (a Action) Known() bool {
+	switch a {
+	case ActionPublish, ActionSubscribe, ActionForward, ActionDeliver, ActionDiscover, ActionQuery, ActionApply, ActionDownload:
+		return true
+	}
+	return false
+}
+
 // Stage is which side's node evaluates.
 type Stage string
 

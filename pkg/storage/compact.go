@@ -64,7 +64,7 @@ func (c compaction) run(force bool) (r Result, err error) {
 		return r, err
 	}
 	c.step("renamed")
-	if err := syncDir(filepath.Dir(c.path)); err != nil {
+	if err := SyncDir(filepath.Dir(c.path)); err != nil {
 		return r, err
 	}
 	c.step("synced")
@@ -94,8 +94,8 @@ func (c compaction) copy(old *bbolt.DB) error {
 	return errors.Join(err, fresh.Close())
 }
 
-// syncDir makes a rename in dir survive a power cut.
-func syncDir(dir string) error {
+// SyncDir makes a rename in dir survive a power cut.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -156,6 +156,7 @@ type Delivery struct {
 	Body          string
 	Authorization string // a header; "" for none
 	Secret        []byte // of the signature; empty for none
+	TraceParent   string // of the one event that it takes (W3C Trace Context); "" for none
 }
 
 // Answer is what an endpoint said.
@@ -171,6 +172,9 @@ func (c *Client) Send(ctx context.Context, d Delivery) (Answer, error) {
 	h := http.Header{"Content-Type": {d.MediaType}, "Webhook-Request-Origin": {d.Origin}, "Webhook-Id": {d.ID}}
 	if d.Authorization != "" {
 		h.Set("Authorization", d.Authorization)
+	}
+	if d.TraceParent != "" {
+		h.Set("Traceparent", d.TraceParent)
 	}
 	if len(d.Secret) > 0 {
 		at := strconv.FormatInt(c.now().Unix(), 10)

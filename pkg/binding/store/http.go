@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -69,6 +70,9 @@ func (w *web) call(ctx context.Context, c binding.Call) (*binding.Answer, error)
 	request, err := w.request(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if c.Method == "" { // else all that the caller sent is kept
+		maps.Copy(request.Header, binding.Traced(c.Header))
 	}
 	for name, value := range w.to.HTTP.Headers {
 		request.Header.Set(name, value)

@@ -81,15 +81,12 @@ const (
 	ApplicationConsent  Type = "application.consent"
 	GrantStop           Type = "grant.stop"
 	GrantDelivered      Type = "grant.delivered"
+	AttachmentPut       Type = "attachment.put"
 	CorrectionReport    Type = "correction.report"
 	CorrectionStep      Type = "correction.step"
 	DisputeRaise        Type = "dispute.raise"
 	DisputeStep         Type = "dispute.step"
 	DisputeDecide       Type = "dispute.decide"
-
-	SchemePropose  Type = "scheme.propose"
-	SchemeActivate Type = "scheme.activate"
-	ReportPublish  Type = "report.publish"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.

@@ -101,8 +101,6 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 			return command.Move{Department: dept, To: bus.NodeID(pick("gz", "th", "a")), Abandon: rapid.Bool().Draw(rt, "abandon")}
 		},
 		command.DepartmentAbort: func() any { return command.Key{ID: string(dept)} },
-		command.SchemePropose:   func() any { return proposal(rapid.IntRange(0, 100).Draw(rt, "weight")) },
-		command.SchemeActivate:  func() any { return command.SchemeActivation{Version: rapid.IntRange(0, 3).Draw(rt, "version")} },
 		command.DepartmentMoved: func() any {
 			return command.Moved{Department: dept, Epoch: bus.Revision(rapid.Uint64Range(1, index).Draw(rt, "epoch"))}
 		},
@@ -178,6 +176,9 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 		},
 		command.CredentialEnd: func() any {
 			return command.EndCredential{System: "sample-tax", Credential: bus.CredentialID(pick("first", "b1", "b2"))}
+		},
+		command.AttachmentPut: func() any {
+			return bus.Attachment{Resource: bus.ResourceID(pick("registrations", "licences", "r1")), State: bus.AttachmentState(pick("attached", "failing", "x"))}
 		},
 		command.CorrectionReport: func() any {
 			return command.CorrectionReported{ID: bus.CorrectionID(pick("c1", "c2")), Resource: "registrations", Items: []bus.ItemID{"uscc"}, Description: pick("", "样例")}

@@ -48,8 +48,7 @@ func (f *faultFinder) add(format string, args ...any) {
 func (f *faultFinder) keys() {
 	for table, id := range map[Table]string{
 		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Drafts: "id", Grants: "id",
-		Subscriptions: "id", Layers: "id", LayerDrafts: "id", Accounts: "name", Checkpoints: "node",
-		Reports: "id",
+		Subscriptions: "id", Layers: "id", LayerDrafts: "id", Accounts: "name", Checkpoints: "node", Attachments: "resource",
 	} {
 		_ = f.tx.tx.Bucket([]byte(table)).ForEach(func(key, data []byte) error { // only our own errors, and there are none
 			var v map[string]json.RawMessage

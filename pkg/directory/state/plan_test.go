@@ -122,6 +122,7 @@ func ones(w *world) map[command.Type]one {
 		},
 		command.GrantStop:      {ask{by: bySharing, body: command.Stop{Grant: "g1", Step: bus.GrantSuspend, Reason: "样例"}}, []bus.Principal{byReviewer}},
 		command.GrantDelivered: {ask{by: byTH, body: command.Delivered{Grant: "g1", At: noon}}, nil},
+		command.AttachmentPut:  {ask{by: byTH, body: bus.Attachment{Resource: "registrations", State: bus.Attached}}, nil},
 	}
 }
 
@@ -194,7 +195,7 @@ func TestEveryPrincipalAgainstEveryType(t *testing.T) {
 	w := onesWorld(t)
 	before := w.contents()
 	types := slices.Sorted(maps.Keys(ones(w)))
-	if len(types) != 49 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
+	if len(types) != 50 { // all but cluster.init, node.remove, root.cross and root.retire, which have tests of their own
 		t.Fatalf("%d types are tried", len(types))
 	}
 	for _, typ := range types {
@@ -256,7 +257,7 @@ func TestAWriteIsRefusedAtAnotherRevision(t *testing.T) {
 		command.DivisionAssign, command.RootAdd,
 		command.DepartmentMove, command.DepartmentAbort, command.DepartmentMoved,
 		command.DraftSubmit, command.DraftReview, command.DraftImport, command.TriggerRecord, command.CalendarPut,
-		command.GrantStop, command.GrantDelivered, command.SubscriptionStep,
+		command.GrantStop, command.GrantDelivered, command.AttachmentPut, command.SubscriptionStep,
 	}
 	for typ, o := range ones(w) {
 		a := o.ask

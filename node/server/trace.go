@@ -1,0 +1,291 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gxbus/gxbus/node/mesh"
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
+)
+
+const (
+	evidenceTimeout = 5 * time.Second // how long one node is waited for: it may look for a second
+	evidenceBytes   = 4 << 20         // of the records in one node's answer, about
+	traceLimit      = 1000            // steps of a page, where nothing is said
+)
+
+// Trace tells what all nodes recorded of an event, or of what q is for, as far as by
+// may see it: each node judges that for itself. A node that did not answer is named.
+func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q client.TraceQuery, page string) (client.Trace, error) {
+	at, err := readPlace(page)
+	if err != nil {
+		return client.Trace{}, err
+	}
+	limit := math.MaxInt // an event has few
+	ask := mesh.EvidenceQuery{By: by, Request: request}
+	if q.Event == "" {
+		limit = cmp.Or(q.Limit, traceLimit)
+		ask.Search = &audit.Search{Grant: q.Grant, Case: q.Case, Matter: q.Matter, Department: q.Department, From: q.From, To: q.To, Limit: limit}
+		if err := bus.Invalid(ask.Search.Check()); err != nil {
+			return client.Trace{}, err
+		}
+	}
+	if _, err := s.sees(s.self.Node, by); err != nil {
+		return client.Trace{}, err // else all others would refuse, and seem silent
+	}
+	trace := client.Trace{Event: q.Event, Steps: []client.TraceStep{}}
+	nodes, err := s.nodes()
+	if err != nil {
+		return trace, err
+	}
+	if q.Event != "" {
+		if ask.Occurrences, nodes, err = s.locate(ctx, q.Event); err != nil {
+			return trace, err
+		}
+	}
+	trace.Silent = at.Silent
+	nodes = slices.DeleteFunc(nodes, func(id bus.NodeID) bool { return slices.Contains(at.Silent, id) })
+	found := askWithin(ctx, evidenceTimeout, nodes, func(ctx context.Context, id bus.NodeID) (mesh.EvidenceAnswer, error) {
+		q := at.question(ask, id)
+		if id == s.self.Node {
+			return s.EvidenceHere(ctx, id, q)
+		}
+		a, err := s.mesh.Evidence(ctx, id, q)
+		if err != nil {
+			s.logger.Debug("node did not tell of its evidence", "node", id, "error", err)
+		}
+		return a, err
+	})
+	line := timeline{place: at, limit: limit}
+	for _, id := range nodes {
+		a, ok := found[id]
+		if !ok {
+			line.place.Silent = append(line.place.Silent, id)
+			continue
+		}
+		if err := line.add(id, a); err != nil {
+			return trace, err
+		}
+	}
+	trace.Steps, trace.Silent = line.merge(), line.place.Silent
+	if q.Event != "" && len(trace.Steps) == 0 && len(trace.Silent) == 0 {
+		return trace, bus.NotFound("event", q.Event)
+	}
+	if line.more {
+		trace.Next = line.place.String()
+	}
+	return trace, nil
+}
+
+// EvidenceHere tells another node, or this one, what this node recorded, as far as the
+// principal may see it in whose name it asks. That it was asked is recorded.
+func (s *Server) EvidenceHere(ctx context.Context, from bus.NodeID, q mesh.EvidenceQuery) (a mesh.EvidenceAnswer, err error) {
+	sees, err := s.sees(from, q.By)
+	if err != nil {
+		refusal := audit.Record{Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Request: q.Request, Code: bus.CodeOf(err), Detail: "evidence in the name of " + q.By.String()}
+		return a, errors.Join(err, s.exchange.Record(ctx, refusal))
+	}
+	record := audit.Record{Kind: audit.KindInspected, Principal: q.By, Request: q.Request, Detail: "trace of " + soughtIn(q)}
+	if err := s.exchange.Record(ctx, record); err != nil { // before anything is told
+		return a, err
+	}
+	size := 0
+	tell := func(leaf audit.Leaf) error {
+		if q.By.Role != bus.RoleAuditor {
+			leaf.Record.Grounds = nil // what a layer saw is for who writes policies
+		}
+		data, err := json.Marshal(leaf.Record)
+		size += len(data)
+		a.Steps = append(a.Steps, client.TraceStep{Node: s.self.Node, Leaf: leaf.Index, Record: data})
+		return err
+	}
+	if q.Search == nil {
+		return a, s.occurred(q.Occurrences, sees, tell)
+	}
+	limit := min(q.Search.Limit, traceLimit)
+	q.Search.Limit = limit
+	var failed error
+	a.Through, a.More, err = s.exchange.Find(ctx, *q.Search, func(leaf audit.Leaf) bool {
+		if sees(leaf.Record) {
+			failed = errors.Join(failed, tell(leaf))
+		}
+		return len(a.Steps) == limit || size >= evidenceBytes
+	})
+	return a, errors.Join(err, failed)
+}
+
+// occurred tells the leaves about events, each once.
+func (s *Server) occurred(events []exchange.Occurrence, sees func(audit.Record) bool, tell func(audit.Leaf) error) error {
+	var all []audit.Leaf
+	for _, at := range events {
+		leaves, err := s.exchange.Steps(at)
+		if err != nil {
+			return err
+		}
+		all = append(all, leaves...)
+	}
+	slices.SortFunc(all, func(a, b audit.Leaf) int { return cmp.Compare(a.Index, b.Index) })
+	all = slices.CompactFunc(all, func(a, b audit.Leaf) bool { return a.Index == b.Index })
+	for _, leaf := range all {
+		if !sees(leaf.Record) {
+			continue
+		}
+		if err := tell(leaf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sees says which leaves a principal may be told of through a node: one for whom that
+// node does not vouch is told of none (threat S31).
+func (s *Server) sees(through bus.NodeID, by bus.Principal) (sees func(audit.Record) bool, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
+		if err := tx.Vouch(through, by); err != nil {
+			return err
+		}
+		sees, err = exchange.Sees(tx, by)
+		return err
+	})
+	return sees, err
+}
+
+// soughtIn says in one line what a question is for.
+func soughtIn(q mesh.EvidenceQuery) string {
+	const most = 400 // bytes; what is longer was asked to be
+	about, err := json.Marshal(q.Search)
+	if q.Search == nil {
+		about, err = json.Marshal(q.Occurrences)
+	}
+	if err != nil || len(about) > most { // never an error, of these
+		return "much"
+	}
+	return string(about)
+}
+
+// place is how far a timeline has come, as its pages hand it on.
+type place struct {
+	After  map[bus.NodeID]int64 `json:"after,omitempty"` // leaf of a node that is told or passed over
+	Silent []bus.NodeID         `json:"silent,omitempty"`
+}
+
+func readPlace(page string) (p place, err error) {
+	if page != "" {
+		var text []byte
+		if text, err = base64.RawURLEncoding.DecodeString(page); err == nil {
+			err = json.Unmarshal(text, &p)
+		}
+	}
+	if err != nil {
+		return p, bus.E(bus.CodeInvalid, bus.Defect{
+			Field: "page", Problem: bus.Text{ZH: "翻页标记不正确", EN: "not a page of this list"}, Allowed: "next of the page before",
+		}).Because(err)
+	}
+	if p.After == nil {
+		p.After = map[bus.NodeID]int64{}
+	}
+	return p, nil
+}
+
+func (p place) String() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "" // never, of these
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// question is what to ask a node.
+func (p place) question(q mesh.EvidenceQuery, id bus.NodeID) mesh.EvidenceQuery {
+	if q.Search == nil {
+		return q
+	}
+	s := *q.Search
+	s.After = -1
+	if after, ok := p.After[id]; ok {
+		s.After = after
+	}
+	q.Search = &s
+	return q
+}
+
+// timeline merges what nodes tell, each in the order of its log, by time. It stops
+// where a node that has more to tell runs out, so that nothing is told before its turn.
+type timeline struct {
+	place   place
+	limit   int
+	sources []*source
+	more    bool
+}
+
+type source struct {
+	id      bus.NodeID
+	steps   []client.TraceStep
+	at      []time.Time // of each step
+	through int64
+	more    bool
+}
+
+func (t *timeline) add(id bus.NodeID, a mesh.EvidenceAnswer) error {
+	from := &source{id: id, steps: a.Steps, through: a.Through, more: a.More}
+	for i, step := range a.Steps {
+		var when struct {
+			At time.Time `json:"at"`
+		}
+		if err := json.Unmarshal(step.Record, &when); err != nil {
+			return fmt.Errorf("evidence of node %s, leaf %d: %w", id, step.Leaf, err)
+		}
+		a.Steps[i].Node = id // whatever it says of itself
+		from.at = append(from.at, when.At)
+	}
+	t.sources = append(t.sources, from)
+	return nil
+}
+
+// merge gives the page, and leaves in place where the next one begins.
+func (t *timeline) merge() []client.TraceStep {
+	page := []client.TraceStep{}
+	for len(page) < t.limit {
+		first := t.earliest()
+		if first == nil {
+			break
+		}
+		page = append(page, first.steps[0])
+		t.place.After[first.id] = first.steps[0].Leaf
+		first.steps, first.at = first.steps[1:], first.at[1:]
+	}
+	for _, from := range t.sources {
+		if len(from.steps) == 0 {
+			t.place.After[from.id] = from.through
+		}
+		t.more = t.more || from.more || len(from.steps) > 0
+	}
+	return page
+}
+
+// earliest is the source whose next step comes first; nil where none may be told.
+func (t *timeline) earliest() (first *source) {
+	for _, from := range t.sources {
+		if len(from.steps) == 0 {
+			if from.more {
+				return nil
+			}
+			continue
+		}
+		if first == nil || from.at[0].Before(first.at[0]) {
+			first = from
+		}
+	}
+	return first
+}

@@ -1,0 +1,232 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// bucketReceipts keeps what consumers' nodes signed last of subscriptions to resources
+// that are provided here: subscription → signed note.
+var bucketReceipts = []byte("receipts")
+
+const (
+	receiptFormat = "gxbus-receipt/1"
+	receiptSteps  = 256       // that a receipt tells at most, the newest
+	maxReceipt    = 128 << 10 // bytes of one, signed
+	maxReceipts   = 100       // in one message
+)
+
+// DeliveryReceipt is what the consumer's node has on record of one subscription, in short: how
+// far the events have been received, handed out and acknowledged, and what became of
+// those that ended otherwise. It travels as a note that is signed with the key of the
+// node's evidence log, so that the provider's node can answer by it while the other
+// does not.
+type DeliveryReceipt struct {
+	Subscription bus.SubscriptionID `json:"subscription"`
+	Node         bus.NodeID         `json:"node"` // that has it on record
+	At           time.Time          `json:"at"`   // as of when
+	From         uint64             `json:"from"` // nothing is told of events before this one
+	Steps        []Told             `json:"steps"`
+}
+
+// Told is a step over a run of events.
+type Told struct {
+	Kind  audit.Kind `json:"kind"`
+	First uint64     `json:"first"`
+	Last  uint64     `json:"last"`
+	At    time.Time  `json:"at"` // of its end
+}
+
+// continued are the steps of which later ones continue those before.
+var continued = map[audit.Kind]bool{audit.KindReceived: true, audit.KindDelivered: true, audit.KindAcknowledged: true}
+
+// add takes the next step on record into r; told is false where it is none that a
+// receipt tells.
+func (r *DeliveryReceipt) add(record audit.Record) (told bool) {
+	if record.Subscription != r.Subscription || !record.HasRange() {
+		return false
+	}
+	next, _ := stateAfter(record)
+	if next == "" || record.Kind == audit.KindForwarded || record.Kind == audit.KindFiltered && record.Events == 0 {
+		return false
+	}
+	if record.Kind == audit.KindReplayed { // what was told is of an earlier run
+		r.Steps, r.From = nil, 0
+		return true
+	}
+	if r.From == 0 {
+		r.From = record.First
+	}
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		s := &r.Steps[i]
+		if s.Kind == record.Kind && continued[s.Kind] && record.First <= s.Last+1 && record.Last+1 >= s.First {
+			s.First, s.Last, s.At = min(s.First, record.First), max(s.Last, record.Last), record.At
+			return true
+		}
+		if record.First <= s.Last && record.Last >= s.First {
+			break // what it is a later step of stays before it
+		}
+	}
+	r.Steps = append(r.Steps, Told{record.Kind, record.First, record.Last, record.At})
+	if len(r.Steps) > receiptSteps {
+		r.forget()
+	}
+	return true
+}
+
+// forget drops the oldest step that no later one continues, or the oldest, and what events it was
+// about is told of no more.
+func (r *DeliveryReceipt) forget() {
+	oldest := 0
+	for i, s := range r.Steps {
+		if !continued[s.Kind] {
+			oldest = i
+			break
+		}
+	}
+	r.From = max(r.From, r.Steps[oldest].Last+1)
+	r.Steps = append(r.Steps[:oldest:oldest], r.Steps[oldest+1:]...)
+}
+
+// Follow moves a delivery on by what the receipt tells of an event; ok is false where
+// it tells nothing of it.
+func (r DeliveryReceipt) Follow(d bus.Delivery, sequence uint64) (moved bus.Delivery, ok bool) {
+	if sequence < r.From {
+		return d, false
+	}
+	var leaves []audit.Leaf
+	for _, s := range r.Steps {
+		if s.First <= sequence && sequence <= s.Last {
+			leaves = append(leaves, audit.Leaf{Record: audit.Record{Kind: s.Kind, Subscription: r.Subscription, First: s.First, Last: s.Last, Events: 1, At: s.At}})
+		}
+	}
+	if len(leaves) == 0 {
+		return d, false
+	}
+	moved = Follow(d, leaves)
+	moved.AsOf = r.At
+	return moved, true
+}
+
+// seal signs r.
+func (r DeliveryReceipt) seal(signer note.Signer) (string, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	signed, err := note.Sign(&note.Note{Text: receiptFormat + "\n" + string(text) + "\n"}, signer)
+	return string(signed), err
+}
+
+// openReceipt reads a receipt that key signed.
+func openReceipt(signed, key string) (r DeliveryReceipt, err error) {
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		return r, err
+	}
+	if len(signed) > maxReceipt {
+		return r, fmt.Errorf("a receipt of %d bytes", len(signed))
+	}
+	opened, err := note.Open([]byte(signed), note.VerifierList(verifier))
+	if err != nil {
+		return r, err
+	}
+	text, ok := strings.CutPrefix(opened.Text, receiptFormat+"\n")
+	if !ok {
+		return r, errors.New("not a receipt of this release")
+	}
+	return r, json.Unmarshal([]byte(text), &r)
+}
+
+// TakeReceipts keeps receipts that another node sends, which serves the consumers of
+// subscriptions to resources that are provided here; none of it where one is not right.
+func (x *Exchange) TakeReceipts(ctx context.Context, from bus.NodeID, signed []string) error {
+	if len(signed) > maxReceipts {
+		return bus.E(bus.CodeTooLarge, bus.Defect{Field: "receipts", Allowed: fmt.Sprintf("at most %d", maxReceipts)})
+	}
+	receipts := make([]DeliveryReceipt, len(signed))
+	err := x.Directory.View(func(tx *state.Tx) error {
+		node, _ := tx.Node(from)
+		for i, text := range signed {
+			r, err := openReceipt(text, node.EvidenceKey)
+			if err != nil {
+				return badReceipt(i).Because(err)
+			}
+			if err := x.expects(tx, from, r); err != nil {
+				return err
+			}
+			receipts[i] = r
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(bucketReceipts)
+		for i, r := range receipts {
+			if err := bucket.Put([]byte(r.Subscription), []byte(signed[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// expects refuses a receipt of a subscription that has nothing to do with the two nodes.
+func (x *Exchange) expects(tx *state.Tx, from bus.NodeID, r DeliveryReceipt) error {
+	s, ok := tx.Subscription(r.Subscription)
+	if !ok {
+		return bus.NotFound("subscription", string(r.Subscription))
+	}
+	consumer, _ := tx.Department(s.Consumer)
+	provider, _ := tx.Department(tx.Provider(s.Resource))
+	if r.Node != from || seatOf(tx, consumer).node != from || seatOf(tx, provider).node != x.Self {
+		return bus.E(bus.CodeForbidden)
+	}
+	return nil
+}
+
+func badReceipt(i int) *bus.Error {
+	return bus.E(bus.CodeInvalid, bus.Defect{
+		Field: fmt.Sprintf("receipts[%d]", i), Problem: bus.Text{ZH: "回执不正确或签名无效", EN: "not a receipt that the node signed"}, Allowed: receiptFormat,
+	})
+}
+
+// ByReceipt moves a delivery on by the newest receipt of its consumer's node, which
+// does not answer now; AsOf says how old that is, and is zero where none tells of it.
+func (x *Exchange) ByReceipt(d bus.Delivery, sequence uint64) (bus.Delivery, error) {
+	var signed, key string
+	err := x.Directory.View(func(tx *state.Tx) error {
+		node, _ := tx.Node(d.Node)
+		key = node.EvidenceKey
+		return nil
+	})
+	if err != nil {
+		return d, err
+	}
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		signed = string(tx.Bucket(bucketReceipts).Get([]byte(d.Subscription)))
+		return nil
+	})
+	if err != nil || signed == "" {
+		return d, err
+	}
+	r, err := openReceipt(signed, key)
+	if err != nil || r.Subscription != d.Subscription {
+		return d, nil // of a node that served the consumer before
+	}
+	moved, _ := r.Follow(d, sequence)
+	return moved, nil
+}

@@ -1,0 +1,202 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
+)
+
+// bucketTold keeps what receipts tell of subscriptions whose consumer is served here:
+// subscription → DeliveryReceipt, and under toldKey the leaf that is looked at next.
+var (
+	bucketTold = []byte("told")
+	toldKey    = []byte("/leaf") // no id of a subscription
+)
+
+const (
+	receiptEvery = 5 * time.Second
+	toldLeaves   = 20_000 // looked at in one round
+)
+
+// sendReceipts tells the providers' nodes, now and then, what became of their events
+// here. What does not arrive is sent again with what is new.
+func (x *Exchange) sendReceipts(ctx context.Context) {
+	if x.Signer == nil {
+		return
+	}
+	timer := time.NewTicker(x.ReceiptEvery)
+	defer timer.Stop()
+	unsent, err := x.everyReceipt()
+	if err != nil {
+		x.Logger.Error("read receipts", "error", err)
+	}
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		changed, err := x.tell(ctx)
+		if err != nil && ctx.Err() == nil {
+			x.Logger.Error("make receipts", "error", err)
+		}
+		for _, id := range changed {
+			unsent[id] = true
+		}
+		x.send(ctx, unsent)
+	}
+}
+
+// everyReceipt lists the subscriptions that there is something to tell of: after a
+// start nobody knows what had arrived.
+func (x *Exchange) everyReceipt() (ids map[bus.SubscriptionID]bool, err error) {
+	ids = map[bus.SubscriptionID]bool{}
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketTold).ForEach(func(key, _ []byte) error {
+			if string(key) != string(toldKey) {
+				ids[bus.SubscriptionID(key)] = true
+			}
+			return nil
+		})
+	})
+	return ids, err
+}
+
+// tell takes what was recorded since into the receipts, and returns those that changed.
+func (x *Exchange) tell(ctx context.Context) (changed []bus.SubscriptionID, err error) {
+	receipts := map[bus.SubscriptionID]*DeliveryReceipt{}
+	var from, next int64
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		told := tx.Bucket(bucketTold)
+		if data := told.Get(toldKey); data != nil {
+			if err := json.Unmarshal(data, &from); err != nil {
+				return fmt.Errorf("how far receipts tell cannot be read: %w", err)
+			}
+		}
+		log, err := x.Log.Reader(tx)
+		if err != nil {
+			return err
+		}
+		size, err := log.Size()
+		if err != nil {
+			return err
+		}
+		for next = from; next < min(size, from+toldLeaves); next++ {
+			leaf, ok, err := log.StepAt(next)
+			if err != nil {
+				return err
+			}
+			if ok {
+				if err := toldOf(told, receipts, leaf.Record, &changed); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || next == from {
+		return nil, err
+	}
+	return changed, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		told := tx.Bucket(bucketTold)
+		for _, id := range changed {
+			data, err := json.Marshal(receipts[id])
+			if err == nil {
+				err = told.Put([]byte(id), data)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		data, err := json.Marshal(next)
+		return errors.Join(err, told.Put(toldKey, data))
+	})
+}
+
+// toldOf takes one step into the receipt of its subscription.
+func toldOf(told *bbolt.Bucket, receipts map[bus.SubscriptionID]*DeliveryReceipt, record audit.Record, changed *[]bus.SubscriptionID) error {
+	id := record.Subscription
+	r, known := receipts[id]
+	if !known {
+		r = &DeliveryReceipt{Subscription: id}
+		if data := told.Get([]byte(id)); data != nil {
+			if err := json.Unmarshal(data, r); err != nil {
+				return fmt.Errorf("what is told of subscription %s cannot be read: %w", id, err)
+			}
+		}
+	}
+	if !r.add(record) {
+		return nil
+	}
+	if !known {
+		receipts[id] = r
+		*changed = append(*changed, id)
+	}
+	return nil
+}
+
+// send signs receipts and takes them to the nodes of their providers; what arrived is
+// taken out of unsent, as is what is for this node or for none.
+func (x *Exchange) send(ctx context.Context, unsent map[bus.SubscriptionID]bool) {
+	to := map[bus.NodeID][]bus.SubscriptionID{}
+	err := x.Directory.View(func(tx *state.Tx) error {
+		for id := range unsent {
+			s, _ := tx.Subscription(id)
+			provider, _ := tx.Department(tx.Provider(s.Resource))
+			consumer, _ := tx.Department(s.Consumer)
+			if node := seatOf(tx, provider).node; node != "" && node != x.Self && seatOf(tx, consumer).node == x.Self {
+				to[node] = append(to[node], id)
+			} else {
+				delete(unsent, id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	for node, ids := range to {
+		for len(ids) > 0 && ctx.Err() == nil {
+			n := min(len(ids), maxReceipts)
+			if err := x.sendTo(ctx, node, ids[:n]); err != nil {
+				x.Logger.Debug("receipts did not arrive", "node", node, "error", err)
+				break
+			}
+			for _, id := range ids[:n] {
+				delete(unsent, id)
+			}
+			ids = ids[n:]
+		}
+	}
+}
+
+func (x *Exchange) sendTo(ctx context.Context, node bus.NodeID, ids []bus.SubscriptionID) error {
+	var signed []string
+	err := x.Store.View(func(tx *bbolt.Tx) error {
+		for _, id := range ids {
+			var r DeliveryReceipt
+			if err := json.Unmarshal(tx.Bucket(bucketTold).Get([]byte(id)), &r); err != nil {
+				return fmt.Errorf("what is told of subscription %s cannot be read: %w", id, err)
+			}
+			r.Node, r.At = x.Self, x.Now().UTC()
+			text, err := r.seal(x.Signer)
+			if err != nil {
+				return err
+			}
+			signed = append(signed, text)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.Peers.Receipts(ctx, node, signed)
+}
