@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,19 +67,32 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		}
 		defects = c.merge(data, path)
 	}
-	for _, variable := range environ {
-		name, value, _ := strings.Cut(variable, "=")
+	for _, setting := range environ {
+		name, value, _ := strings.Cut(setting, "=")
 		key, ours := strings.CutPrefix(name, "GXBUS_")
 		if !ours || clientVariable(key) {
 			continue
 		}
-		line, err := yaml.Marshal(map[string]string{strings.ToLower(key): value})
+		line, err := yaml.Marshal(map[string]any{strings.ToLower(key): variable(value)})
 		if err != nil {
 			return c, err
 		}
 		defects = append(defects, c.merge(line, name)...)
 	}
 	return c, bus.Invalid(append(defects, c.defects()...))
+}
+
+// variable is the value of a variable as YAML would read it: a number, true, false or
+// else a text.
+func variable(value string) any {
+	if n, err := strconv.ParseInt(value, 10, 64); err == nil && strconv.FormatInt(n, 10) == value {
+		return n
+	}
+	switch value {
+	case "true", "false":
+		return value == "true"
+	}
+	return value
 }
 
 // clientVariable reports whether GXBUS_key is for the command line's client side.

@@ -27,6 +27,23 @@ func TestConfigIsFileThenEnvironmentThenFlags(t *testing.T) {
 	}
 }
 
+func TestTheEnvironmentSetsEveryKindOfValue(t *testing.T) {
+	c, err := server.LoadConfig("", []string{
+		"GXBUS_DISK_RESERVE=8388608", "GXBUS_SYSTEM_RATE=7", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_CHECKPOINT_INTERVAL=5m", "GXBUS_DATA_DIR=007", "GXBUS_CLIENT_CA=true",
+	})
+	check(t, err)
+	want := server.DefaultConfig()
+	want.DiskReserve, want.SystemRate, want.LoopbackBindings, want.CheckpointInterval, want.DataDir, want.ClientCA = 8<<20, 7, true, 5*time.Minute, "007", "true"
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v\nwant %+v", c, want)
+	}
+	for _, wrong := range []string{"GXBUS_SYSTEM_RATE=many", "GXBUS_SYSTEM_RATE=1.5", "GXBUS_LOOPBACK_BINDINGS=1", "GXBUS_CHECKPOINT_INTERVAL=5"} {
+		if _, err := server.LoadConfig("", []string{wrong}); bus.CodeOf(err) != bus.CodeInvalid {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
 func TestConfigIsRefusedWithAllThatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name, yaml string
