@@ -103,14 +103,14 @@ func (x *Exchange) trim(ctx context.Context) error {
 type eventLog struct {
 	resource      bus.ResourceID
 	at            seat
-	subscriptions []bus.SubscriptionID
+	subscriptions []bus.Subscription
 }
 
 func (x *Exchange) logs() (logs []eventLog, err error) {
 	err = x.Directory.View(func(tx *state.Tx) error {
-		subscriptions := map[bus.ResourceID][]bus.SubscriptionID{}
+		subscriptions := map[bus.ResourceID][]bus.Subscription{}
 		for s := range tx.Subscriptions() {
-			subscriptions[s.Resource] = append(subscriptions[s.Resource], s.ID)
+			subscriptions[s.Resource] = append(subscriptions[s.Resource], s)
 		}
 		for r := range tx.Resources() {
 			provider, ok := tx.Department(r.Provider)
@@ -153,10 +153,10 @@ func (l eventLog) goes(tx *bbolt.Tx, before time.Time, count int) (gone []number
 		return nil, nil
 	}
 	floor := sequenceKey(tail(tx, l.resource))
-	for _, id := range l.subscriptions {
-		at, begun, err := cursorOf(tx, id)
-		if err != nil || !begun {
-			return nil, err // where it begins is yet to be found out
+	for _, s := range l.subscriptions {
+		at, begun, err := cursorOf(tx, s.ID)
+		if err != nil || !begun || at.run < s.Replays {
+			return nil, err // where it begins, or begins anew, is yet to be found out
 		}
 		if next := sequenceKey(at.next); bytes.Compare(next, floor) < 0 {
 			floor = next

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,6 +75,32 @@ func TestEventsGoOnceTheyAreOldAndAllSubscriptionsArePastThem(t *testing.T) {
 		_, err := w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{sample(3, "other")})
 		return err
 	})
+}
+
+// A replay is promised what is kept when it is asked for, though it begins only later:
+// here the subscription is paused.
+func TestWhatAReplayIsToBringDoesNotGoBeforeItHasBegun(t *testing.T) {
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	w.publish(1, 5)
+	w.received(5)
+	must(t, w.consumer().Acknowledge(t.Context(), puller, sub, 5))
+	w.settled(sub, 5)
+	w.step(bus.SubscriptionPause, "")
+	w.step(bus.SubscriptionReplay, bus.StartBeginning)
+	w.clock.advance(kept + time.Hour)
+	must(t, w.provider().Trim(t.Context()))
+	if got := len(w.provider().stored()); got != 5 {
+		t.Errorf("%d of 5 are kept", got)
+	}
+	w.step(bus.SubscriptionResume, "")
+	if got := ids(w.received(5)); !slices.Equal(got, numbers(1, 5)) {
+		t.Errorf("replayed: %v", got)
+	}
+	must(t, w.provider().Trim(t.Context()))
+	if got := fmt.Sprint(w.provider().stored()); got != "[5]" {
+		t.Errorf("%s are kept once it has had them", got)
+	}
 }
 
 func TestAFullLogTakesNothingAndDropsNothing(t *testing.T) {
