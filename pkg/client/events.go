@@ -86,7 +86,7 @@ func (c *Client) Pull(ctx context.Context, subscription bus.SubscriptionID, limi
 
 func (c *Client) pull(ctx context.Context, subscription bus.SubscriptionID, limit int, wait time.Duration) (events []event.Event, last uint64, err error) {
 	query := url.Values{}
-	if wait > 0 {
+	if wait = min(wait, c.cfg.Timeout*3/4); wait > 0 { // the answer is to come before the attempt is given up
 		query.Set("wait", strconv.Itoa(int(wait.Seconds())))
 	}
 	if limit > 0 {
@@ -112,7 +112,8 @@ func (c *Client) pull(ctx context.Context, subscription bus.SubscriptionID, limi
 	return events, last, nil
 }
 
-// Await is Pull that waits, up to 30 s, for an event where none is there.
+// Await is Pull that waits for an event where none is there: as long as wait says, but
+// 30 s and three quarters of Config.Timeout at most.
 func (c *Client) Await(ctx context.Context, subscription bus.SubscriptionID, limit int, wait time.Duration) (events []event.Event, last uint64, err error) {
 	return c.pull(ctx, subscription, limit, wait)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -101,6 +102,19 @@ func TestPublishTellsHowFarItCame(t *testing.T) {
 	}
 	if _, err := c.Publish(t.Context(), "r", sample(t, "1", nil)); err == nil {
 		t.Error("1000 receipts for one event were taken")
+	}
+}
+
+func TestAwaitEndsBeforeItsAttemptDoes(t *testing.T) {
+	var asked string
+	c := fake(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.RawQuery
+		_, _ = io.WriteString(w, "[]")
+	}, client.Config{})
+	for wait, want := range map[time.Duration]string{30 * time.Second: "limit=5&wait=22", 9 * time.Second: "limit=5&wait=9"} {
+		if _, _, err := c.Await(t.Context(), "s", 5, wait); err != nil || asked != want {
+			t.Errorf("waiting %v it asks %s, want %s: %v", wait, asked, want, err)
+		}
 	}
 }
 
