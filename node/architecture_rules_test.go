@@ -191,7 +191,7 @@ func checkDocs(packages []goPackage) []string {
 		}
 		start := "Package " + p.name + " "
 		if p.name == "main" {
-			start = "Command gxbus "
+			start = "Command " // gxbus, or a program of docs/examples
 		}
 		if !strings.HasPrefix(p.doc, start) || !strings.HasSuffix(p.doc, ".") {
 			violations = append(violations, fmt.Sprintf("%s: its comment should be a sentence that begins with %q, is %q", p.path, start, p.doc))

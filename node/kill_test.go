@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -113,12 +114,17 @@ func (o *oracle) acknowledged() []string {
 func buildProgram(tb testing.TB) string {
 	tb.Helper()
 	program := filepath.Join(tb.TempDir(), "gxbus")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	build(tb, program, ".")
+	return program
+}
+
+func build(tb testing.TB, program, from string, flags ...string) {
+	tb.Helper()
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", program}, flags, []string{from})...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
 	}
-	return program
 }
 
 func newKilling(t *testing.T) *killing {
