@@ -53,6 +53,7 @@ type inquiring struct {
 	ctx      context.Context
 	service  *httptest.Server
 	consumer *client.Client
+	grant    bus.GrantID
 	web      *http.Client
 }
 
@@ -64,42 +65,18 @@ func newInquiring(b *testing.B) *inquiring {
 		fmt.Fprintf(w, `[{"uscc":%q,"enterprise_name":"样例企业","phone":"19900000001","legal_representative_id":%q}]`, r.URL.Query().Get("uscc"), sample.IDNumber(1))
 	}))
 	b.Cleanup(x.service.Close)
-	f, err := fleet.New(buildProgram(b), b.TempDir(),
-		fleet.Spec{ID: "shenzhen", Division: "440300", Voter: true}, fleet.Spec{ID: "guangzhou", Division: "440100"})
+	c := newCrossing(b, pair()...)
+	x.grant = c.grant(sample.GuangzhouHealth)
+	_, err := c.system(sample.ShenzhenMarket).PutBinding(x.ctx, binding.Binding{Resource: c.resource.ID, HTTP: &binding.HTTP{URL: x.service.URL}})
 	must(b, err)
-	for _, n := range f.Nodes() {
-		n.Within = []string{"env", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_SYSTEM_RATE=1000000"}
-	}
-	b.Cleanup(func() { must(b, f.Stop()) })
-	must(b, f.Start(x.ctx))
-	admin, err := f.SignIn(x.ctx, f.Nodes()[0], "sysadmin")
-	must(b, err)
-	credentials := map[bus.USCC]client.NewCredential{}
-	for _, d := range []bus.Department{sample.ShenzhenMarket, sample.GuangzhouHealth} {
-		_, err := admin.Departments().Put(x.ctx, d)
-		must(b, err)
-		credentials[d.ID], err = admin.Systems().Put(x.ctx, sample.SystemOf(d))
-		must(b, err)
-	}
-	resource := sample.EnterpriseRegistration()
-	must(b, f.Publish(x.ctx, resource))
-	security, err := f.SignIn(x.ctx, f.Nodes()[0], "secadmin")
-	must(b, err)
-	_, err = security.Grants().Put(x.ctx, sample.Grant("bench", resource, sample.GuangzhouHealth))
-	must(b, err)
-	provider, err := f.Node("shenzhen").System(credentials[sample.ShenzhenMarket.ID])
-	must(b, err)
-	_, err = provider.PutBinding(x.ctx, binding.Binding{Resource: resource.ID, HTTP: &binding.HTTP{URL: x.service.URL}})
-	must(b, err)
-	x.consumer, err = f.Node("guangzhou").System(credentials[sample.GuangzhouHealth.ID])
-	must(b, err)
+	x.consumer = c.system(sample.GuangzhouHealth)
 	must(b, fleet.Until(x.ctx, "the grant to be known", func(context.Context) error { return x.query(0) }))
 	return x
 }
 
 func (x *inquiring) query(n int) error {
 	answer, err := x.consumer.Query(x.ctx, "enterprise-registration", client.Query{
-		Grant: "bench", Purpose: bus.PurposeVerification, Matter: "440106001000", Case: fmt.Sprint("case-", n), Parameters: json.RawMessage(`{"uscc":"x"}`),
+		Grant: x.grant, Purpose: bus.PurposeVerification, Matter: "440106001000", Case: fmt.Sprint("case-", n), Parameters: json.RawMessage(`{"uscc":"x"}`),
 	})
 	if err == nil && answer.Rows != 1 {
 		err = fmt.Errorf("%d rows", answer.Rows)

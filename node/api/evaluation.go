@@ -15,13 +15,15 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/directory/due"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
 // Evaluator makes the sharing-performance evaluation.
 type Evaluator interface {
-	Evaluate(ctx context.Context, id string, w evaluation.Window, keep bool) (evaluation.Report, error)
+	Evaluate(ctx context.Context, o evaluation.Order, keep bool) (evaluation.Report, error)
+	Preview(ctx context.Context, scheme bus.Scheme, w evaluation.Window) (evaluation.Effect, error)
 	Evaluations() ([]evaluation.Report, error)
 	Material(ctx context.Context, w evaluation.Window, ask bool) (*evaluation.Material, error)
 }
@@ -41,13 +43,17 @@ func (a *API) addEvaluation(h huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		if err := bus.Invalid(bus.CheckID("id", order.ID)); err != nil {
+		defects := bus.CheckID("id", order.ID)
+		if order.Restates != "" && !(order.From.IsZero() && order.To.IsZero()) {
+			defects = append(defects, bus.Defect{Field: "from", Problem: bus.Text{ZH: "更正报告的周期与原报告相同，不另行指定", EN: "a restatement is about the window of what it restates"}})
+		}
+		if err := bus.Invalid(defects); err != nil {
 			return nil, err
 		}
 		if err := a.evaluates(p); err != nil {
 			return nil, err
 		}
-		r, err := a.Evaluator.Evaluate(ctx, order.ID, evaluation.Window{From: order.From, To: order.To}, true)
+		r, err := a.Evaluator.Evaluate(ctx, evaluation.Order{ID: order.ID, Window: evaluation.Window{From: order.From, To: order.To}, Restates: order.Restates}, true)
 		if err != nil {
 			return nil, err
 		}
@@ -57,36 +63,67 @@ func (a *API) addEvaluation(h huma.API) {
 		if err := a.evaluates(p); err != nil {
 			return nil, err
 		}
-		reports, err := a.Evaluator.Evaluations()
-		items := []client.EvaluationHead{}
-		for _, r := range reports {
-			items = append(items, client.EvaluationHead{ID: r.ID, From: r.Window.From, To: r.Window.To, At: r.At, Node: r.Node, Provisional: r.Provisional, Digest: r.Digest()})
-		}
+		items, err := a.evaluationHeads()
 		return a.evaluated(list[client.EvaluationHead]{items}), err
 	})
 	type named struct {
 		ID string `path:"id"`
 	}
 	handle(a, h, op("show-evaluation", http.MethodGet, "/reports/{id}", "Show a report"), func(_ context.Context, p bus.Principal, in *named) (*huma.StreamResponse, error) {
-		reports, err := a.Evaluator.Evaluations()
+		r, err := a.evaluation(in.ID)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range reports {
-			if r.ID == in.ID {
-				return a.shown(p, r)
-			}
-		}
-		return nil, bus.NotFound("report", in.ID)
+		return a.shown(p, r)
 	})
 	handle(a, h, op("live-evaluation", http.MethodGet, "/live", "Show how the present quarter stands"), func(ctx context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
-		r, err := a.Evaluator.Evaluate(ctx, "live", quarterOf(a.Now()), false)
+		r, err := a.Evaluator.Evaluate(ctx, evaluation.Order{ID: "live", Window: quarterOf(a.Now())}, false)
 		if err != nil {
 			return nil, err
 		}
 		return a.shown(p, r)
 	})
 	a.addEvaluationCases(h, op)
+	a.addEvaluationAlarms(h)
+	a.addSchemes(h)
+	a.addPublication(h)
+}
+
+// evaluation finds a report that is kept here.
+func (a *API) evaluation(id string) (evaluation.Report, error) {
+	reports, err := a.Evaluator.Evaluations()
+	if err != nil {
+		return evaluation.Report{}, err
+	}
+	for _, r := range reports {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return evaluation.Report{}, bus.NotFound("report", id)
+}
+
+// evaluationHeads lists the reports that are kept here, and which of them are
+// published as they are.
+func (a *API) evaluationHeads() ([]client.EvaluationHead, error) {
+	reports, err := a.Evaluator.Evaluations()
+	if err != nil {
+		return nil, err
+	}
+	items := []client.EvaluationHead{}
+	err = a.Directory.View(func(tx *state.Tx) error {
+		for _, r := range reports {
+			head := client.EvaluationHead{
+				ID: r.ID, From: r.Window.From, To: r.Window.To, At: r.At, Node: r.Node, Provisional: r.Provisional, Scheme: r.Scheme.Version, Digest: r.Digest(), Restates: r.Restates,
+			}
+			if published, ok := tx.PublishedReport(r.ID); ok && published.Digest == head.Digest {
+				head.Published = &published.Published.At
+			}
+			items = append(items, head)
+		}
+		return nil
+	})
+	return items, err
 }
 
 type casesQuery struct {
@@ -115,7 +152,14 @@ func (a *API) addEvaluationCases(h huma.API, op func(id, method, path, summary s
 		if err != nil {
 			return nil, err
 		}
-		cases, err := m.Explain(evaluation.DefaultScheme(), w, department, in.Indicator)
+		var scheme evaluation.SchemeUsed
+		if err := a.Directory.View(func(tx *state.Tx) error {
+			scheme = evaluation.SchemeInForce(tx)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		cases, err := m.Explain(scheme.Scheme, w, department, in.Indicator)
 		return a.evaluated(list[evaluation.Case]{cases}), err
 	})
 	handle(a, h, op("evaluation-material", http.MethodGet, "/material", "Export what the directory says that a report is made of"), func(_ context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
@@ -128,6 +172,32 @@ func (a *API) addEvaluationCases(h huma.API, op func(id, method, path, summary s
 			return nil
 		})
 		return a.evaluated(m), err
+	})
+}
+
+// addEvaluationAlarms registers what is about to be missed: a department's own, and
+// everybody's for who may see that.
+func (a *API) addEvaluationAlarms(h huma.API) {
+	type alarmsQuery struct {
+		Within int `query:"within" minimum:"0" maximum:"30" default:"3" doc:"working days left at most"`
+	}
+	op := evaluationOperation("list-evaluation-alarms", http.MethodGet, "/alarms", "List what is about to be overdue", "With the indicators that it costs; what is overdue already first.")
+	handle(a, h, op, func(_ context.Context, p bus.Principal, in *alarmsQuery) (*answer[list[evaluation.Alarm]], error) {
+		refused := a.evaluates(p)
+		if refused != nil && p.Department == "" {
+			return nil, refused
+		}
+		out := &answer[list[evaluation.Alarm]]{}
+		var err error
+		out.Stamp, err = a.read(func(tx *state.Tx) error {
+			tasks := due.Tasks(tx, a.Now())
+			if refused != nil {
+				tasks = slices.DeleteFunc(tasks, func(t bus.Task) bool { return t.Department != p.Department })
+			}
+			out.Body.Items = evaluation.Alarms(evaluation.SchemeInForce(tx).Scheme, tasks, in.Within)
+			return nil
+		})
+		return out, err
 	})
 }
 

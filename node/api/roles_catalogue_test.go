@@ -74,6 +74,10 @@ var departmental = map[string][2]int{
 	"GET /api/v1/evaluation/reports":                                {403, 200},
 	"GET /api/v1/evaluation/reports/{id}":                           {404, 404},
 	"GET /api/v1/evaluation/material":                               {403, 403},
+	"POST /api/v1/evaluation/reports/{id}/publish":                  {403, 404},
+	"POST /api/v1/evaluation/schemes":                               {403, 200},
+	"POST /api/v1/evaluation/schemes/preview":                       {403, 200},
+	"POST /api/v1/evaluation/schemes/{version}/activate":            {403, 404},
 }
 
 func (r route) wanted(name string, cell int) int {

@@ -189,7 +189,7 @@ func matrix() map[string]route {
 	maps.Copy(rows, sharingMatrix(known))
 	maps.Copy(rows, policiesMatrix(known, plain))
 	maps.Copy(rows, queryMatrix(known))
-	maps.Copy(rows, evaluationMatrix(plain))
+	maps.Copy(rows, evaluationMatrix(known, plain))
 	return rows
 }
 

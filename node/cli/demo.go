@@ -36,6 +36,7 @@ through the loss of the leader, with evidence that verifies. The nodes stay up u
 		}
 		return a.demo(cmd.Context(), o, dir, once, keep)
 	}
+	cmd.AddCommand(a.demoLoad())
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,29 +17,32 @@ import (
 
 func (a *app) evaluationCommand() *cobra.Command {
 	return a.group("evaluation", "共享绩效评价", "The evaluation of sharing performance",
-		a.evaluationRun(), a.evaluationList(), a.evaluationShow(), a.evaluationLive(), a.evaluationExplain(), a.evaluationCompare(),
-		a.evaluationExport(), a.evaluationVerify(), a.evaluationMaterial(), a.evaluationScheme(),
+		a.evaluationRun(), a.evaluationList(), a.evaluationShow(), a.evaluationLive(), a.evaluationAlarms(), a.evaluationExplain(), a.evaluationCompare(),
+		a.evaluationExport(), a.evaluationVerify(), a.evaluationMaterial(), a.evaluationPublish(), a.evaluationPublished(), a.evaluationScheme(),
 	)
 }
 
 func (a *app) evaluationRun() *cobra.Command {
-	var from, to string
+	var from, to, restates string
 	cmd := &cobra.Command{
-		Use: "run ID --from DAY --to DAY", Short: a.say("计算、签署并保存一份报告", "Make a report, sign it and keep it"), Args: a.exactly("ID"),
-		Long: a.say("按目录记录和各节点存证的日汇总计算 [起始日, 截止日] 的报告。已保存的报告不再重写。",
-			"Make the report of a period, both days included, from what the directory has on record and the nodes' daily rollups. A\nreport that is kept is not written again."),
-		Example: "  gxbus evaluation run 2026-q1 --from 2026-01-01 --to 2026-03-31 -o json > 2026-q1.json",
+		Use: "run ID --from DAY --to DAY | --restates ID", Short: a.say("计算、签署并保存一份报告", "Make a report, sign it and keep it"), Args: a.exactly("ID"),
+		Long: a.say("按目录记录和各节点存证的日汇总计算 [起始日, 截止日] 的报告。已保存的报告不再重写；--restates 按现有记录另出一份已公布报告的更正报告。",
+			"Make the report of a period, both days included, from what the directory has on record and the nodes' daily rollups. A\nreport that is kept is not written again; --restates makes another about the period of a published one, from what is on\nrecord now, and lists what is otherwise."),
+		Example: "  gxbus evaluation run 2026-q1 --from 2026-01-01 --to 2026-03-31 -o json > 2026-q1.json\n  gxbus evaluation run 2026-q1-r1 --restates 2026-q1",
 	}
 	cmd.Flags().StringVar(&from, "from", "", a.say("起始 `日期`", "first `day`"))
 	cmd.Flags().StringVar(&to, "to", "", a.say("截止 `日期`（含当日）", "last `day`"))
+	cmd.Flags().StringVar(&restates, "restates", "", a.say("已公布报告的 `编号`", "`id` of the published report"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		order := client.EvaluationOrder{ID: args[0]}
-		var err error
-		if order.From, err = a.day(cmd, "from", from, 0); err != nil {
-			return err
-		}
-		if order.To, err = a.day(cmd, "to", to, 1); err != nil {
-			return err
+		order := client.EvaluationOrder{ID: args[0], Restates: restates}
+		if restates == "" {
+			var err error
+			if order.From, err = a.day(cmd, "from", from, 0); err != nil {
+				return err
+			}
+			if order.To, err = a.day(cmd, "to", to, 1); err != nil {
+				return err
+			}
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
 			data, err := c.EvaluationRun(ctx, order)
@@ -62,6 +66,13 @@ func (a *app) evaluationList() *cobra.Command {
 				{"to", "截止", func(r client.EvaluationHead) string { return stamp(r.To) }},
 				{"at", "计算时间", func(r client.EvaluationHead) string { return stamp(r.At) }},
 				{"node", "节点", func(r client.EvaluationHead) string { return string(r.Node) }},
+				{"restates", "更正", func(r client.EvaluationHead) string { return r.Restates }},
+				{"published", "公布时间", func(r client.EvaluationHead) string {
+					if r.Published == nil {
+						return ""
+					}
+					return stamp(*r.Published)
+				}},
 				{"digest", "摘要", func(r client.EvaluationHead) string { return r.Digest }},
 			}, reports)
 		}),
@@ -87,6 +98,39 @@ func (a *app) evaluationLive() *cobra.Command {
 			return a.printEvaluation(data, err)
 		}),
 	}
+}
+
+func (a *app) evaluationAlarms() *cobra.Command {
+	within := 3
+	cmd := &cobra.Command{
+		Use: "alarms", Short: a.say("列出即将逾期、会影响指标的事项", "List what is about to be overdue, and what it costs"), Args: cobra.NoArgs,
+		Example: "  gxbus evaluation alarms\n  gxbus evaluation alarms --within 5",
+	}
+	cmd.Flags().IntVar(&within, "within", within, a.say("剩余工作日不超过 `天数`", "working `days` left at most"))
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
+		data, err := c.EvaluationAlarms(ctx, within)
+		if err != nil {
+			return err
+		}
+		var alarms []evaluation.Alarm
+		if err := json.Unmarshal(data, &alarms); err != nil {
+			return err
+		}
+		return printList(a, []column[evaluation.Alarm]{
+			{"department", "部门", func(x evaluation.Alarm) string { return string(x.Department) }},
+			{"indicators", "指标", func(x evaluation.Alarm) string { return strings.Join(x.Indicators, ", ") }},
+			{"title", "事项", func(x evaluation.Alarm) string { return x.Title.In(a.lang) }},
+			{"deadline", "期限", func(x evaluation.Alarm) string { return stamp(x.Deadline.Due) }},
+			{"left", "剩余工作日", func(x evaluation.Alarm) string {
+				if x.Deadline.Overdue {
+					return a.say("已逾期", "overdue")
+				}
+				return sprint(x.Left.Days)
+			}},
+			{"command", "办理", func(x evaluation.Alarm) string { return x.Command }},
+		}, alarms)
+	})
+	return cmd
 }
 
 // printEvaluation prints a report as it came, or its standings as a table.
@@ -251,6 +295,7 @@ trusted; else those in the material are.`),
 			{"figures", "重算数字", func(f evaluation.Finding) string { return sprint(f.Figures) }},
 			{"first", "第一个不符的数字", func(evaluation.Finding) string { return first }},
 			{"problem", "第一个问题", func(evaluation.Finding) string { return problem }},
+			{"differences", "双方不一致的交换", func(f evaluation.Finding) string { return a.differenceCell(f.Differences) }},
 		}, found)
 		if err != nil || found.Verified {
 			return err
@@ -258,6 +303,17 @@ trusted; else those in the material are.`),
 		return bus.E(bus.CodeEvidence, bus.Defect{Field: args[0], Problem: found.Problems[0]})
 	}
 	return cmd
+}
+
+// differenceCell names the exchanges that one side's evidence alone has.
+func (a *app) differenceCell(differences []evaluation.Difference) string {
+	var names []string
+	for _, d := range differences {
+		for _, x := range d.Exchanges {
+			names = append(names, a.say(fmt.Sprintf("%s（仅 %s 有，叶 %d）", x.Exchange, x.Has, x.Leaf), fmt.Sprintf("%s (only %s has it, leaf %d)", x.Exchange, x.Has, x.Leaf)))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func (a *app) evaluationMaterial() *cobra.Command {
@@ -273,36 +329,4 @@ func (a *app) evaluationMaterial() *cobra.Command {
 			return err
 		}),
 	}
-}
-
-func (a *app) evaluationScheme() *cobra.Command {
-	check := &cobra.Command{
-		Use: "check FILE", Short: a.say("检查评价方案文件", "Check the file of a scheme"), Args: a.exactly("FILE"), Example: "  gxbus evaluation scheme check scheme.yaml",
-		RunE: func(_ *cobra.Command, args []string) error {
-			content, err := os.ReadFile(args[0])
-			if err != nil {
-				return bus.NotFound("file", args[0]).Because(err)
-			}
-			s, err := evaluation.ReadScheme(content)
-			if err != nil {
-				return err
-			}
-			return a.printScheme(s)
-		},
-	}
-	show := &cobra.Command{
-		Use: "show", Short: a.say("显示随版本发布的评价方案", "Show the scheme that ships with the release"), Args: cobra.NoArgs, Example: "  gxbus evaluation scheme show",
-		RunE: func(*cobra.Command, []string) error { return a.printScheme(evaluation.DefaultScheme()) },
-	}
-	return a.group("scheme", "评价方案", "Schemes of the evaluation", check, show)
-}
-
-func (a *app) printScheme(s bus.Scheme) error {
-	return a.print(s, gridOf(a, []column[bus.Indicator]{
-		{"id", "编号", func(x bus.Indicator) string { return x.ID }},
-		{"name", "指标", func(x bus.Indicator) string { return x.Name.In(a.lang) }},
-		{"weight", "权重", func(x bus.Indicator) string { return sprint(x.Weight) }},
-		{"numerator", "分子", func(x bus.Indicator) string { return x.Numerator.Text().In(a.lang) }},
-		{"denominator", "分母", func(x bus.Indicator) string { return x.Denominator.Text().In(a.lang) }},
-	}, s.Indicators))
 }

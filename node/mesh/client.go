@@ -92,6 +92,11 @@ func (c *Client) Rollups(ctx context.Context, of bus.NodeID, q RollupQuery) (Rol
 	return call[RollupAnswer](ctx, c, of, http.MethodPost, pathRollups, q)
 }
 
+// Exchanges asks a node for the exchanges behind a difference.
+func (c *Client) Exchanges(ctx context.Context, of bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
+	return call[ExchangeAnswer](ctx, c, of, http.MethodPost, pathExchanges, q)
+}
+
 // Join asks the node that holds the CA to take a new node in.
 func (c *Client) Join(ctx context.Context, ca bus.NodeID, request client.JoinRequest) (client.JoinAnswer, error) {
 	return call[client.JoinAnswer](ctx, c, ca, http.MethodPost, pathJoin, request)

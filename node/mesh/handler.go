@@ -56,6 +56,7 @@ type Describer interface {
 	EvidenceHere(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error)
 	ProveHere(ctx context.Context, q ProofQuery) (ProofAnswer, error)
 	RollupsHere(q RollupQuery) (RollupAnswer, error)
+	ExchangesHere(from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
 }
 
 // Handler answers other nodes.
@@ -92,6 +93,9 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	})))
 	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q RollupQuery) (RollupAnswer, error) {
 		return n.RollupsHere(q)
+	})))
+	mux.HandleFunc("POST "+pathExchanges, respond(n, logger, asking(func(_ context.Context, from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
+		return n.ExchangesHere(from, q)
 	})))
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)

@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // The paths between nodes.
@@ -29,6 +29,7 @@ const (
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
 	pathSurveys    = "/peer/v1/surveys"    // POST
 	pathRollups    = "/peer/v1/rollups"    // POST
+	pathExchanges  = "/peer/v1/exchanges"  // POST
 )
 
 // Status is what a node tells of itself.
@@ -110,6 +111,17 @@ type RollupAnswer struct {
 	Rollups []evaluation.Rollup `json:"rollups"`
 }
 
+// ExchangeQuery asks a node for the exchanges of days that are about something.
+type ExchangeQuery struct {
+	About evaluation.About `json:"about"`
+	Days  []string         `json:"days"` // as "2026-03-01"
+}
+
+// ExchangeAnswer has what the node's evidence shows of them.
+type ExchangeAnswer struct {
+	Exchanges []evaluation.Exchange `json:"exchanges"`
+}
+
 // StepLead asks the leader to hand the lead over.
 const StepLead bus.Step = "lead"
 
@@ -144,8 +156,11 @@ type failure struct {
 const bodyCap = 16 << 20 // bytes of any message between nodes
 
 func decode(r io.Reader, v any) error {
-	decoder := json.NewDecoder(io.LimitReader(r, bodyCap))
-	if err := decoder.Decode(v); err != nil {
+	data, err := io.ReadAll(io.LimitReader(r, bodyCap))
+	if err == nil {
+		err = strictjson.Own(data, v)
+	}
+	if err != nil {
 		return bus.E(bus.CodeMalformedJSON).Because(err)
 	}
 	return nil

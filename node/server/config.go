@@ -8,7 +8,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -67,13 +66,13 @@ func LoadConfig(path string, environ []string) (Config, error) {
 		}
 		defects = c.merge(data, path)
 	}
-	for _, setting := range environ {
-		name, value, _ := strings.Cut(setting, "=")
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
 		key, ours := strings.CutPrefix(name, "GXBUS_")
 		if !ours || clientVariable(key) {
 			continue
 		}
-		line, err := yaml.Marshal(map[string]any{strings.ToLower(key): variable(value)})
+		line, err := yaml.Marshal(map[string]*yaml.Node{strings.ToLower(key): scalar(value)})
 		if err != nil {
 			return c, err
 		}
@@ -82,17 +81,15 @@ func LoadConfig(path string, environ []string) (Config, error) {
 	return c, bus.Invalid(append(defects, c.defects()...))
 }
 
-// variable is the value of a variable as YAML would read it: a number, true, false or
-// else a text.
-func variable(value string) any {
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil && strconv.FormatInt(n, 10) == value {
-		return n
+// scalar is the value of a variable: a number, a boolean or a text, as its key wants
+// it. An empty one and null are texts, not what holds where nothing is said.
+func scalar(value string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: value}
+	var plain any
+	if n.Decode(&plain) == nil && plain == nil {
+		n.Style = yaml.DoubleQuotedStyle
 	}
-	switch value {
-	case "true", "false":
-		return value == "true"
-	}
-	return value
+	return n
 }
 
 // clientVariable reports whether GXBUS_key is for the command line's client side.

@@ -257,50 +257,6 @@ func (s *Server) Material(ctx context.Context, w evaluation.Window, ask bool) (m
 	})
 }
 
-// Evaluate makes a report, signs it, and keeps it where keep is set. A report that is
-// kept is not made again under its id.
-func (s *Server) Evaluate(ctx context.Context, id string, w evaluation.Window, keep bool) (evaluation.Report, error) {
-	if err := bus.Invalid(w.Check()); err != nil {
-		return evaluation.Report{}, err
-	}
-	before, err := s.Evaluations()
-	if err != nil {
-		return evaluation.Report{}, err
-	}
-	for _, r := range before {
-		if keep && r.ID == id {
-			return evaluation.Report{}, bus.E(bus.CodeExists, bus.Defect{
-				Field: "id", Problem: bus.Text{ZH: "报告 " + id + " 已存在，不得重写", EN: "report " + id + " is there, and is not written again"}, Allowed: "another id",
-			})
-		}
-	}
-	m, err := s.Material(ctx, w, keep)
-	if err != nil {
-		return evaluation.Report{}, err
-	}
-	scheme := evaluation.DefaultScheme()
-	r, err := m.Evaluate(evaluation.Order{
-		ID: id, Window: w, Scheme: evaluation.SchemeUsed{Digest: evaluation.SchemeDigest(scheme), Scheme: scheme}, At: s.now(), Node: s.self.Node, Before: before,
-	})
-	if err != nil {
-		return r, err
-	}
-	if r, err = r.Sign(s.self.signer); err != nil || !keep {
-		return r, err
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return r, err
-	}
-	return r, s.store.Commit(ctx, func(tx *bbolt.Tx) error {
-		kept, err := tx.CreateBucketIfNotExists(bucketReports)
-		if err != nil {
-			return err
-		}
-		return kept.Put([]byte(id), data)
-	})
-}
-
 // Evaluations are the reports that are kept here, by id.
 func (s *Server) Evaluations() (reports []evaluation.Report, err error) {
 	return reports, s.store.View(func(tx *bbolt.Tx) error {

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Scheme says how sharing performance is evaluated (共享绩效评价方案): which ratios
@@ -19,18 +18,6 @@ type Scheme struct {
 	Indicators []Indicator `json:"indicators" yaml:"indicators"`   // their weights add up to 100
 	Deductions []Deduction `json:"deductions" yaml:"deductions"`
 	Bands      []Band      `json:"bands" yaml:"bands"` // from the best; the last begins at 0
-}
-
-// SchemeVersion is a scheme as the directory keeps it. One is in force, the last
-// that was activated; what was once in force is never changed.
-type SchemeVersion struct {
-	Version   int        `json:"version"` // 1, 2, …
-	Scheme    Scheme     `json:"scheme"`
-	By        Principal  `json:"by"`
-	At        time.Time  `json:"at"`
-	Note      string     `json:"note,omitempty"`
-	Activated *time.Time `json:"activated,omitempty"`
-	Revision  Revision   `json:"revision"`
 }
 
 // Indicator is a ratio of two things that are counted (评价指标).

@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
-// EvaluationOrder asks for a report about whole days in Shanghai, [From, To).
+// EvaluationOrder asks for a report about whole days in Shanghai, [From, To), or for
+// a restatement of a published one, whose window that has.
 type EvaluationOrder struct {
-	ID   string    `json:"id"`
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	ID       string    `json:"id"`
+	From     time.Time `json:"from,omitzero"`
+	To       time.Time `json:"to,omitzero"`
+	Restates string    `json:"restates,omitempty"` // id of the published report
 }
 
 // EvaluationHead names a report.
@@ -25,7 +28,15 @@ type EvaluationHead struct {
 	At          time.Time  `json:"at"`
 	Node        bus.NodeID `json:"node"` // that computed and signed it
 	Provisional bool       `json:"provisional,omitempty"`
+	Scheme      int        `json:"scheme"` // version; 0: the one that ships with the release
 	Digest      string     `json:"digest"`
+	Restates    string     `json:"restates,omitempty"`  // id of the published report
+	Published   *time.Time `json:"published,omitempty"` // when
+}
+
+// EvaluationPublication says why a report is published.
+type EvaluationPublication struct {
+	Note string `json:"note,omitempty"`
 }
 
 // CaseQuery asks what is behind a figure. Empty: the caller's department; the present
@@ -59,6 +70,17 @@ func (c *Client) Evaluation(ctx context.Context, id string) (json.RawMessage, er
 // EvaluationLive returns how the present quarter stands, provisionally.
 func (c *Client) EvaluationLive(ctx context.Context) (json.RawMessage, error) {
 	return do[json.RawMessage](ctx, c, call{method: http.MethodGet, path: []string{"evaluation", "live"}, stream: true})
+}
+
+// EvaluationAlarms lists what has so many working days left at most, or none, and the
+// indicators that it costs, as JSON that package evaluation reads as Alarms: of one's
+// own department, and of all for auditors and reviewers of a data authority.
+func (c *Client) EvaluationAlarms(ctx context.Context, within int) (json.RawMessage, error) {
+	list, err := do[items[json.RawMessage]](ctx, c, call{method: http.MethodGet, path: []string{"evaluation", "alarms"}, query: url.Values{"within": {strconv.Itoa(within)}}})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(list.Items)
 }
 
 // EvaluationCases lists what is behind a figure, what was missed first.

@@ -120,15 +120,16 @@ func (v *view) add(id bus.ResourceID, c Case) {
 	v.cases = append(v.cases, c)
 }
 
-// version is the version of a resource's entry that was in force at at.
-func (d *Directory) version(id bus.ResourceID, at time.Time) (bus.Version, bool) {
-	for _, v := range slices.Backward(d.Versions[id]) {
-		if v.Resource.Published.After(at) {
-			continue
+// version is the version of a resource's entry that was in force at at; nil before the
+// first one. ok is false where it was withdrawn by then.
+func (d *Directory) version(id bus.ResourceID, at time.Time) (v *bus.Version, ok bool) {
+	versions := d.Versions[id]
+	for i := len(versions) - 1; i >= 0; i-- {
+		if v := &versions[i]; !v.Resource.Published.After(at) {
+			return v, v.Withdrawn == nil || v.Withdrawn.Approved.At.After(at)
 		}
-		return v, v.Withdrawn == nil || v.Withdrawn.Approved.At.After(at)
 	}
-	return bus.Version{}, false
+	return nil, false
 }
 
 // owner is the department that provided a resource at at: departments are merged,
@@ -139,8 +140,8 @@ func (d *Directory) owner(id bus.ResourceID, at time.Time) bus.USCC {
 		return ""
 	}
 	owner := versions[0].Resource.Provider
-	for _, v := range versions[1:] {
-		if !v.Resource.Published.After(at) {
+	for i := range versions[1:] {
+		if v := &versions[i+1]; !v.Resource.Published.After(at) {
 			owner = v.Resource.Provider
 		}
 	}

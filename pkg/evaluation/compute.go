@@ -68,6 +68,7 @@ type tally struct {
 	scheme bus.Scheme
 	uses   map[bus.Count][]use
 	sums   map[bus.USCC][]sum // indicators, then deductions
+	places places
 }
 
 // use is a place in a scheme that takes a count.
@@ -78,7 +79,7 @@ type use struct {
 }
 
 func newTally(s bus.Scheme) *tally {
-	t := &tally{scheme: s, uses: map[bus.Count][]use{}, sums: map[bus.USCC][]sum{}}
+	t := &tally{scheme: s, uses: map[bus.Count][]use{}, sums: map[bus.USCC][]sum{}, places: places{known: map[Ref]*place{}}}
 	for i, x := range s.Indicators {
 		t.uses[x.Numerator] = append(t.uses[x.Numerator], use{i, false, x.Where})
 		t.uses[x.Denominator] = append(t.uses[x.Denominator], use{i, true, x.Where})
@@ -104,7 +105,7 @@ func (t *tally) add(f Fact) {
 	if len(uses) == 0 {
 		return
 	}
-	sums := t.of(f.Department)
+	sums, at := t.of(f.Department), t.places.of(f.Ref)
 	for _, u := range uses {
 		if !f.chosen(u.where) {
 			continue
@@ -112,10 +113,10 @@ func (t *tally) add(f Fact) {
 		s := &sums[u.at]
 		if u.denominator {
 			s.ratio.Denominator += f.N
-			s.denominator.add(f.Ref)
+			s.denominator.add(at)
 		} else {
 			s.ratio.Numerator += f.N
-			s.numerator.add(f.Ref)
+			s.numerator.add(at)
 		}
 	}
 }

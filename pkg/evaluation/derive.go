@@ -42,6 +42,7 @@ type Exchange struct {
 	First  uint64
 	Last   uint64
 	Events int64
+	Bytes  int64
 }
 
 // late is how long after a day's close leaves with times of before are still heeded,
@@ -134,7 +135,7 @@ func (d *deriver) take(leaf audit.Leaf) {
 		d.all = append(d.all, Exchange{
 			Name:  fmt.Sprintf("publication/%s/%d", r.Resource, r.Last),
 			About: About{Side: ProviderSide, Mode: ModePublish, Resource: r.Resource, Provider: cmp.Or(r.Provider, r.Principal.Department), Outcome: Succeeded},
-			At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events),
+			At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events), Bytes: r.Bytes,
 		})
 	case r.Kind == audit.KindReceived:
 		x := batch(leaf, ConsumerSide)
@@ -150,7 +151,7 @@ func batch(leaf audit.Leaf, side Side) Exchange {
 	return Exchange{
 		Name:  fmt.Sprintf("batch/%s/%d-%d", r.Subscription, r.First, r.Last),
 		About: About{Side: side, Mode: ModeBatch, Resource: r.Resource, Provider: r.Provider, Consumer: r.Consumer, Subscription: r.Subscription, Purpose: r.Purpose},
-		At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events),
+		At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events), Bytes: r.Bytes,
 	}
 }
 
@@ -229,7 +230,7 @@ func (d *deriver) query(leaf audit.Leaf) {
 		x.Within = outcome != Denied && r.Matter != "" && r.Case != "" && r.Purpose != ""
 	}
 	if r.Kind == audit.KindAnswered {
-		x.Took = r.At.Sub(x.At)
+		x.Took, x.Bytes = r.At.Sub(x.At), r.Bytes
 	}
 }
 
@@ -304,6 +305,7 @@ func Rows(exchanges []Exchange) []Row {
 		}
 		row.Count++
 		row.Events += x.Events
+		row.Bytes += x.Bytes
 		sums[x.About] = sums[x.About].plus(identityOf(x.Name))
 		if x.Took > 0 {
 			row.Latency = row.Latency.add(x.Took)
@@ -312,6 +314,7 @@ func Rows(exchanges []Exchange) []Row {
 	list := make([]Row, 0, len(rows))
 	for about, row := range rows {
 		row.Sum = sums[about].String()
+		row.share()
 		list = append(list, *row)
 	}
 	slices.SortFunc(list, func(a, b Row) int { return a.compare(b.About) })

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -30,6 +33,8 @@ type Order struct {
 	At     time.Time // when the material was read
 	Node   bus.NodeID
 	Before []Report // published ones, for the trend, and for what is to be restated; any order
+
+	Restates string // id of the one in Before that this is a restatement of
 }
 
 // Evaluate makes a report, not yet signed. Where the window is not over it is
@@ -52,9 +57,7 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 		window.To = window.From.Add(time.Nanosecond) // nothing is closed yet: what is published now, and no more
 	}
 	missing := m.Directory.missing(window, m.Rollups)
-	for _, x := range m.Rollups {
-		r.Inputs.Rollups = append(r.Inputs.Rollups, RollupUsed{x.Node, x.Day, x.Digest()})
-	}
+	r.Inputs.Rollups = used(m.Rollups)
 	for _, n := range m.Directory.Nodes {
 		if len(missing[n.ID]) > 0 {
 			r.Inputs.Missing = append(r.Inputs.Missing, MissingNode{n.ID, texts(missing[n.ID])})
@@ -65,7 +68,32 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 		Facts: m.facts(window, &r.Reconciliation),
 	})
 	r.compareWith(o.Before)
+	if o.Restates != "" {
+		r.Restates = o.Restates
+		for _, b := range o.Before {
+			if b.ID == o.Restates {
+				r.Restatements = Restate(b, r)
+			}
+		}
+	}
 	return r, nil
+}
+
+// used names rollups; to digest them takes longest of a report, and all processors.
+func used(rollups []Rollup) []RollupUsed {
+	named := make([]RollupUsed, len(rollups))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(rollups)); i = next.Add(1) - 1 {
+				x := &rollups[i]
+				named[i] = RollupUsed{x.Node, x.Day, x.Digest()}
+			}
+		})
+	}
+	workers.Wait()
+	return named
 }
 
 // facts gives all that counts; the reconciliation is there once they are all read.

@@ -249,6 +249,19 @@ func TestAFalsifiedCountIsFoundAndItsExchangeNamed(t *testing.T) {
 			t.Errorf("%+v", found)
 		}
 	})
+	t.Run("the report names it, by the evidence of both nodes", func(t *testing.T) {
+		m := provincial(rollup(t, "gz", "2026-03-02", provider[:2]...), th)
+		r := evaluate(t, m, oneDay)
+		logs := map[bus.NodeID][]audit.Record{"gz": provider, "th": consumer}
+		m.NameDifferences(&r, func(node bus.NodeID, about evaluation.About, days []calendar.Date) ([]evaluation.Exchange, error) {
+			all, err := evaluation.Exchanges(leaves(logs[node]...), days...)
+			return slices.DeleteFunc(all, func(x evaluation.Exchange) bool { return !about.Matches(x) }), err
+		})
+		want := evaluation.Unmatched{Exchange: "request/q2", Has: "gz", Leaf: 3, Lacks: "gz"} // its evidence has it, its rollup does not
+		if d := r.Reconciliation.Differences; len(d) != 1 || len(d[0].Exchanges) != 1 || d[0].Exchanges[0] != want {
+			t.Errorf("%+v", d)
+		}
+	})
 	t.Run("the same number, another exchange", func(t *testing.T) {
 		other := slices.Concat(provider[:2], call(evaluation.ProviderSide, "q3", "2026-03-02 09:01", nil))
 		r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", other...), th), oneDay)

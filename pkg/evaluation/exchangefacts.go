@@ -50,6 +50,8 @@ type exchanges struct {
 	arrivals map[bus.ResourceID]map[calendar.Date]bool // days on which events came in
 	served   map[bus.ResourceID]Ref                    // first evidence that data flows
 	ledger   ledger
+	batched  bool              // there are rows of batches
+	turns    map[string][]slot // of each update cycle
 	emit     func(Fact)
 }
 
@@ -59,7 +61,7 @@ type exchanges struct {
 func (d *Directory) ExchangeFacts(w Window, rollups []Rollup, emit func(Fact)) Reconciliation {
 	x := &exchanges{
 		Directory: d, rollups: rollups, window: w, reported: reportedIn(rollups), known: map[bus.ResourceID]Attributes{},
-		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, emit: emit,
+		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{}, emit: emit,
 	}
 	for i := range rollups {
 		x.take(&rollups[i])
@@ -80,7 +82,8 @@ func (x *exchanges) take(r *Rollup) {
 		return
 	}
 	ref, inside := RollupRef(r.Node, day), x.window.Has(day.Start())
-	for _, row := range r.Rows {
+	for i := range r.Rows {
+		row := &r.Rows[i]
 		if row.Mode == ModePublish {
 			if row.Events > 0 {
 				x.arrived(row.Resource, day, ref)
@@ -96,8 +99,11 @@ func (x *exchanges) take(r *Rollup) {
 		if x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
 			x.ledger.add(row)
 		}
-		if row.Mode == ModeInterface {
+		switch row.Mode {
+		case ModeInterface:
 			x.calls(row, day, ref)
+		case ModeBatch:
+			x.batched = true
 		}
 	}
 }
@@ -121,7 +127,7 @@ func (x *exchanges) serves(id bus.ResourceID, ref Ref) {
 
 // calls counts queries (D1, F2): as the consumer's node has them, for its word is not
 // the provider's own; on a day that it has not reported, as the provider's has them.
-func (x *exchanges) calls(row Row, day calendar.Date, ref Ref) {
+func (x *exchanges) calls(row *Row, day calendar.Date, ref Ref) {
 	if row.Side == ProviderSide && x.reported[dayOf{x.Homes[row.Consumer], day}] {
 		return
 	}
@@ -146,11 +152,13 @@ func (x *exchanges) count(f Fact, count bus.Count, department bus.USCC) {
 }
 
 // attributes are those of a row, with its resource's at the end of the window.
-func (x *exchanges) attributes(row Row) Attributes {
+func (x *exchanges) attributes(row *Row) Attributes {
 	a, ok := x.known[row.Resource]
 	if !ok {
-		version, _ := x.version(row.Resource, lastOf(x.window.To))
-		a = Attributes{Resource: row.Resource, Sharing: version.Resource.Sharing.Type, Cycle: version.Resource.UpdateCycle}
+		a = Attributes{Resource: row.Resource}
+		if version, _ := x.version(row.Resource, lastOf(x.window.To)); version != nil {
+			a.Sharing, a.Cycle = version.Resource.Sharing.Type, version.Resource.UpdateCycle
+		}
 		x.known[row.Resource] = a
 	}
 	a.Mode, a.Purpose = row.Mode, row.Purpose
@@ -161,6 +169,9 @@ func (x *exchanges) attributes(row Row) Attributes {
 // reconciled. Where the two sides differ over the window, the batches of the days on
 // which they differ are not reconciled.
 func (x *exchanges) batches(r Reconciliation) {
+	if !x.batched {
+		return
+	}
 	differing := map[pair]ledgerByDay{}
 	for _, d := range r.Differences {
 		if d.Mode == ModeBatch {
@@ -168,13 +179,13 @@ func (x *exchanges) batches(r Reconciliation) {
 		}
 	}
 	if len(differing) > 0 {
-		x.each(func(row Row, day calendar.Date, _ Ref) {
+		x.each(func(row *Row, day calendar.Date, _ Ref) {
 			if days, ok := differing[pairOf(row.About)]; ok {
 				days.add(row, day)
 			}
 		})
 	}
-	x.each(func(row Row, day calendar.Date, ref Ref) {
+	x.each(func(row *Row, day calendar.Date, ref Ref) {
 		if row.Side != ProviderSide || row.Outcome != Succeeded && row.Outcome != Failed {
 			return
 		}
@@ -190,7 +201,7 @@ func (x *exchanges) batches(r Reconciliation) {
 // ledgerByDay has the events that each side has on record, day by day.
 type ledgerByDay map[calendar.Date]struct{ provider, consumer int64 }
 
-func (l ledgerByDay) add(row Row, day calendar.Date) {
+func (l ledgerByDay) add(row *Row, day calendar.Date) {
 	events := l[day]
 	switch {
 	case row.Outcome != Succeeded:
@@ -204,7 +215,7 @@ func (l ledgerByDay) add(row Row, day calendar.Date) {
 
 // each gives the rows of batches on the days of the window that both nodes have
 // reported.
-func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
+func (x *exchanges) each(do func(*Row, calendar.Date, Ref)) {
 	for i := range x.rollups {
 		r := &x.rollups[i]
 		day, err := calendar.ParseDate(r.Day)
@@ -212,7 +223,8 @@ func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
 			continue
 		}
 		ref := RollupRef(r.Node, day)
-		for _, row := range r.Rows {
+		for k := range r.Rows {
+			row := &r.Rows[k]
 			if row.Mode == ModeBatch && x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
 				do(row, day, ref)
 			}
@@ -225,10 +237,10 @@ func (x *exchanges) each(do func(Row, calendar.Date, Ref)) {
 func (x *exchanges) resource(id bus.ResourceID) {
 	end := lastOf(x.window.To)
 	version, ok := x.version(id, end)
-	res := version.Resource
-	if !ok || res.Sharing.Type == bus.NotShared {
+	if !ok || version.Resource.Sharing.Type == bus.NotShared {
 		return
 	}
+	res := &version.Resource
 	owner := x.owner(id, end)
 	f := Fact{At: end, N: 1, Ref: Ref(fmt.Sprintf("resource/%s/%d", id, res.Version)), Attributes: Attributes{Resource: id, Sharing: res.Sharing.Type, Cycle: res.UpdateCycle}}
 	ref, served := x.served[id]
@@ -243,7 +255,12 @@ func (x *exchanges) resource(id bus.ResourceID) {
 	if !slices.Contains(res.Modes, ModeBatch) && !slices.Contains(res.Modes, "file") {
 		return // its data does not come through the bus before it is asked for
 	}
-	for _, s := range slots(res.UpdateCycle, x.window) {
+	turns, ok := x.turns[res.UpdateCycle]
+	if !ok {
+		turns = slots(res.UpdateCycle, x.window)
+		x.turns[res.UpdateCycle] = turns
+	}
+	for _, s := range turns {
 		x.slot(id, s, f)
 	}
 }

@@ -84,20 +84,42 @@ func VerifyFolder(r Report, folder fs.FS, keys ...string) (Finding, error) {
 		return Finding{}, fmt.Errorf("list evidence: %w", err)
 	}
 	var problems []bus.Text
+	exports := map[bus.NodeID]string{}
 	for _, name := range names {
-		rollups, problem, err := m.open(folder, name, days, trusted)
+		node, rollups, problem, err := m.open(folder, name, days, trusted)
 		if err != nil {
 			return Finding{}, err
 		}
+		exports[node] = name
 		m.Rollups = append(m.Rollups, rollups...)
 		if problem != nil {
 			problems = append(problems, *problem)
 		}
 	}
 	f, err := m.Check(r, nil, trusted[r.Node]...)
+	again := Report{Window: r.Window, Reconciliation: Reconciliation{Differences: f.Differences}}
+	m.NameDifferences(&again, func(node bus.NodeID, about About, days []calendar.Date) ([]Exchange, error) {
+		return exchangesIn(folder, exports[node], about, days)
+	})
 	f.Problems = append(problems, f.Problems...)
 	f.Verified = len(f.Problems) == 0
 	return f, err
+}
+
+// exchangesIn gives the exchanges of days in an export that are about something.
+func exchangesIn(folder fs.FS, name string, about About, days []calendar.Date) (all []Exchange, err error) {
+	export, err := folder.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("open evidence: %w", err)
+	}
+	defer func() { err = errors.Join(err, export.Close()) }()
+	reader, err := audit.OpenExport(export)
+	if err != nil {
+		return nil, err
+	}
+	var broken error // verification tells of it
+	all, err = Exchanges(exported(reader, &broken), days...)
+	return slices.DeleteFunc(all, func(x Exchange) bool { return !about.Matches(x) }), err
 }
 
 // daysOf lists the days of the rollups that a report used.
@@ -113,26 +135,27 @@ func daysOf(r Report) []calendar.Date {
 }
 
 // open verifies one export, and derives the rollups of its node.
-func (m *Material) open(folder fs.FS, name string, days []calendar.Date, trusted map[bus.NodeID][]string) (rollups []Rollup, problem *bus.Text, err error) {
+func (m *Material) open(folder fs.FS, name string, days []calendar.Date, trusted map[bus.NodeID][]string) (node bus.NodeID, rollups []Rollup, problem *bus.Text, err error) {
 	export, err := folder.Open(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open evidence: %w", err)
+		return "", nil, nil, fmt.Errorf("open evidence: %w", err)
 	}
 	defer func() { err = errors.Join(err, export.Close()) }()
 	reader, err := audit.OpenExport(export)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, nil, err
 	}
+	node = reader.Node()
 	var broken error
-	rollups, err = Derive(reader.Node(), exported(reader, &broken), days)
+	rollups, err = Derive(node, exported(reader, &broken), days)
 	if err != nil {
-		return nil, nil, err
+		return node, nil, nil, err
 	}
-	problem, err = m.sound(folder, name, reader.Node(), trusted[reader.Node()])
+	problem, err = m.sound(folder, name, node, trusted[node])
 	if problem == nil && broken != nil { // verification names the leaf; this is what it would have missed
-		return nil, nil, broken
+		return node, nil, nil, broken
 	}
-	return rollups, problem, err
+	return node, rollups, problem, err
 }
 
 // exported gives the leaves of an export up to what cannot be read of it.

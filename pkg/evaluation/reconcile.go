@@ -46,7 +46,7 @@ type both struct{ provider, consumer record }
 // ledger is what both sides have on record over a window, where both have reported.
 type ledger map[pair]*both
 
-func (l ledger) add(row Row) {
+func (l ledger) add(row *Row) {
 	if row.Outcome != Succeeded || row.Mode == ModePublish {
 		return
 	}

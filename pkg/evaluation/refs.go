@@ -10,43 +10,73 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
-// refs collects references, each once.
-type refs struct {
-	all  map[Ref]struct{}
-	last Ref // facts of one rollup come together, with one reference
+// place is what a reference names: a rollup, or something else. A report has some ten
+// thousand rollups and millions of facts that rest on them: each reference is read once.
+type place struct {
+	ref    Ref
+	rollup bool
+	node   bus.NodeID
+	day    calendar.Date
 }
 
-func (r *refs) add(ref Ref) {
-	if ref == r.last || ref == "" {
+// places reads references.
+type places struct {
+	known map[Ref]*place
+	last  *place // facts of one rollup come together
+}
+
+func (p *places) of(ref Ref) *place {
+	if p.last != nil && p.last.ref == ref {
+		return p.last
+	}
+	at, ok := p.known[ref]
+	if !ok {
+		at = &place{ref: ref}
+		at.node, at.day, _, at.rollup = ref.Rollup()
+		p.known[ref] = at
+	}
+	p.last = at
+	return at
+}
+
+// refs collects references, each once.
+type refs struct {
+	others map[Ref]struct{}
+	days   map[bus.NodeID][]calendar.Date // of rollups; a day may be there twice
+	last   *place
+}
+
+func (r *refs) add(at *place) {
+	if at == r.last || at.ref == "" {
 		return
 	}
-	if r.all == nil {
-		r.all = map[Ref]struct{}{}
+	r.last = at
+	if at.rollup {
+		if r.days == nil {
+			r.days = map[bus.NodeID][]calendar.Date{}
+		}
+		r.days[at.node] = append(r.days[at.node], at.day)
+		return
 	}
-	r.all[ref], r.last = struct{}{}, ref
+	if r.others == nil {
+		r.others = map[Ref]struct{}{}
+	}
+	r.others[at.ref] = struct{}{}
 }
 
 // list gives the references in order, the rollups of a node on days that follow
 // each other as one.
 func (r *refs) list() []Ref {
-	var list []Ref
-	days := map[bus.NodeID][]calendar.Date{}
-	for ref := range r.all {
-		if node, from, _, ok := ref.Rollup(); ok {
-			days[node] = append(days[node], from)
-			continue
-		}
-		list = append(list, ref)
-	}
-	slices.Sort(list)
-	for _, node := range slices.Sorted(maps.Keys(days)) {
-		list = append(list, runs(node, days[node])...)
+	list := slices.Sorted(maps.Keys(r.others))
+	for _, node := range slices.Sorted(maps.Keys(r.days)) {
+		list = append(list, runs(node, r.days[node])...)
 	}
 	return list
 }
 
 func runs(node bus.NodeID, days []calendar.Date) []Ref {
 	slices.Sort(days)
+	days = slices.Compact(days)
 	var list []Ref
 	for len(days) > 0 {
 		n := 1

@@ -25,7 +25,8 @@ type Report struct {
 	Departments    []Standing     `json:"departments"`
 	Divisions      []Standing     `json:"divisions"` // parents first
 	Reconciliation Reconciliation `json:"reconciliation"`
-	Restatements   []Restatement  `json:"restatements,omitempty"` // of reports that are published and stay as they are
+	Restates       string         `json:"restates,omitempty"`     // id of the published report, about the same window, of which this is a restatement
+	Restatements   []Restatement  `json:"restatements,omitempty"` // what is otherwise in that one, which stays as it is
 
 	Signature string `json:"signature,omitempty"` // signed note over the rest, by Node's evidence key
 }

@@ -1,6 +1,8 @@
 package evaluation
 
 import (
+	"unique"
+
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
@@ -25,6 +27,7 @@ type Row struct {
 	About
 	Count   int64   `json:"count"`
 	Events  int64   `json:"events,omitempty"`  // in them: of batches and publications
+	Bytes   int64   `json:"bytes,omitempty"`   // of what was exchanged, where the leaves say
 	Sum     string  `json:"sum"`               // over the names of the exchanges: which they are, in any order
 	Latency Latency `json:"latency,omitempty"` // histogram; of exchanges whose begin the day's leaves show
 }
@@ -42,6 +45,16 @@ type About struct {
 	Fault        bus.Code           `json:"fault,omitempty"`  // of what did not succeed, where there is one
 	Within       bool               `json:"within,omitempty"` // the grant, with matter, case and purpose
 }
+
+// share makes the texts of a ones that other rows have too: millions of rows are about
+// some ten thousand resources.
+func (a *About) share() {
+	a.Side, a.Mode, a.Outcome, a.Fault = shared(a.Side), shared(a.Mode), shared(a.Outcome), shared(a.Fault)
+	a.Resource, a.Provider, a.Consumer = shared(a.Resource), shared(a.Provider), shared(a.Consumer)
+	a.Subscription, a.Purpose = shared(a.Subscription), shared(a.Purpose)
+}
+
+func shared[T ~string](text T) T { return unique.Make(text).Value() }
 
 // The modes of rows, beside those of the directory.
 const (

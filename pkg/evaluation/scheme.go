@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/policies"
 )
 
@@ -63,6 +64,20 @@ var goType = regexp.MustCompile(` in type bus\.\w+`)
 func misread(why string) bus.Defect {
 	why = strings.Join(strings.Fields(goType.ReplaceAllString(why, "")), " ")
 	return bus.Defect{Field: "scheme", Problem: bus.Text{ZH: "方案文件无法识别：" + why, EN: "the scheme is not understood: " + why}}
+}
+
+// SchemeInForce is the scheme that reports are made by: the version that was activated
+// last, else the one that ships with the release.
+func SchemeInForce(tx *state.Tx) SchemeUsed {
+	if v, ok := tx.SchemeInForce(); ok {
+		return UsedScheme(v)
+	}
+	return UsedScheme(bus.SchemeVersion{Scheme: DefaultScheme()})
+}
+
+// UsedScheme is a version of a scheme as a report names it.
+func UsedScheme(v bus.SchemeVersion) SchemeUsed {
+	return SchemeUsed{Version: v.Version, Digest: SchemeDigest(v.Scheme), Scheme: v.Scheme}
 }
 
 // SchemeDigest names the content of a scheme.

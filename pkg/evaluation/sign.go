@@ -42,6 +42,9 @@ func DecodeRollup(data []byte) (Rollup, error) {
 	if err == nil && r.Format != RollupFormat {
 		err = badFormat("rollup", r.Format, RollupFormat)
 	}
+	for i := range r.Rows {
+		r.Rows[i].share()
+	}
 	return r, err
 }
 
@@ -56,6 +59,13 @@ func badFormat(field, got, want string) error {
 	return bus.E(bus.CodeInvalid, bus.Defect{
 		Field: field + ".format", Problem: bus.Text{ZH: "格式不受支持：" + got, EN: "a format that is not supported: " + got}, Allowed: want,
 	})
+}
+
+// Seal is what a publication keeps of a signed report.
+func (r Report) Seal() bus.ReportSeal {
+	return bus.ReportSeal{
+		ID: r.ID, Format: r.Format, From: r.Window.From, To: r.Window.To, Node: r.Node, Scheme: r.Scheme.Version, Digest: r.Digest(), Signature: r.Signature, Restates: r.Restates,
+	}
 }
 
 // Digest names the content of a report, its signature aside.

@@ -15,6 +15,8 @@ type Finding struct {
 	Figures  int        `json:"figures"`            // that were made again
 	Rollups  int        `json:"rollups"`            // that were derived again
 	First    *Differing `json:"first,omitempty"`    // the first figure that differs
+
+	Differences []Difference `json:"differences,omitempty"` // between the two sides' evidence, with the exchanges behind them
 }
 
 // Differing is a figure that comes out otherwise when it is made again.
@@ -57,6 +59,7 @@ func (m *Material) Check(r Report, before []Report, keys ...string) (Finding, er
 	if r.Reconciliation.Matched != again.Reconciliation.Matched || len(r.Reconciliation.Differences) != len(again.Reconciliation.Differences) {
 		f.wrong("对账结果与重算不符", "the reconciliation comes out otherwise")
 	}
+	f.Differences = again.Reconciliation.Differences
 	f.Verified = len(f.Problems) == 0
 	return f, nil
 }

@@ -3,6 +3,7 @@ package evaluation_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -154,6 +155,38 @@ func TestAReportIsVerifiedFromTheEvidenceAlone(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	})
+	t.Run("a report of an altered rollup", func(t *testing.T) { // the node hid that a call was made, and signed that
+		m := provincial(rollup(t, "gz", "2026-03-02", call(evaluation.ProviderSide, "q1", "2026-03-02 09:00", nil)...),
+			rollup(t, "th", "2026-03-02", slices.Concat(call(evaluation.ConsumerSide, "q1", "2026-03-02 09:00", nil), call(evaluation.ConsumerSide, "q2", "2026-03-02 09:01", nil))...))
+		material, err := evaluation.DecodeMaterial(folder["directory.json"].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Directory = material.Directory
+		r := resign(evaluate(t, m, oneDay))
+		if d := r.Reconciliation.Differences; len(d) != 1 || d[0].ProviderCount != 1 || d[0].ConsumerCount != 2 {
+			t.Fatalf("%+v", d)
+		}
+		f := verify(r, folder)
+		if !says(f, "rollup of node gz of 2026-03-02") || !says(f, "reconciliation comes out otherwise") || says(f, "rollup of node th") {
+			t.Errorf("%+v", f)
+		}
+	})
+	t.Run("a call in the evidence of one side alone is named", func(t *testing.T) {
+		gz, _, gzKey := export(t, "gz", slices.Concat(call(evaluation.ProviderSide, "q1", "2026-03-02 09:00", nil), call(evaluation.ProviderSide, "q9", "2026-03-02 09:09", nil))...)
+		material := bytes.Replace(folder["directory.json"].Data, []byte(keyOf(t, folder, "gz")), []byte(gzKey), 1)
+		f := verify(report, fstest.MapFS{"directory.json": {Data: material}, "gz.jsonl": {Data: gz}, "th.jsonl": folder["th.jsonl"]})
+		if len(f.Differences) != 1 {
+			t.Fatalf("%+v", f)
+		}
+		var named []string
+		for _, x := range f.Differences[0].Exchanges {
+			named = append(named, fmt.Sprintf("%s %s %d %s", x.Exchange, x.Has, x.Leaf, x.Lacks))
+		}
+		if want := []string{"request/q9 gz 3 th", "request/q2 th 3 gz"}; !slices.Equal(named, want) {
+			t.Errorf("%v, want %v", named, want)
+		}
+	})
 	t.Run("no evidence of a node", func(t *testing.T) {
 		if f := verify(report, fstest.MapFS{"directory.json": folder["directory.json"], "gz.jsonl": folder["gz.jsonl"]}); !says(f, "no evidence of node th of 2026-03-02") {
 			t.Errorf("%+v", f)
@@ -165,4 +198,20 @@ func TestAReportIsVerifiedFromTheEvidenceAlone(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	})
+}
+
+// keyOf is the evidence key of a node as the material has it, in its JSON.
+func keyOf(t *testing.T, folder fstest.MapFS, node bus.NodeID) string {
+	t.Helper()
+	m, err := evaluation.DecodeMaterial(folder["directory.json"].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range m.Directory.Nodes {
+		if n.ID == node {
+			return n.EvidenceKey
+		}
+	}
+	t.Fatalf("no node %s", node)
+	return ""
 }

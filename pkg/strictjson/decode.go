@@ -46,8 +46,8 @@ func Decode(data []byte, lim Limits, v any) error {
 	return bus.E(bus.CodeInvalid, badValue("")).Because(err)
 }
 
-// Own reads what encoding/json wrote, in half of its time: JSON that the bus keeps,
-// which nobody else can have touched. Keys are spelt exactly, each is there once,
+// Own reads what encoding/json wrote, in half of its time: JSON that the bus keeps or
+// that one of its nodes sent, which nobody else can have touched. Keys are spelt exactly, each is there once,
 // and one without a field is passed over unless an option says otherwise.
 func Own(data []byte, v any, options ...jsonv2.Options) error {
 	return jsonv2.Unmarshal(data, v, append(options, jsonv1.FormatDurationAsNano(true))...)

@@ -87,6 +87,10 @@ const (
 	DisputeRaise        Type = "dispute.raise"
 	DisputeStep         Type = "dispute.step"
 	DisputeDecide       Type = "dispute.decide"
+
+	SchemePropose  Type = "scheme.propose"
+	SchemeActivate Type = "scheme.activate"
+	ReportPublish  Type = "report.publish"
 )
 
 // MaxSize is the largest entry in bytes; a larger import is split.

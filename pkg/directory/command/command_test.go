@@ -361,5 +361,19 @@ var (
 		command.DisputeRaise:   command.DisputeRaised{ID: "d1", About: bus.Subject{Kind: bus.SubjectCorrection, ID: "c1"}, Reason: "样例"},
 		command.DisputeStep:    command.DisputeStepped{Dispute: "d1", Step: bus.DisputeSubmit, Text: "样例"},
 		command.DisputeDecide:  command.DisputeDecided{Dispute: "d1", Upheld: true, Opinion: "样例"},
+		command.SchemePropose: bus.SchemeProposal{Note: "样例", Scheme: bus.Scheme{
+			Name: "样例方案", Cap: 10, RankedFrom: 50,
+			Indicators: []bus.Indicator{{
+				ID: "G1", Name: bus.Text{ZH: "样例", EN: "sample"}, Weight: 100, Numerator: bus.CountApplicationsMet, Denominator: bus.CountApplicationsDue,
+				Where: map[string][]string{"sharing": {"conditional"}},
+			}},
+			Deductions: []bus.Deduction{{ID: "K1", Name: bus.Text{ZH: "样例", EN: "sample"}, Points: 3, Count: bus.CountStopsUnreasoned}},
+			Bands:      []bus.Band{{Name: bus.Text{ZH: "样例", EN: "sample"}, From: 0}},
+		}},
+		command.SchemeActivate: command.SchemeActivation{Version: 1, Note: "样例"},
+		command.ReportPublish: command.Publication{Note: "样例", Report: bus.ReportSeal{
+			ID: "2026-q1-r1", Format: "gxbus-evaluation/1", From: noon, To: noon.Add(time.Hour), Node: "gz", Scheme: 1,
+			Digest: "sha256:" + strings.Repeat("0", 64), Signature: "样例", Restates: "2026-q1",
+		}},
 	}
 )

@@ -101,6 +101,8 @@ func randomAsk(rt *rapid.T, index uint64) ask {
 			return command.Move{Department: dept, To: bus.NodeID(pick("gz", "th", "a")), Abandon: rapid.Bool().Draw(rt, "abandon")}
 		},
 		command.DepartmentAbort: func() any { return command.Key{ID: string(dept)} },
+		command.SchemePropose:   func() any { return proposal(rapid.IntRange(0, 100).Draw(rt, "weight")) },
+		command.SchemeActivate:  func() any { return command.SchemeActivation{Version: rapid.IntRange(0, 3).Draw(rt, "version")} },
 		command.DepartmentMoved: func() any {
 			return command.Moved{Department: dept, Epoch: bus.Revision(rapid.Uint64Range(1, index).Draw(rt, "epoch"))}
 		},

@@ -49,6 +49,7 @@ func (f *faultFinder) keys() {
 	for table, id := range map[Table]string{
 		Divisions: "code", Nodes: "id", Tokens: "id", Departments: "id", Systems: "id", Resources: "id", Drafts: "id", Grants: "id",
 		Subscriptions: "id", Layers: "id", LayerDrafts: "id", Accounts: "name", Checkpoints: "node", Attachments: "resource",
+		Reports: "id",
 	} {
 		_ = f.tx.tx.Bucket([]byte(table)).ForEach(func(key, data []byte) error { // only our own errors, and there are none
 			var v map[string]json.RawMessage

@@ -101,6 +101,12 @@ func plannerOf(entry command.Entry) (planner, error) {
 		return of(byNode, planTick), nil
 	case command.CorrectionReport, command.CorrectionStep, command.DisputeRaise, command.DisputeStep, command.DisputeDecide:
 		return caseworkPlannerOf(entry.Type), nil
+	case command.SchemePropose:
+		return of(byEvaluator, planSchemePropose), nil
+	case command.SchemeActivate:
+		return of(byReviewer, planSchemeActivate), nil
+	case command.ReportPublish:
+		return of(byReviewer, planReportPublish), nil
 	default:
 		return sharingPlannerOf(entry.Type)
 	}
@@ -274,6 +280,10 @@ func byReviewer(p bus.Principal) bool { return p.Role == bus.RoleReviewer }
 // byHandler lets in who acts for a department in what it has to do with another:
 // its systems and operators, no separated administrator.
 func byHandler(p bus.Principal) bool { return bySystem(p) || p.Role == bus.RoleOperator }
+
+// byEvaluator lets in who may propose a scheme for some department; for which one, the
+// planner looks.
+func byEvaluator(p bus.Principal) bool { return byOperator(p) || byReviewer(p) }
 
 func byOperator(p bus.Principal) bool   { return p.Role == bus.RoleOperator }
 func byDepartment(p bus.Principal) bool { return p.Role.Departmental() }

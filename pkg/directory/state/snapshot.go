@@ -18,12 +18,17 @@ import (
 // A snapshot is a gzip stream of: magic; then for each table in fixed order its
 // name and pairs of key and value in key order, each with its length in front,
 // closed by the length endOfTable; then the SHA-256 of all before it. The same
-// walk gives the state hash, so that two nodes compare equal without a copy.
+// walk gives the state hash, so that two nodes compare equal without a copy. One of
+// an older release lacks the tables that are younger: they are empty, and indexes
+// among them are made anew.
 const (
 	snapshotMagic = "gxbus directory 1\n"
 	endOfTable    = ^uint32(0)
 	maxValue      = 64 << 20 // no entry comes near; a larger length is damage
 )
+
+// younger are the tables that snapshots of older releases lack.
+var younger = []Table{reviews, Schemes, Reports, Attachments}
 
 // Snapshot is the directory as of one index, for as long as it is open.
 type Snapshot struct {
@@ -189,10 +194,22 @@ func build(path string, r io.Reader) error {
 	}
 	db.NoSync = true // the file does not exist for anybody until the Sync below
 	fill := func() error {
-		for range tables {
-			if err := loadTable(db, hashed); err != nil {
+		lacking := map[Table]bool{}
+		for _, table := range tables {
+			lacking[table] = true
+		}
+		for more(in) {
+			table, err := loadTable(db, hashed, lacking)
+			if err != nil {
 				return err
 			}
+			delete(lacking, table)
+		}
+		for _, table := range younger {
+			delete(lacking, table)
+		}
+		for table := range lacking {
+			return fmt.Errorf("the snapshot lacks table %q", table)
 		}
 		want := digest.Sum(nil)
 		have := make([]byte, len(want))
@@ -205,22 +222,32 @@ func build(path string, r io.Reader) error {
 		if _, err := in.ReadByte(); err != io.EOF {
 			return errors.Join(errors.New("the snapshot does not end where it should"), err)
 		}
+		if err := reindex(db); err != nil {
+			return err
+		}
 		return db.Sync()
 	}
 	return errors.Join(fill(), db.Close())
 }
 
-func loadTable(db *bbolt.DB, r io.Reader) error {
+// more reports whether a table comes, and not the checksum at the end.
+func more(in *bufio.Reader) bool {
+	rest, _ := in.Peek(sha256.Size + 1)
+	return len(rest) > sha256.Size
+}
+
+// loadTable reads a table, which must be one of those that are lacking.
+func loadTable(db *bbolt.DB, r io.Reader, lacking map[Table]bool) (Table, error) {
 	name, _, err := readBytes(r)
 	if err != nil {
-		return err
+		return "", err
+	}
+	if !lacking[Table(name)] {
+		return "", fmt.Errorf("the snapshot has an unknown table %q, or has it twice", name)
 	}
 	for done := false; !done; {
 		err := db.Update(func(tx *bbolt.Tx) error {
 			bucket := tx.Bucket(name)
-			if bucket == nil {
-				return fmt.Errorf("the snapshot has an unknown table %q", name)
-			}
 			bucket.FillPercent = 1 // keys come in order
 			for range 10_000 {
 				key, end, err := readBytes(r)
@@ -239,10 +266,10 @@ func loadTable(db *bbolt.DB, r io.Reader) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return Table(name), nil
 }
 
 func readBytes(r io.Reader) (b []byte, end bool, err error) {

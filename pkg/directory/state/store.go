@@ -27,6 +27,7 @@ const (
 	keyApplied = "applied"
 	keyTick    = "tick"
 	keyFloor   = "changes-floor" // the newest index that the journal has forgotten
+	keyLayout  = "layout"        // of the indexes
 
 	// mapped is address space for the file to grow in (no memory), so that no
 	// entry waits for a snapshot that is being read.
@@ -68,6 +69,9 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := reindex(db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	s := &Store{
 		path: path, db: db, changed: make(chan struct{}),
 		mark: mark, opened: mark.Applied, closing: make(chan struct{}), marked: make(chan struct{}),
@@ -91,6 +95,9 @@ func OpenReadOnly(path string) (*Store, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", filepath.Base(path), err)
+	}
+	if err := whole(db); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &Store{path: path, db: db, changed: make(chan struct{}), readOnly: true}, nil
 }

@@ -41,6 +41,8 @@ const (
 	Accounts      Table = "accounts"
 	certificates  Table = "certificates" // fingerprint of a client certificate's key → the system that registered it
 	Checkpoints   Table = "checkpoints"
+	Schemes       Table = "schemes" // number → a version of the evaluation scheme
+	Reports       Table = "reports" // id → an evaluation report that was published
 	Attachments   Table = "attachments"
 	retired       Table = "retired"   // ids that were deleted: never used again, so that queues keyed by them are nobody else's
 	cluster       Table = "cluster"   // cluster id, CA certificate
@@ -57,7 +59,8 @@ var (
 		Corrections, Disputes,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, reviews, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, Attachments, retired, cluster, revisions, journal, meta,
+		homes, Tokens, Codes, reviews, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, Schemes, Reports,
+		Attachments, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
 )

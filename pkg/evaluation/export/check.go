@@ -1,6 +1,7 @@
 package export
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
@@ -18,9 +19,15 @@ import (
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
+// What a workbook may be. Those of a province have 30 parts, which unpack to some
+// twenty times their size.
 const (
-	maxUnpacked = 1 << 30   // of a workbook
+	maxWorkbook = 128 << 20 // bytes
+	maxParts    = 1000
+	maxUnpacked = 1 << 30   // of all parts together
 	maxReport   = 256 << 20 // of the report in it
+	maxRatio    = 200       // of what a part unpacks to; what is small may have any
+	small       = 1 << 20
 )
 
 // Workbook is an exported workbook as somebody hands it in.
@@ -32,9 +39,17 @@ type Workbook struct {
 }
 
 // OpenWorkbook reads a workbook that this package wrote, whatever program has
-// stored it since. CodeInvalid where it is none.
+// stored it since. CodeInvalid where it is none, CodeTooLarge where it is too large or
+// unpacks to too much: nothing of it is then unpacked.
 func OpenWorkbook(r io.Reader) (*Workbook, error) {
-	book, err := excelize.OpenReader(r, excelize.Options{UnzipSizeLimit: maxUnpacked, RawCellValue: true})
+	data, err := io.ReadAll(io.LimitReader(r, maxWorkbook+1))
+	if err != nil {
+		return nil, notWorkbook(err)
+	}
+	if err := screen(data); err != nil {
+		return nil, err
+	}
+	book, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{UnzipSizeLimit: maxUnpacked, RawCellValue: true})
 	if err != nil {
 		return nil, notWorkbook(err)
 	}
@@ -44,6 +59,36 @@ func OpenWorkbook(r io.Reader) (*Workbook, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// screen refuses an archive by what its directory says that it unpacks to; a reader of
+// archives gives no more of a part than that.
+func screen(data []byte) error {
+	if len(data) > maxWorkbook {
+		return tooLarge("128 MiB")
+	}
+	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return notWorkbook(err)
+	}
+	if len(archive.File) > maxParts {
+		return tooLarge(fmt.Sprint(maxParts, " parts"))
+	}
+	var all uint64
+	for _, part := range archive.File {
+		size := part.UncompressedSize64
+		if all += size; size > maxUnpacked || all > maxUnpacked {
+			return tooLarge("1 GiB unpacked")
+		}
+		if size > small && size/maxRatio > part.CompressedSize64 {
+			return tooLarge(fmt.Sprintf("parts of which a byte unpacks to %d at most", maxRatio))
+		}
+	}
+	return nil
+}
+
+func tooLarge(allowed string) error {
+	return bus.E(bus.CodeTooLarge, bus.Defect{Field: "file", Problem: bus.Text{ZH: "工作簿过大或者解压后过大", EN: "the workbook is too large, or unpacks to too much"}, Allowed: allowed})
 }
 
 // Close lets go of the file's contents.
@@ -76,9 +121,13 @@ func (w *Workbook) unpack() error {
 	if err != nil {
 		return notWorkbook(err)
 	}
-	data, err := io.ReadAll(io.LimitReader(unzipper, maxReport))
+	limit := min(maxReport, small+maxRatio*len(packed))
+	data, err := io.ReadAll(io.LimitReader(unzipper, int64(limit)+1))
 	if err != nil {
 		return notWorkbook(err)
+	}
+	if len(data) > limit {
+		return tooLarge(fmt.Sprintf("a report of %d bytes", limit))
 	}
 	w.Report, err = evaluation.DecodeReport(data)
 	return err

@@ -1,0 +1,113 @@
+package evaluation
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
+)
+
+// Shown gives what the evidence of a node shows of days: all exchanges, or those that
+// are about a.
+type Shown func(node bus.NodeID, a About, days []calendar.Date) ([]Exchange, error)
+
+const (
+	maxNamed     = 20 // differences whose exchanges are looked for
+	maxNamedDays = 7  // of each, the first ones on which the two sides differ
+)
+
+// NameDifferences looks into the evidence of both sides' nodes for the exchanges behind
+// each difference of a report: those that one side alone has, and where the two sides'
+// evidence agrees, those that a rollup counts otherwise than the evidence of its own
+// node. Evidence that is not to be had names nothing.
+func (m *Material) NameDifferences(r *Report, shown Shown) {
+	for i := range r.Reconciliation.Differences[:min(maxNamed, len(r.Reconciliation.Differences))] {
+		d := &r.Reconciliation.Differences[i]
+		days := m.differing(*d, r.Window)
+		if len(days) == 0 {
+			continue
+		}
+		about := About{Mode: d.Mode, Resource: d.Resource, Provider: d.Provider, Consumer: d.Consumer, Subscription: d.Subscription}
+		sides := map[Side]Evidenced{}
+		for side, department := range map[Side]bus.USCC{ProviderSide: d.Provider, ConsumerSide: d.Consumer} {
+			about.Side = side
+			e := Evidenced{Node: m.Directory.Homes[department]}
+			var err error
+			if e.Exchanges, err = shown(e.Node, about, days); err == nil {
+				sides[side] = e
+			}
+		}
+		if len(sides) == 2 {
+			d.Name(sides[ProviderSide], sides[ConsumerSide])
+		}
+		if len(d.Exchanges) == 0 {
+			for _, side := range slices.Sorted(maps.Keys(sides)) {
+				d.Exchanges = append(d.Exchanges, m.miscounted(*d, side, sides[side], days)...)
+			}
+		}
+	}
+}
+
+// differing lists the first days on which the two sides' rollups of a pair differ.
+func (m *Material) differing(d Difference, w Window) []calendar.Date {
+	byDay := map[calendar.Date]ledger{}
+	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
+	for i := range m.Rollups {
+		day, err := calendar.ParseDate(m.Rollups[i].Day)
+		if err != nil || !w.Has(day.Start()) {
+			continue
+		}
+		for k := range m.Rollups[i].Rows {
+			row := &m.Rollups[i].Rows[k]
+			if pairOf(row.About) == key {
+				if byDay[day] == nil {
+					byDay[day] = ledger{}
+				}
+				byDay[day].add(row)
+			}
+		}
+	}
+	var days []calendar.Date
+	for _, day := range slices.Sorted(maps.Keys(byDay)) {
+		if b := byDay[day][key]; b != nil && !b.provider.equals(b.consumer, d.Mode) && len(days) < maxNamedDays {
+			days = append(days, day)
+		}
+	}
+	return days
+}
+
+// miscounted names what the rollups of a node say otherwise than its evidence.
+func (m *Material) miscounted(d Difference, side Side, e Evidenced, days []calendar.Date) (list []Unmatched) {
+	leaves := map[string]int64{}
+	for _, x := range e.Exchanges {
+		leaves[x.Name] = x.Leaf
+	}
+	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
+	for _, r := range m.Rollups {
+		day, err := calendar.ParseDate(r.Day)
+		if err != nil || r.Node != e.Node || !slices.Contains(days, day) {
+			continue
+		}
+		r.Rows = slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Side != side || pairOf(row.About) != key })
+		var ofDay []Exchange
+		for _, x := range e.Exchanges {
+			if calendar.DateOf(x.At) == day && x.Side == side && pairOf(x.About) == key {
+				ofDay = append(ofDay, x)
+			}
+		}
+		for _, deviation := range Deviations(r, ofDay) {
+			for _, name := range deviation.Exchanges {
+				list = append(list, Unmatched{Exchange: name, Has: e.Node, Leaf: leaves[name], Lacks: e.Node})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Unmatched) int { return cmp.Compare(a.Exchange, b.Exchange) })
+	return slices.Compact(list)
+}
+
+// Matches reports whether x is about what a names: what is empty in a matches all.
+func (a About) Matches(x Exchange) bool {
+	return (a.Side == "" || a.Side == x.Side) && pairOf(a) == pairOf(x.About)
+}
