@@ -37,9 +37,9 @@ func (a *app) stepColumns() []column[step] {
 		{"time", "时间", func(s step) string { return instant(s.record.At) }},
 		{"node", "节点", func(s step) string { return string(s.Node) }},
 		{"leaf", "存证序号", func(s step) string { return sprint(s.Leaf) }},
+		{"about", "对象", func(s step) string { return aboutOf(s.record) }},
 		{"step", "环节", func(s step) string { return stepText(s.record).In(a.lang) }},
 		{"who", "主体", func(s step) string { return s.record.Principal.String() }},
-		{"about", "对象", func(s step) string { return aboutOf(s.record) }},
 		{"decision", "裁决", func(s step) string { return outcome(s.record).In(a.lang) }},
 		{"reason", "理由与义务", func(s step) string { return a.because(s.record) }},
 	}

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -294,6 +295,52 @@ func TestS51_ADamagedOrMissingSegmentIsNamed(t *testing.T) {
 	}
 	a.reopen()
 	a.sameAsBefore("back")
+}
+
+// S51: a whole other segment, with an entry that fits it, does not pass for the one that
+// was sealed: the hashes of its leaves are in the live file, and under signed heads.
+func TestS51_AForgedSegmentIsNoSegment(t *testing.T) {
+	a, other := newAged(t), newAged(t)
+	s := a.archive(0, block)
+	other.append(forwarded(1, 1))
+	forged := other.seal(block, 2*block) // leaves of the right number and form
+	text, err := os.ReadFile(filepath.Join(other.dir, forged.Name()+".tmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(a.dir, s.Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged.First, forged.End = s.First, s.End
+	for what, file := range map[string][]byte{"other leaves": text, "the same leaves": whole} {
+		if err := os.WriteFile(filepath.Join(a.dir, s.Name()), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a.reopen()
+		a.update(func(tx *bbolt.Tx) error {
+			entry := s
+			if what == "other leaves" {
+				entry = forged
+			}
+			value, err := json.Marshal(entry)
+			if err != nil {
+				return err
+			}
+			return tx.Bucket([]byte("evidence")).Bucket([]byte("segments")).Put(key(0), value)
+		})
+		r := a.verify(a.held...)
+		_, err := func() (record audit.Record, err error) {
+			a.view(func(tx *bbolt.Tx) error {
+				record, err = a.log.Record(tx, 3)
+				return nil
+			})
+			return record, err
+		}()
+		if forged := what == "other leaves"; r.Verified == forged || (bus.CodeOf(err) == bus.CodeEvidence) != forged {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
 }
 
 // A segment is a file that any zstd unpacks, and an export that verifies by itself.
