@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,6 +185,31 @@ func TestAnArchivedLogAnswersAsBefore(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Many read at once, more blocks than are kept read.
+func TestManyReadSegmentsAtOnce(t *testing.T) {
+	a := newAged(t)
+	a.archive(0, 2*block)
+	a.archive(2*block, 4*block)
+	var readers sync.WaitGroup
+	for r := range 8 {
+		readers.Go(func() {
+			err := a.db.View(func(tx *bbolt.Tx) error {
+				for i := range int64(200) {
+					n := (i*37 + int64(r)*block) % (4 * block)
+					if record, err := a.log.Record(tx, n); err != nil || record.Case != fmt.Sprint("办件-", n%100) {
+						return fmt.Errorf("leaf %d is %+v, %w", n, record, err)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	readers.Wait()
 }
 
 // However far archiving came before the node died, nothing is lost or there twice, and

@@ -130,10 +130,25 @@ func TestRoutes(t *testing.T) {
 		"GET /api/v1/departments":               func() error { _, err := c.Departments().List(ctx); return err },
 		"GET /api/v1/resources/r":               func() error { _, err := c.Resources().Read(ctx, "r"); return err },
 		"GET /api/v1/audit/trace?event=a%2Fb+c": func() error { _, err := c.AuditTrace(ctx, "a/b c"); return err },
-		"POST /api/v1/grants/g/revoke":          func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
-		"PUT /api/v1/systems/s":                 func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
-		"GET /api/v1/policies/division/440100":  func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
-		"GET /api/v1/policies/drafts":           func() error { _, err := c.Policies().Drafts(ctx); return err },
+		"GET /api/v1/audit/segments":            func() error { _, err := c.AuditSegments(ctx); return err },
+		"POST /api/v1/audit/segments/prune":     func() error { _, err := c.AuditPrune(ctx, time.Now()); return err },
+		"GET /api/v1/audit/export?to=2026-03-01T00%3A00%3A00Z": func() error {
+			body, err := c.AuditExportWindow(ctx, time.Time{}, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+			if err == nil {
+				err = body.Close()
+			}
+			return err
+		},
+		"GET /api/v1/audit/trace?case=1&limit=7": func() error {
+			for _, err := range c.AuditTimeline(ctx, client.TraceQuery{Case: "1", Limit: 7}) {
+				return err
+			}
+			return nil
+		},
+		"POST /api/v1/grants/g/revoke":         func() error { _, err := c.Grants().Revoke(ctx, "g", "why"); return err },
+		"PUT /api/v1/systems/s":                func() error { _, err := c.Systems().Put(ctx, bus.System{ID: "s"}); return err },
+		"GET /api/v1/policies/division/440100": func() error { _, err := c.Policies().Read(ctx, "division/440100"); return err },
+		"GET /api/v1/policies/drafts":          func() error { _, err := c.Policies().Drafts(ctx); return err },
 		"GET /api/v1/policies/division/440100/draft": func() error {
 			_, err := c.Policies().Draft(ctx, "division/440100")
 			return err

@@ -23,7 +23,7 @@ func (t *Tx) Vouch(node bus.NodeID, p bus.Principal) error {
 		return nil
 	}
 	return bus.E(bus.CodeWrongNode, bus.Defect{
-		Field: "node", Problem: bus.Text{ZH: "三员的写入须经表决节点", EN: "what an administrator writes enters through a node that votes"}, Allowed: t.voters(),
+		Field: "node", Problem: bus.Text{ZH: "三员须经表决节点办理", EN: "other nodes believe a node about an administrator only where it votes"}, Allowed: t.voters(),
 	})
 }
 
