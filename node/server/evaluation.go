@@ -240,20 +240,15 @@ func (s *Server) Material(ctx context.Context, w evaluation.Window, ask bool) (m
 		if kept == nil {
 			return nil
 		}
+		var stored [][]byte // as long as tx is open
 		for _, n := range m.Directory.Nodes {
 			for _, day := range w.Days() {
-				data := kept.Get(rollupKey(n.ID, day.String()))
-				if data == nil {
-					continue
+				if data := kept.Get(rollupKey(n.ID, day.String())); data != nil {
+					stored = append(stored, data)
 				}
-				r, err := evaluation.DecodeRollup(data)
-				if err != nil {
-					return err
-				}
-				m.Rollups = append(m.Rollups, r)
 			}
 		}
-		return nil
+		return m.Rollups.Read(stored)
 	})
 }
 

@@ -1,6 +1,7 @@
 package evaluation_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -21,6 +22,13 @@ import (
 // both sides' records. As everywhere, few resources have most of them (Zipf). The same
 // numbers give the same quarter.
 func province(departments, resources, exchanges int) *evaluation.Material {
+	var rollups evaluation.Rollups
+	m := quarterOf(departments, resources, exchanges, func(r evaluation.Rollup) { rollups.Add(r) })
+	m.Rollups = rollups
+	return m
+}
+
+func quarterOf(departments, resources, exchanges int, add func(evaluation.Rollup)) *evaluation.Material {
 	random := rand.New(rand.NewPCG(1, 2))
 	popular := rand.NewZipf(random, 1.1, 10, uint64(resources-1))
 	m := &evaluation.Material{Format: evaluation.MaterialFormat, Cluster: "gd"}
@@ -73,7 +81,7 @@ func province(departments, resources, exchanges int) *evaluation.Material {
 			rows[d.Homes[consumer]] = append(rows[d.Homes[consumer]], row)
 		}
 		for _, n := range d.Nodes {
-			m.Rollups = append(m.Rollups, evaluation.Rollup{Format: evaluation.RollupFormat, Node: n.ID, Day: day.String(), Rows: rows[n.ID]})
+			add(evaluation.Rollup{Format: evaluation.RollupFormat, Node: n.ID, Day: day.String(), Rows: rows[n.ID]})
 		}
 		counts[i] = nil
 	}
@@ -129,6 +137,30 @@ func BenchmarkEvaluationReport(b *testing.B) {
 			b.ReportMetric(took/baseline, "ratio")
 		})
 	}
+}
+
+// BenchmarkEvaluationLoad reads the quarter's rollups as a node keeps them, in JSON,
+// against what a report may take altogether.
+func BenchmarkEvaluationLoad(b *testing.B) {
+	const limit = 10 // seconds
+	var stored [][]byte
+	quarterOf(fullDepartments, fullResources, fullExchanges, func(r evaluation.Rollup) {
+		data, err := json.Marshal(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		stored = append(stored, data)
+	})
+	for b.Loop() {
+		var read evaluation.Rollups
+		if err := read.Read(stored); err != nil {
+			b.Fatal(err)
+		}
+	}
+	took := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(took, "s")
+	b.ReportMetric(limit, "baseline")
+	b.ReportMetric(took/limit, "ratio")
 }
 
 // BenchmarkEvaluationRollup sums up a day of a node's log as it lies on the disk, as a

@@ -314,7 +314,6 @@ func Rows(exchanges []Exchange) []Row {
 	list := make([]Row, 0, len(rows))
 	for about, row := range rows {
 		row.Sum = sums[about].String()
-		row.share()
 		list = append(list, *row)
 	}
 	slices.SortFunc(list, func(a, b Row) int { return a.compare(b.About) })

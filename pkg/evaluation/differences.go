@@ -54,20 +54,19 @@ func (m *Material) NameDifferences(r *Report, shown Shown) {
 func (m *Material) differing(d Difference, w Window) []calendar.Date {
 	byDay := map[calendar.Date]ledger{}
 	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
-	for i := range m.Rollups {
-		day, err := calendar.ParseDate(m.Rollups[i].Day)
-		if err != nil || !w.Has(day.Start()) {
+	for i := range m.Rollups.list {
+		p := &m.Rollups.list[i]
+		if !w.Has(p.day.Start()) {
 			continue
 		}
-		for k := range m.Rollups[i].Rows {
-			row := &m.Rollups[i].Rows[k]
-			if pairOf(row.About) == key {
-				if byDay[day] == nil {
-					byDay[day] = ledger{}
+		m.Rollups.each(p, func(r *row) {
+			if pairOf(r.About) == key {
+				if byDay[p.day] == nil {
+					byDay[p.day] = ledger{}
 				}
-				byDay[day].add(row)
+				byDay[p.day].add(r)
 			}
-		}
+		})
 	}
 	var days []calendar.Date
 	for _, day := range slices.Sorted(maps.Keys(byDay)) {
@@ -85,15 +84,20 @@ func (m *Material) miscounted(d Difference, side Side, e Evidenced, days []calen
 		leaves[x.Name] = x.Leaf
 	}
 	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
-	for _, r := range m.Rollups {
-		day, err := calendar.ParseDate(r.Day)
-		if err != nil || r.Node != e.Node || !slices.Contains(days, day) {
+	for i := range m.Rollups.list {
+		p := &m.Rollups.list[i]
+		if p.node != e.Node || !slices.Contains(days, p.day) {
 			continue
 		}
-		r.Rows = slices.DeleteFunc(slices.Clone(r.Rows), func(row Row) bool { return row.Side != side || pairOf(row.About) != key })
+		var r Rollup // what it says of the pair
+		m.Rollups.each(p, func(x *row) {
+			if x.Side == side && pairOf(x.About) == key {
+				r.Rows = append(r.Rows, Row{About: *x.About, Count: x.count, Events: x.events, Sum: x.names.String()})
+			}
+		})
 		var ofDay []Exchange
 		for _, x := range e.Exchanges {
-			if calendar.DateOf(x.At) == day && x.Side == side && pairOf(x.About) == key {
+			if calendar.DateOf(x.At) == p.day && x.Side == side && pairOf(&x.About) == key {
 				ofDay = append(ofDay, x)
 			}
 		}
@@ -109,5 +113,5 @@ func (m *Material) miscounted(d Difference, side Side, e Evidenced, days []calen
 
 // Matches reports whether x is about what a names: what is empty in a matches all.
 func (a About) Matches(x Exchange) bool {
-	return (a.Side == "" || a.Side == x.Side) && pairOf(a) == pairOf(x.About)
+	return (a.Side == "" || a.Side == x.Side) && pairOf(&a) == pairOf(&x.About)
 }

@@ -19,7 +19,7 @@ const (
 // where a test wants them. Dongguan (441900) and Zhongshan (442000) have no counties:
 // their towns, of which one each is here, hang directly off the city.
 func guangdong(departments map[bus.USCC]bus.DivisionCode, homes map[bus.USCC]bus.NodeID, rollups ...evaluation.Rollup) *evaluation.Material {
-	m := &evaluation.Material{Format: evaluation.MaterialFormat, Cluster: "gd", Rollups: rollups, Directory: evaluation.Directory{
+	m := &evaluation.Material{Format: evaluation.MaterialFormat, Cluster: "gd", Directory: evaluation.Directory{
 		Days: calendar.BuiltIn(), Homes: homes, Versions: map[bus.ResourceID][]bus.Version{},
 		Divisions: append(bus.Guangdong(),
 			bus.Division{Code: "441900003", Name: "东城街道", Level: bus.LevelTown, Parent: "441900"},
@@ -27,6 +27,7 @@ func guangdong(departments map[bus.USCC]bus.DivisionCode, homes map[bus.USCC]bus
 			bus.Division{Code: "440106001", Name: "五山街道", Level: bus.LevelTown, Parent: "440106"},
 		),
 	}}
+	m.Rollups.Add(rollups...)
 	for id, division := range departments {
 		m.Directory.Departments = append(m.Directory.Departments, bus.Department{ID: id, Name: "样例部门", Division: division})
 	}

@@ -2,12 +2,8 @@ package evaluation
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -22,7 +18,7 @@ type Material struct {
 	Revision    bus.Revision     `json:"revision"` // of the directory when it was read
 	Directory   Directory        `json:"directory"`
 	Checkpoints []bus.Checkpoint `json:"checkpoints"`
-	Rollups     []Rollup         `json:"-"` // they come from the nodes, or from their evidence; a day may be there twice
+	Rollups     Rollups          `json:"-"` // they come from the nodes, or from their evidence; a day may be there twice
 }
 
 // Order says which report to make.
@@ -56,8 +52,8 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 	if !window.To.After(window.From) {
 		window.To = window.From.Add(time.Nanosecond) // nothing is closed yet: what is published now, and no more
 	}
-	missing := m.Directory.missing(window, m.Rollups)
-	r.Inputs.Rollups = used(m.Rollups)
+	missing := m.missing(window)
+	r.Inputs.Rollups = m.Rollups.used()
 	for _, n := range m.Directory.Nodes {
 		if len(missing[n.ID]) > 0 {
 			r.Inputs.Missing = append(r.Inputs.Missing, MissingNode{n.ID, texts(missing[n.ID])})
@@ -79,23 +75,6 @@ func (m *Material) Evaluate(o Order) (Report, error) {
 	return r, nil
 }
 
-// used names rollups; to digest them takes longest of a report, and all processors.
-func used(rollups []Rollup) []RollupUsed {
-	named := make([]RollupUsed, len(rollups))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(rollups)); i = next.Add(1) - 1 {
-				x := &rollups[i]
-				named[i] = RollupUsed{x.Node, x.Day, x.Digest()}
-			}
-		})
-	}
-	workers.Wait()
-	return named
-}
-
 // facts gives all that counts; the reconciliation is there once they are all read.
 func (m *Material) facts(w Window, reconciliation *Reconciliation) iter.Seq[Fact] {
 	return func(yield func(Fact) bool) {
@@ -105,33 +84,15 @@ func (m *Material) facts(w Window, reconciliation *Reconciliation) iter.Seq[Fact
 			}
 		}
 		going := true
-		*reconciliation = m.Directory.ExchangeFacts(w, m.Rollups, func(f Fact) { going = going && yield(f) })
+		*reconciliation = m.ExchangeFacts(w, func(f Fact) { going = going && yield(f) })
 	}
 }
 
-// settle puts the material in order, and takes what is there twice once. Two rollups
-// of one node about one day that differ cannot both be true.
+// settle puts the material in order.
 func (m *Material) settle() error {
-	slices.SortFunc(m.Rollups, compareRollups)
-	var conflict error
-	m.Rollups = slices.CompactFunc(m.Rollups, func(a, b Rollup) bool {
-		if a.Node != b.Node || a.Day != b.Day {
-			return false
-		}
-		if a.Digest() != b.Digest() && conflict == nil {
-			conflict = bus.E(bus.CodeEvidence, bus.Defect{
-				Field: "rollups", Problem: bus.Text{ZH: fmt.Sprintf("节点 %s 在 %s 有两份不同的日汇总", a.Node, a.Day), EN: fmt.Sprintf("node %s has two different rollups of %s", a.Node, a.Day)},
-			})
-		}
-		return true
-	})
 	slices.SortFunc(m.Directory.Nodes, func(a, b bus.Node) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(m.Checkpoints, func(a, b bus.Checkpoint) int { return cmp.Compare(a.Node, b.Node) })
-	return conflict
-}
-
-func compareRollups(a, b Rollup) int {
-	return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Day, b.Day))
+	return m.Rollups.settle()
 }
 
 func texts(days []calendar.Date) []string {

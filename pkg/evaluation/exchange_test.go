@@ -65,8 +65,8 @@ func rollup(t testing.TB, node bus.NodeID, text string, records ...audit.Record)
 // provincial is the material of a small province: market in 越秀, a tenant of the
 // city's node gz; housing in 天河 with its own node th.
 func provincial(rollups ...evaluation.Rollup) *evaluation.Material {
-	return &evaluation.Material{
-		Format: evaluation.MaterialFormat, Cluster: "gd", Rollups: rollups,
+	m := &evaluation.Material{
+		Format: evaluation.MaterialFormat, Cluster: "gd",
 		Directory: evaluation.Directory{
 			Days: calendar.BuiltIn(), Versions: published(nil),
 			Departments: []bus.Department{{ID: market, Name: "样例提供部门", Division: "440104"}, {ID: housing, Name: "样例使用部门", Division: "440106"}},
@@ -78,6 +78,8 @@ func provincial(rollups ...evaluation.Rollup) *evaluation.Material {
 			Nodes: []bus.Node{{ID: "gz", Division: "440100"}, {ID: "th", Division: "440106"}},
 		},
 	}
+	m.Rollups.Add(rollups...)
+	return m
 }
 
 var oneDay = evaluation.Window{From: day("2026-03-02"), To: day("2026-03-03")}

@@ -17,10 +17,10 @@ type dayOf struct {
 
 // missing lists for each node the days of a window that it has not reported, of those
 // since it joined.
-func (d *Directory) missing(w Window, rollups []Rollup) map[bus.NodeID][]calendar.Date {
-	reported := reportedIn(rollups)
+func (m *Material) missing(w Window) map[bus.NodeID][]calendar.Date {
+	reported := m.Rollups.reported()
 	lacking := map[bus.NodeID][]calendar.Date{}
-	for _, n := range d.Nodes {
+	for _, n := range m.Directory.Nodes {
 		for _, day := range w.Days() {
 			if !reported[dayOf{n.ID, day}] && n.Joined.Before(day.End()) {
 				lacking[n.ID] = append(lacking[n.ID], day)
@@ -30,12 +30,10 @@ func (d *Directory) missing(w Window, rollups []Rollup) map[bus.NodeID][]calenda
 	return lacking
 }
 
-func reportedIn(rollups []Rollup) map[dayOf]bool {
-	reported := make(map[dayOf]bool, len(rollups))
-	for _, x := range rollups {
-		if day, err := calendar.ParseDate(x.Day); err == nil {
-			reported[dayOf{x.Node, day}] = true
-		}
+func (x *Rollups) reported() map[dayOf]bool {
+	reported := make(map[dayOf]bool, len(x.list))
+	for i := range x.list {
+		reported[dayOf{x.list[i].node, x.list[i].day}] = true
 	}
 	return reported
 }
@@ -43,7 +41,7 @@ func reportedIn(rollups []Rollup) map[dayOf]bool {
 // exchanges works out what the nodes' evidence says of a window.
 type exchanges struct {
 	*Directory
-	rollups  []Rollup
+	rollups  *Rollups
 	window   Window
 	reported map[dayOf]bool
 	known    map[bus.ResourceID]Attributes
@@ -58,17 +56,17 @@ type exchanges struct {
 // ExchangeFacts emits what counts by the evidence of the nodes (B1, B2, D1, D2, F2),
 // and tells how the two sides agree. What nobody knows, because a node has not
 // reported, is left out.
-func (d *Directory) ExchangeFacts(w Window, rollups []Rollup, emit func(Fact)) Reconciliation {
+func (m *Material) ExchangeFacts(w Window, emit func(Fact)) Reconciliation {
 	x := &exchanges{
-		Directory: d, rollups: rollups, window: w, reported: reportedIn(rollups), known: map[bus.ResourceID]Attributes{},
+		Directory: &m.Directory, rollups: &m.Rollups, window: w, reported: m.Rollups.reported(), known: map[bus.ResourceID]Attributes{},
 		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{}, emit: emit,
 	}
-	for i := range rollups {
-		x.take(&rollups[i])
+	for i := range m.Rollups.list {
+		x.take(&m.Rollups.list[i])
 	}
 	reconciliation := x.ledger.reconcile()
 	x.batches(reconciliation)
-	for id := range d.Versions {
+	for id := range m.Directory.Versions {
 		x.resource(id)
 	}
 	x.chains()
@@ -76,36 +74,38 @@ func (d *Directory) ExchangeFacts(w Window, rollups []Rollup, emit func(Fact)) R
 }
 
 // take adds the rows of a rollup.
-func (x *exchanges) take(r *Rollup) {
-	day, err := calendar.ParseDate(r.Day)
-	if err != nil {
-		return
-	}
-	ref, inside := RollupRef(r.Node, day), x.window.Has(day.Start())
-	for i := range r.Rows {
-		row := &r.Rows[i]
-		if row.Mode == ModePublish {
-			if row.Events > 0 {
-				x.arrived(row.Resource, day, ref)
+func (x *exchanges) take(p *packed) {
+	ref, inside := RollupRef(p.node, p.day), x.window.Has(p.day.Start())
+	x.rollups.each(p, func(r *row) {
+		switch {
+		case r.Mode == ModePublish:
+			if r.events > 0 {
+				x.arrived(r.Resource, p.day, ref)
 			}
-			continue
+		case inside:
+			x.exchanged(r, p.day, ref)
 		}
-		if !inside {
-			continue
-		}
-		if row.Side == ProviderSide && row.Mode == ModeInterface && row.Outcome == Succeeded {
-			x.serves(row.Resource, ref)
-		}
-		if x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
-			x.ledger.add(row)
-		}
-		switch row.Mode {
-		case ModeInterface:
-			x.calls(row, day, ref)
-		case ModeBatch:
-			x.batched = true
-		}
+	})
+}
+
+// exchanged adds a row of calls or batches of a day in the window.
+func (x *exchanges) exchanged(r *row, day calendar.Date, ref Ref) {
+	if r.Side == ProviderSide && r.Mode == ModeInterface && r.Outcome == Succeeded {
+		x.serves(r.Resource, ref)
 	}
+	if x.bothReported(r, day) {
+		x.ledger.add(r)
+	}
+	switch r.Mode {
+	case ModeInterface:
+		x.calls(r, day, ref)
+	case ModeBatch:
+		x.batched = true
+	}
+}
+
+func (x *exchanges) bothReported(r *row, day calendar.Date) bool {
+	return x.reported[dayOf{x.Homes[r.Consumer], day}] && x.reported[dayOf{x.Homes[r.Provider], day}]
 }
 
 func (x *exchanges) arrived(id bus.ResourceID, day calendar.Date, ref Ref) {
@@ -127,11 +127,11 @@ func (x *exchanges) serves(id bus.ResourceID, ref Ref) {
 
 // calls counts queries (D1, F2): as the consumer's node has them, for its word is not
 // the provider's own; on a day that it has not reported, as the provider's has them.
-func (x *exchanges) calls(row *Row, day calendar.Date, ref Ref) {
+func (x *exchanges) calls(row *row, day calendar.Date, ref Ref) {
 	if row.Side == ProviderSide && x.reported[dayOf{x.Homes[row.Consumer], day}] {
 		return
 	}
-	f := Fact{At: day.Start(), N: row.Count, Ref: ref, Attributes: x.attributes(row)}
+	f := Fact{At: day.Start(), N: row.count, Ref: ref, Attributes: x.attributes(row)}
 	if row.Outcome == Succeeded || row.Outcome == Failed {
 		x.count(f, bus.CountCallsCharged, row.Provider)
 	}
@@ -152,7 +152,7 @@ func (x *exchanges) count(f Fact, count bus.Count, department bus.USCC) {
 }
 
 // attributes are those of a row, with its resource's at the end of the window.
-func (x *exchanges) attributes(row *Row) Attributes {
+func (x *exchanges) attributes(row *row) Attributes {
 	a, ok := x.known[row.Resource]
 	if !ok {
 		a = Attributes{Resource: row.Resource}
@@ -179,17 +179,17 @@ func (x *exchanges) batches(r Reconciliation) {
 		}
 	}
 	if len(differing) > 0 {
-		x.each(func(row *Row, day calendar.Date, _ Ref) {
+		x.each(func(row *row, day calendar.Date, _ Ref) {
 			if days, ok := differing[pairOf(row.About)]; ok {
 				days.add(row, day)
 			}
 		})
 	}
-	x.each(func(row *Row, day calendar.Date, ref Ref) {
+	x.each(func(row *row, day calendar.Date, ref Ref) {
 		if row.Side != ProviderSide || row.Outcome != Succeeded && row.Outcome != Failed {
 			return
 		}
-		f := Fact{At: day.Start(), N: row.Count, Ref: ref, Attributes: x.attributes(row)}
+		f := Fact{At: day.Start(), N: row.count, Ref: ref, Attributes: x.attributes(row)}
 		x.count(f, bus.CountBatchesAttempted, row.Provider)
 		days, differs := differing[pairOf(row.About)]
 		if row.Outcome == Succeeded && (!differs || days[day].provider == days[day].consumer) {
@@ -201,34 +201,32 @@ func (x *exchanges) batches(r Reconciliation) {
 // ledgerByDay has the events that each side has on record, day by day.
 type ledgerByDay map[calendar.Date]struct{ provider, consumer int64 }
 
-func (l ledgerByDay) add(row *Row, day calendar.Date) {
+func (l ledgerByDay) add(row *row, day calendar.Date) {
 	events := l[day]
 	switch {
 	case row.Outcome != Succeeded:
 	case row.Side == ProviderSide:
-		events.provider += row.Events
+		events.provider += row.events
 	default:
-		events.consumer += row.Events
+		events.consumer += row.events
 	}
 	l[day] = events
 }
 
 // each gives the rows of batches on the days of the window that both nodes have
 // reported.
-func (x *exchanges) each(do func(*Row, calendar.Date, Ref)) {
-	for i := range x.rollups {
-		r := &x.rollups[i]
-		day, err := calendar.ParseDate(r.Day)
-		if err != nil || !x.window.Has(day.Start()) {
+func (x *exchanges) each(do func(*row, calendar.Date, Ref)) {
+	for i := range x.rollups.list {
+		p := &x.rollups.list[i]
+		if !x.window.Has(p.day.Start()) {
 			continue
 		}
-		ref := RollupRef(r.Node, day)
-		for k := range r.Rows {
-			row := &r.Rows[k]
-			if row.Mode == ModeBatch && x.reported[dayOf{x.Homes[row.Consumer], day}] && x.reported[dayOf{x.Homes[row.Provider], day}] {
-				do(row, day, ref)
+		ref := RollupRef(p.node, p.day)
+		x.rollups.each(p, func(r *row) {
+			if r.Mode == ModeBatch && x.bothReported(r, p.day) {
+				do(r, p.day, ref)
 			}
-		}
+		})
 	}
 }
 
@@ -312,19 +310,14 @@ func (x *exchanges) chains() {
 			}
 		}
 	}
-	before := map[bus.NodeID]*Rollup{}
-	inOrder := make([]*Rollup, len(x.rollups))
-	for i := range x.rollups {
-		inOrder[i] = &x.rollups[i]
-	}
-	slices.SortFunc(inOrder, func(a, b *Rollup) int { return compareRollups(*a, *b) })
-	for _, r := range inOrder {
-		day, err := calendar.ParseDate(r.Day)
-		if last := before[r.Node]; err == nil && last != nil && x.window.Has(day.Start()) && r.To > 0 && r.To < last.To && authorities[r.Node] != "" {
-			x.count(Fact{At: day.Start(), N: 1, Ref: RollupRef(r.Node, day)}, bus.CountChainsBroken, authorities[r.Node])
+	before := map[bus.NodeID]*packed{}
+	for i := range x.rollups.list { // by node and day
+		p := &x.rollups.list[i]
+		if last := before[p.node]; last != nil && x.window.Has(p.day.Start()) && p.to > 0 && p.to < last.to && authorities[p.node] != "" {
+			x.count(Fact{At: p.day.Start(), N: 1, Ref: RollupRef(p.node, p.day)}, bus.CountChainsBroken, authorities[p.node])
 		}
-		if r.To > 0 {
-			before[r.Node] = r
+		if p.to > 0 {
+			before[p.node] = p
 		}
 	}
 }

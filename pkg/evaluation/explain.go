@@ -32,7 +32,7 @@ func (m *Material) Explain(scheme bus.Scheme, w Window, department bus.USCC, ind
 			return nil, err
 		}
 		lines := map[Ref]*Case{}
-		m.Directory.ExchangeFacts(w, m.Rollups, func(f Fact) {
+		m.ExchangeFacts(w, func(f Fact) {
 			if f.Department != department || !w.Has(f.At) || f.Count != x.Denominator && f.Count != x.Numerator || !f.chosen(x.Where) {
 				return
 			}

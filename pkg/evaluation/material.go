@@ -91,7 +91,7 @@ func VerifyFolder(r Report, folder fs.FS, keys ...string) (Finding, error) {
 			return Finding{}, err
 		}
 		exports[node] = name
-		m.Rollups = append(m.Rollups, rollups...)
+		m.Rollups.Add(rollups...)
 		if problem != nil {
 			problems = append(problems, *problem)
 		}

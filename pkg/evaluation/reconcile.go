@@ -18,7 +18,7 @@ type pair struct {
 	subscription bus.SubscriptionID
 }
 
-func pairOf(a About) pair { return pair{a.Mode, a.Resource, a.Provider, a.Consumer, a.Subscription} }
+func pairOf(a *About) pair { return pair{a.Mode, a.Resource, a.Provider, a.Consumer, a.Subscription} }
 
 func (p pair) compare(q pair) int {
 	return cmp.Or(cmp.Compare(p.mode, q.mode), cmp.Compare(p.resource, q.resource), cmp.Compare(p.provider, q.provider),
@@ -46,21 +46,21 @@ type both struct{ provider, consumer record }
 // ledger is what both sides have on record over a window, where both have reported.
 type ledger map[pair]*both
 
-func (l ledger) add(row *Row) {
-	if row.Outcome != Succeeded || row.Mode == ModePublish {
+func (l ledger) add(r *row) {
+	if r.Outcome != Succeeded || r.Mode == ModePublish {
 		return
 	}
-	entry := l[pairOf(row.About)]
+	key := pairOf(r.About)
+	entry := l[key]
 	if entry == nil {
 		entry = &both{}
-		l[pairOf(row.About)] = entry
+		l[key] = entry
 	}
 	side := &entry.provider
-	if row.Side == ConsumerSide {
+	if r.Side == ConsumerSide {
 		side = &entry.consumer
 	}
-	names, _ := readIdentity(row.Sum)
-	side.count, side.events, side.names = side.count+row.Count, side.events+row.Events, side.names.plus(names)
+	side.count, side.events, side.names = side.count+r.count, side.events+r.events, side.names.plus(r.names)
 }
 
 // reconcile compares the two sides.
@@ -105,7 +105,7 @@ func (d *Difference) Name(provider, consumer Evidenced) {
 func of(e Evidenced, key pair, side Side) []Exchange {
 	var list []Exchange
 	for _, x := range e.Exchanges {
-		if x.Side == side && x.Outcome == Succeeded && pairOf(x.About) == key {
+		if x.Side == side && x.Outcome == Succeeded && pairOf(&x.About) == key {
 			list = append(list, x)
 		}
 	}

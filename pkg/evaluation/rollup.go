@@ -1,8 +1,6 @@
 package evaluation
 
 import (
-	"unique"
-
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
@@ -45,16 +43,6 @@ type About struct {
 	Fault        bus.Code           `json:"fault,omitempty"`  // of what did not succeed, where there is one
 	Within       bool               `json:"within,omitempty"` // the grant, with matter, case and purpose
 }
-
-// share makes the texts of a ones that other rows have too: millions of rows are about
-// some ten thousand resources.
-func (a *About) share() {
-	a.Side, a.Mode, a.Outcome, a.Fault = shared(a.Side), shared(a.Mode), shared(a.Outcome), shared(a.Fault)
-	a.Resource, a.Provider, a.Consumer = shared(a.Resource), shared(a.Provider), shared(a.Consumer)
-	a.Subscription, a.Purpose = shared(a.Subscription), shared(a.Purpose)
-}
-
-func shared[T ~string](text T) T { return unique.Make(text).Value() }
 
 // The modes of rows, beside those of the directory.
 const (

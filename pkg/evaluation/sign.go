@@ -42,9 +42,6 @@ func DecodeRollup(data []byte) (Rollup, error) {
 	if err == nil && r.Format != RollupFormat {
 		err = badFormat("rollup", r.Format, RollupFormat)
 	}
-	for i := range r.Rows {
-		r.Rows[i].share()
-	}
 	return r, err
 }
 

@@ -2,7 +2,6 @@ package evaluation
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
@@ -75,10 +74,10 @@ func (m *Material) used(r Report, f *Finding) {
 	for _, u := range r.Inputs.Rollups {
 		named[key{u.Node, u.Day}] = u.Digest
 	}
-	m.Rollups = slices.DeleteFunc(m.Rollups, func(x Rollup) bool { return named[key{x.Node, x.Day}] == "" })
-	for _, x := range m.Rollups {
+	m.Rollups.keep(func(p *packed) bool { return named[key{p.node, p.text}] != "" })
+	for _, x := range m.Rollups.used() {
 		f.Rollups++
-		if x.Digest() != named[key{x.Node, x.Day}] {
+		if x.Digest != named[key{x.Node, x.Day}] {
 			f.wrong(fmt.Sprintf("节点 %s %s 的日汇总与其存证不符", x.Node, x.Day), fmt.Sprintf("the rollup of node %s of %s is not what its evidence gives", x.Node, x.Day))
 		}
 		delete(named, key{x.Node, x.Day})

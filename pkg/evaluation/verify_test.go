@@ -78,7 +78,7 @@ func signedReport(t *testing.T) (report evaluation.Report, folder fstest.MapFS, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Rollups = append(m.Rollups, rollups...)
+		m.Rollups.Add(rollups...)
 	}
 	signer, _, err := audit.OpenKey(secret)
 	if err != nil {

@@ -110,7 +110,7 @@ func (l *nodeLog) finish(dir string, m *evaluation.Material, days []calendar.Dat
 		if err != nil {
 			return err
 		}
-		m.Rollups = append(m.Rollups, rollups...)
+		m.Rollups.Add(rollups...)
 		file, err := os.OpenFile(filepath.Join(dir, string(l.node)+evaluation.EvidenceSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
