@@ -26,7 +26,7 @@ func aged(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, table := range []string{"reviews", "schemes", "reports"} {
+		for _, table := range []string{"reviews", "attachments", "schemes", "reports"} {
 			if err := tx.DeleteBucket([]byte(table)); err != nil {
 				return err
 			}
@@ -93,6 +93,7 @@ func TestASnapshotOfAnOlderReleaseIsRestored(t *testing.T) {
 	old := body(unzip(t, w.snapshot()))
 	for _, part := range []string{
 		"\x00\x00\x00\x07reviews\x00\x00\x00\x08awaiting\x00\x00\x00\x04true\xff\xff\xff\xff",
+		"\x00\x00\x00\x0battachments\xff\xff\xff\xff",
 		"\x00\x00\x00\x07schemes\xff\xff\xff\xff", "\x00\x00\x00\x07reports\xff\xff\xff\xff", "\x00\x00\x00\x06layout\x00\x00\x00\x011",
 	} {
 		if strings.Count(old, part) != 1 {
