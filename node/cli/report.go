@@ -123,7 +123,7 @@ func (a *app) hint(code bus.Code) string {
 		return a.say("请用 show 重新读取，改后再写入", "read it again with show, then put the change")
 	case bus.CodeResync:
 		return a.say("请重新列出目录条目，再用其位置作 --from 继续", "list the entries anew, then go on with the index of then as --from")
-	case bus.CodeNoLeader, bus.CodeUnavailable, bus.CodeWrongNode:
+	case bus.CodeNoLeader, bus.CodeUnavailable, bus.CodePeerUnreachable, bus.CodeWrongNode:
 		return a.say("查看节点状态：gxbus status", "see the nodes: gxbus status")
 	case bus.CodePolicyRefused:
 		return a.say("逐条检查：gxbus policy check DIR --layer LAYER", "see each problem: gxbus policy check DIR --layer LAYER")

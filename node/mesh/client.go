@@ -19,7 +19,7 @@ import (
 const callTimeout = 15 * time.Second
 
 // Client asks other nodes. An answer that is a refusal comes back as the
-// *bus.Error it was; a node that cannot be reached is bus.CodeUnavailable.
+// *bus.Error it was; a node that cannot be reached is bus.CodePeerUnreachable.
 type Client struct {
 	http    *http.Client
 	patient *http.Client // without a time limit of its own

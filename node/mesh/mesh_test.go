@@ -29,7 +29,7 @@ func TestWhatAnotherNodeAnswersIsReadWithCare(t *testing.T) {
 		field  string
 	}{
 		{"a refusal is the error it was", answered(422, `{"code":"revision-mismatch","defects":[{"field":"grant","problem":{"zh":"旧","en":"stale"}}],"decision_id":"d"}`), bus.CodeRevision, "grant"},
-		{"a node that cannot be reached", func() (*http.Response, error) { return nil, errors.New("no route") }, bus.CodeUnavailable, "node"},
+		{"a node that cannot be reached", func() (*http.Response, error) { return nil, errors.New("no route") }, bus.CodePeerUnreachable, "node"},
 		{"a page of something else", answered(502, `<html>`), bus.CodeUnavailable, ""},
 		{"a refusal without a code", answered(422, `{}`), bus.CodeUnavailable, ""},
 		{"a redirect is not followed", answered(302, ``), bus.CodeUnavailable, ""},

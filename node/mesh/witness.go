@@ -126,7 +126,7 @@ func (c *Client) Cosign(ctx context.Context, witness bus.NodeID, s audit.Submiss
 }
 
 func unreachable(node bus.NodeID, cause error) error {
-	return bus.E(bus.CodeUnavailable, bus.Defect{
+	return bus.E(bus.CodePeerUnreachable, bus.Defect{
 		Field: "node", Problem: bus.Text{ZH: "无法连接节点 " + string(node), EN: "node " + string(node) + " cannot be reached"},
 	}).Because(cause)
 }

@@ -60,6 +60,7 @@ const (
 	CodeRateLimited        Code = "rate-limited"
 	CodeNoLeader           Code = "no-leader"
 	CodeUnavailable        Code = "unavailable"
+	CodePeerUnreachable    Code = "peer-unreachable"
 	CodeWrongNode          Code = "wrong-node"
 	CodeUndecided          Code = "policy-undecided"
 	CodeStorageFull        Code = "storage-full"
@@ -117,6 +118,7 @@ var codes = map[Code]codeInfo{
 	CodeRateLimited:        {KindRateLimited, Text{"请求过于频繁", "too many requests"}},
 	CodeNoLeader:           {KindUnavailable, Text{"目录暂无主节点，请稍后重试", "the directory has no leader now; try again"}},
 	CodeUnavailable:        {KindUnavailable, Text{"暂不可用，请稍后重试", "not available now; try again"}},
+	CodePeerUnreachable:    {KindUnavailable, Text{"无法连接另一节点，请稍后重试", "another node cannot be reached; try again"}},
 	CodeWrongNode:          {KindConflict, Text{"请连接本部门所在的节点", "this department is served by another node"}},
 	CodeNotShared:          {KindForbidden, Text{"该资源不予共享，不能申请", "the resource is not shared, and cannot be applied for"}},
 	CodeMoving:             {KindUnavailable, Text{"部门正在迁移到另一节点，请稍后重试", "the department is moving to another node; try again"}},

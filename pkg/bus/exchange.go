@@ -91,6 +91,8 @@ func FaultOf(c Code) Fault {
 		return FaultPolicy
 	case CodeLate, CodeNotBound:
 		return FaultProvider
+	case CodePeerUnreachable:
+		return FaultNetwork
 	}
 	switch c.Kind() {
 	case KindProvider:

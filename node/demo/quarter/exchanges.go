@@ -69,7 +69,7 @@ func (p *province) call(random *rand.Rand, popular *rand.Zipf, d *day, date cale
 	answered.Kind, answered.At, answered.Status, answered.Bytes = audit.KindAnswered, at.Add(took), 200, int64(200+random.IntN(4000))
 	switch {
 	case p.down(owner.home, n): // it never came there
-		answered.Status, answered.Bytes, answered.Code = 0, 0, bus.CodeUnavailable
+		answered.Status, answered.Bytes, answered.Code = 0, 0, bus.CodePeerUnreachable
 		d.put(consumer.home, asked, answered)
 		return
 	case random.IntN(100) >= owner.ability.calls:
