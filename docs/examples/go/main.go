@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -121,8 +122,12 @@ func (a agency) webhook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", ":"+at.Port()) // first: the node asks it at once
+	if err != nil {
+		return err
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- http.ListenAndServe(":"+at.Port(), http.HandlerFunc(take)) }() // first: the node asks it at once
+	go func() { failed <- http.Serve(listener, http.HandlerFunc(take)) }()
 	state, err := a.node.Subscriptions().PutSink(ctx, subscription, bus.Sink{URL: endpoint, Secret: secret})
 	if err != nil {
 		return err
