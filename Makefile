@@ -10,6 +10,8 @@ KILL_ROUNDS ?= 50
 NET_LEASE   ?= 1
 LINEAR_RUNS ?= 20
 MOVE_ROUNDS ?= 30
+CHAOS       ?= 10m
+BACKLOG     ?= 100000
 AT_ONCE     ?= 4
 
 # Builds never ask git for anything, so that they also work in an export and in
@@ -62,14 +64,25 @@ lint: tools ## check format, vet, staticcheck and the project's own rules
 	go -C .ci/tools test ./...
 
 .PHONY: check
-check: lint race ## what the CI runs: lint, all tests with -race, a short kill test, policy tests
+check: lint race ## what the CI runs: lint, all tests with -race, a short kill and a short chaos test, policy tests
 	$(MAKE) --no-print-directory test-kill KILL_ROUNDS=5
+	$(MAKE) --no-print-directory test-chaos CHAOS=60s
 	$(MAKE) --no-print-directory test-policies
 
 .PHONY: test-kill
 test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
 	@grep -q '^func TestKill' node/*_test.go || { echo "there is no TestKill in ./node"; exit 1; }
 	GXBUS_KILL_ROUNDS=$(KILL_ROUNDS) go test -vet=off ./node -run TestKill -count=1 -timeout 300s
+
+.PHONY: test-chaos
+test-chaos: ## kill, pause, cut off, slow down and fill up five nodes under load for CHAOS=10m, and account for every event
+	@grep -q '^func TestChaos' node/*_test.go || { echo "there is no TestChaos in ./node"; exit 1; }
+	GXBUS_CHAOS=$(CHAOS) go test -vet=off ./node -run TestChaos -count=1 -v -timeout 1800s
+
+.PHONY: test-backlog
+test-backlog: ## publish BACKLOG=100000 events for a node that is down, and for others that are not
+	@grep -q '^func TestBacklog' node/*_test.go || { echo "there is no TestBacklog in ./node"; exit 1; }
+	GXBUS_BACKLOG=$(BACKLOG) go test -vet=off ./node -run TestBacklog -count=1 -v -timeout 900s
 
 .PHONY: test-linear
 test-linear: ## check that writes and consistent reads are linearizable under faults, LINEAR_RUNS=20 times

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	sink := httptest.NewServer(http.HandlerFunc(endpoint))
+	t.Cleanup(sink.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: false,
@@ -37,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LC_ALL", "C")
 			env.Setenv("API", nodetest.FreeAddress(t))
 			env.Setenv("PEER", nodetest.FreeAddress(t))
+			env.Setenv("ENDPOINT", sink.URL)
 			env.Setenv("DATA", env.WorkDir+"/node")
 			env.Setenv("GXBUS_CREDENTIALS", env.WorkDir+"/credentials.json")
 			return nil
@@ -51,6 +55,17 @@ func TestScripts(t *testing.T) {
 			"follow":   follow,
 		},
 	})
+}
+
+// endpoint is where events are taken to: /take takes them, /refuse does not, and
+// /forbid does not want to be asked.
+func endpoint(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodOptions && r.URL.Path != "/forbid":
+		w.Header().Set("WebHook-Allowed-Origin", "*")
+	case r.URL.Path == "/refuse":
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
 }
 
 // exits CODE PROGRAM ARG... runs a program and wants that exit code.
