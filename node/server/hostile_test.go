@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/mesh"
@@ -74,6 +77,13 @@ func (endless) Read(p []byte) (int, error) {
 func TestS58_WhatAHostileNodeSendsIsRefused(t *testing.T) {
 	s := tell(t, fleet.Province()[0], fleet.Province()[3])
 	ctx := context.Background()
+	s.grant(t)
+	s.subscribe(t)
+	others := s.First.Client(s.bearers[sample.GuangzhouHealth.ID])
+	_, err := s.Client("secadmin").Grants().Put(ctx, sample.Grant("grant-2", s.resource, sample.GuangzhouHealth))
+	check(t, err)
+	_, err = others.Subscriptions().Put(ctx, bus.Subscription{ID: "sub-2", Resource: s.resource.ID, Grant: "grant-2", Purpose: bus.PurposeAdministrativeBasis})
+	check(t, err)
 	auditor := s.Client("auditor")
 	status, err := auditor.Status(ctx, false)
 	check(t, err)
@@ -112,10 +122,29 @@ func TestS58_WhatAHostileNodeSendsIsRefused(t *testing.T) {
 	}
 
 	api := mesh.NewClient(plane.RoundTripper(), plane.Queries())
-	unsigned := "gxbus-receipt/1\n" + `{"subscription":"sub-1","node":"tianhe","steps":[]}` + "\n\n— gxbus/x/tianhe AAAAAAAA\n"
+	secret, err := identity.ReadPrivate(filepath.Join(s.Nodes["tianhe"].Config.DataDir, "evidence.key"))
+	check(t, err)
+	stolen, _, err := audit.OpenKey(string(secret))
+	check(t, err)
+	made, _, err := audit.GenerateKey(stolen.Name())
+	check(t, err)
+	another, _, err := audit.OpenKey(made)
+	check(t, err)
+	receipt := func(signer note.Signer, subscription, node string) error {
+		text := fmt.Sprintf("gxbus-receipt/1\n{\"subscription\":%q,\"node\":%q,\"at\":\"2026-03-01T00:00:00Z\",\"from\":1,\"steps\":[]}\n", subscription, node)
+		signed, err := note.Sign(&note.Note{Text: text}, signer)
+		check(t, err)
+		return api.Receipts(ctx, "guangdong", []string{string(signed)})
+	}
+	if err := receipt(stolen, "sub-1", "tianhe"); err != nil {
+		t.Errorf("a receipt that the county may send: %v", err)
+	}
 	for name, err := range map[string]error{
 		"a batch of what it does not provide": api.Deliver(ctx, "guangdong", exchange.Batch{From: "tianhe", Subscription: "sub-1"}),
-		"a receipt that nobody signed":        api.Receipts(ctx, "guangdong", []string{unsigned}),
+		"a receipt signed with another key":   receipt(another, "sub-1", "tianhe"),
+		"a receipt in another node's name":    receipt(stolen, "sub-1", "guangdong"),
+		"a receipt of another's subscription": receipt(stolen, "sub-2", "tianhe"),
+		"a receipt of no subscription":        receipt(stolen, "sub-9", "tianhe"),
 		"more receipts than there may be":     api.Receipts(ctx, "guangdong", make([]string, 1000)),
 	} {
 		if err == nil {
