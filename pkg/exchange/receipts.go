@@ -34,7 +34,7 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 	}
 	timer := time.NewTicker(x.ReceiptEvery)
 	defer timer.Stop()
-	unsent, err := x.everyReceipt()
+	unsent, next, err := x.everyReceipt()
 	if err != nil {
 		x.Logger.Error("read receipts", "error", err)
 	}
@@ -44,10 +44,14 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		changed, err := x.tell(ctx)
-		if err != nil && ctx.Err() == nil {
-			x.Logger.Error("make receipts", "error", err)
+		changed, through, err := x.tell(ctx, next)
+		if err != nil {
+			if ctx.Err() == nil {
+				x.Logger.Error("make receipts", "error", err)
+			}
+			continue
 		}
+		next = through
 		for _, id := range changed {
 			unsent[id] = true
 		}
@@ -56,31 +60,27 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 }
 
 // everyReceipt lists the subscriptions that there is something to tell of: after a
-// start nobody knows what had arrived.
-func (x *Exchange) everyReceipt() (ids map[bus.SubscriptionID]bool, err error) {
+// start nobody knows what had arrived. Next is the leaf to look at.
+func (x *Exchange) everyReceipt() (ids map[bus.SubscriptionID]bool, next int64, err error) {
 	ids = map[bus.SubscriptionID]bool{}
 	err = x.Store.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketTold).ForEach(func(key, _ []byte) error {
-			if string(key) != string(toldKey) {
-				ids[bus.SubscriptionID(key)] = true
+		return tx.Bucket(bucketTold).ForEach(func(key, value []byte) error {
+			if string(key) == string(toldKey) {
+				return json.Unmarshal(value, &next)
 			}
+			ids[bus.SubscriptionID(key)] = true
 			return nil
 		})
 	})
-	return ids, err
+	return ids, next, err
 }
 
-// tell takes what was recorded since into the receipts, and returns those that changed.
-func (x *Exchange) tell(ctx context.Context) (changed []bus.SubscriptionID, err error) {
+// tell takes what was recorded from a leaf on into the receipts, and returns those that
+// changed, and the leaf to look at next. Where none changed it writes nothing.
+func (x *Exchange) tell(ctx context.Context, from int64) (changed []bus.SubscriptionID, next int64, err error) {
 	receipts := map[bus.SubscriptionID]*DeliveryReceipt{}
-	var from, next int64
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		told := tx.Bucket(bucketTold)
-		if data := told.Get(toldKey); data != nil {
-			if err := json.Unmarshal(data, &from); err != nil {
-				return fmt.Errorf("how far receipts tell cannot be read: %w", err)
-			}
-		}
 		log, err := x.Log.Reader(tx)
 		if err != nil {
 			return err
@@ -102,10 +102,10 @@ func (x *Exchange) tell(ctx context.Context) (changed []bus.SubscriptionID, err 
 		}
 		return nil
 	})
-	if err != nil || next == from {
-		return nil, err
+	if err != nil || len(changed) == 0 {
+		return nil, next, err
 	}
-	return changed, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+	return changed, next, x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		told := tx.Bucket(bucketTold)
 		for _, id := range changed {
 			data, err := json.Marshal(receipts[id])
