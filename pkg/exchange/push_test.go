@@ -26,6 +26,7 @@ type endpoint struct {
 	refusal error                                   // of the handshake
 	rate    int
 	taken   []int // ids, in order
+	traces  []string
 	tried   int
 }
 
@@ -56,7 +57,7 @@ func (e *endpoint) Send(_ context.Context, d webhook.Delivery) (webhook.Answer, 
 		answer, err = e.answer(ids(events))
 	}
 	if err == nil && answer.Status/100 == 2 {
-		e.taken = append(e.taken, ids(events)...)
+		e.taken, e.traces = append(e.taken, ids(events)...), append(e.traces, d.TraceParent)
 	}
 	return answer, err
 }
@@ -97,6 +98,23 @@ func poison(number int) func([]int) (webhook.Answer, error) {
 			return webhook.Answer{Status: 500}, nil
 		}
 		return webhook.Answer{Status: 204}, nil
+	}
+}
+
+// The trace that a publisher began goes on at the consumer's endpoint, across both nodes.
+func TestTheTraceOfAnEventGoesOnAtItsSink(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	w.put(nil)
+	traced := sample(1)
+	traced.SetExtension(event.ExtTraceParent, trace)
+	w.publishAll(traced, sample(2))
+	w.sinks.has(t, numbers(1, 2))
+	w.sinks.mu.Lock()
+	defer w.sinks.mu.Unlock()
+	if !slices.Equal(w.sinks.traces, []string{trace, ""}) {
+		t.Errorf("the endpoint was told of traces %q", w.sinks.traces)
 	}
 }
 
