@@ -167,7 +167,7 @@ func (d *deriver) batch(leaf audit.Leaf) {
 		}
 		key := fmt.Sprintf("%s/%d", r.Subscription, r.First)
 		i, again := d.open[key]
-		if !again {
+		if !again || !r.At.Before(Closes(calendar.DateOf(d.all[i].At))) { // of what failed on a day that is closed another begins
 			i = len(d.all)
 			d.all, d.open[key] = append(d.all, batch(leaf, ProviderSide)), i
 		}

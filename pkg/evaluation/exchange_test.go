@@ -212,6 +212,28 @@ func TestD2B1B2Batches(t *testing.T) {
 	})
 }
 
+// A batch that nobody took on 03-02 goes with the next decision on 03-03: the first day
+// has an attempt that failed, the second one that arrived. D2 is 1 of 2, and both sides
+// have the same events on record.
+func TestABatchThatGoesTheNextDayCountsOnBothSidesThere(t *testing.T) {
+	provider := []audit.Record{
+		batch(audit.KindDecision, "d1", 1, 10, "2026-03-02 20:00"), batch(audit.KindDecision, "d2", 1, 10, "2026-03-02 21:00"),
+		batch(audit.KindDecision, "d3", 1, 20, "2026-03-03 10:00"), batch(audit.KindForwarded, "d3", 1, 20, "2026-03-03 10:01"),
+	}
+	consumer := []audit.Record{batch(audit.KindReceived, "d3", 1, 20, "2026-03-03 10:01")}
+	var rollups []evaluation.Rollup
+	for _, text := range []string{"2026-03-02", "2026-03-03"} {
+		rollups = append(rollups, rollup(t, "gz", text, provider...), rollup(t, "th", text, consumer...))
+	}
+	r := evaluate(t, provincial(rollups...), evaluation.Window{From: day("2026-03-02"), To: day("2026-03-04")})
+	if f := figure(t, r, market, "D2"); f.Numerator != 1 || f.Denominator != 2 {
+		t.Errorf("%d/%d, want 1/2", f.Numerator, f.Denominator)
+	}
+	if len(r.Reconciliation.Differences) != 0 {
+		t.Errorf("%+v", r.Reconciliation.Differences)
+	}
+}
+
 // In the quarter a daily entry has 90 turns, a weekly one 12 that end in it (the first
 // whole week, and that which began on 2025-12-29, end on 01-04; the last ends on
 // 03-29: 13 Sundays, 01-04 to 03-29), a monthly one 3, a quarterly one 1, a yearly none.

@@ -13,14 +13,14 @@ import (
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
-func made(t *testing.T, seed uint64) (quarter.Made, evaluation.Report, string) {
+func made(t *testing.T, seed uint64, days int) (quarter.Made, evaluation.Report, string) {
 	t.Helper()
 	first, err := calendar.ParseDate("2026-01-01")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "quarter")
-	m, err := quarter.Write(context.Background(), quarter.Options{Dir: dir, From: first, Days: 31, Seed: seed, Scale: 0.002, Lang: bus.Chinese})
+	m, err := quarter.Write(context.Background(), quarter.Options{Dir: dir, From: first, Days: days, Seed: seed, Scale: 0.002, Lang: bus.Chinese})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +38,16 @@ func made(t *testing.T, seed uint64) (quarter.Made, evaluation.Report, string) {
 // What is made up has good, slow and failing departments, refusals, disputes,
 // corrections and outages, a node that is silent, and a report that verifies.
 func TestAQuarterIsMadeUpAndItsReportVerifies(t *testing.T) {
-	m, r, dir := made(t, 1)
+	m, r, dir := made(t, 1, 31)
 	if m.Divisions != 147 || m.Exchanges < 500 || m.Leaves < int64(3*m.Exchanges) || m.Departments < 24 {
 		t.Errorf("%+v", m)
 	}
 	found, err := evaluation.VerifyFolder(r, os.DirFS(dir))
 	if err != nil || !found.Verified || found.Rollups != (m.Nodes-1)*31 {
 		t.Errorf("%+v: %v", found, err)
+	}
+	if len(r.Reconciliation.Differences) != 0 || r.Reconciliation.Matched < 100 {
+		t.Errorf("honest nodes differ: %+v", r.Reconciliation)
 	}
 	if len(r.Inputs.Missing) != 1 || string(r.Inputs.Missing[0].Node) != m.Silent {
 		t.Errorf("missing: %+v", r.Inputs.Missing)
@@ -67,9 +70,9 @@ func TestAQuarterIsMadeUpAndItsReportVerifies(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameReport(t *testing.T) {
-	_, first, _ := made(t, 7)
-	_, again, _ := made(t, 7)
-	_, other, _ := made(t, 8)
+	_, first, _ := made(t, 7, 3)
+	_, again, _ := made(t, 7, 3)
+	_, other, _ := made(t, 8, 3)
 	if first.Digest() != again.Digest() || first.Signature != again.Signature {
 		t.Error("the same options give another report")
 	}

@@ -69,14 +69,15 @@ func texts(l look, all ...string) []cell {
 
 // sheet is a sheet of a workbook.
 type sheet struct {
-	name   string
-	widths []float64 // of its columns, in characters; more columns are as the last
-	head   int       // rows that stay in sight and are printed on every page
-	left   int       // columns that stay in sight
-	tall   bool      // printed upright
-	rows   iter.Seq[[]cell]
-	bars   string // a range whose cells show bars
-	charts []chart
+	name    string
+	widths  []float64 // of its columns, in characters; more columns are as the last
+	head    int       // rows that stay in sight and are printed on every page
+	left    int       // columns that stay in sight
+	tall    bool      // printed upright
+	printed int       // columns, from the first; 0: all
+	rows    iter.Seq[[]cell]
+	bars    string // a range whose cells show bars
+	charts  []chart
 }
 
 // chart is a bar chart of one series.

@@ -55,7 +55,7 @@ func (v *view) indicatorSheet(i int) string {
 func (v *view) summary(name string, standings []evaluation.Standing, figures int, deducted map[string]string) sheet {
 	const first = 12 // column of the first indicator
 	last := first + len(v.Scheme.Indicators) - 1
-	s := sheet{name: name, head: standingsFrom - 1, left: 2, widths: []float64{6, 26, 21, 14, 8, 9, 9, 9, 7, 9, 24, 9}}
+	s := sheet{name: name, head: standingsFrom - 1, left: 2, printed: first - 1, widths: []float64{6, 26, 21, 14, 8, 9, 9, 9, 7, 9, 24, 9}}
 	if len(standings) > 0 {
 		s.bars = fmt.Sprintf("F%d:F%d", standingsFrom, standingsFrom+len(standings)-1)
 	}

@@ -129,15 +129,15 @@ func (v *view) reconciliation() sheet {
 }
 
 func (v *view) restatements() sheet {
-	rows := [][]cell{{text(v.t("对已公布报告的重述（原报告不改）", "Restatements of published reports, which stay as they are")).as(big)},
+	rows := [][]cell{{text(v.t("对已公布报告的更正（原报告不改）", "Restatements of published reports, which stay as they are")).as(big)},
 		texts(heading, v.t("报告", "report"), v.t("名称", "name"), v.t("代码", "code"), v.t("指标", "indicator"), v.t("公布分子", "published numerator"), v.t("公布分母", "published denominator"),
-			v.t("重述分子", "restated numerator"), v.t("重述分母", "restated denominator"))}
+			v.t("更正分子", "restated numerator"), v.t("更正分母", "restated denominator"))}
 	for _, x := range v.Restatements {
 		who := code(evaluation.Standing{Department: x.Department, Division: x.Division})
 		rows = append(rows, []cell{text(clean(x.Report)), text(v.name(who)), text(who), text(clean(x.Indicator)),
 			number(x.Published.Numerator), number(x.Published.Denominator), number(x.Restated.Numerator), number(x.Restated.Denominator)})
 	}
-	return sheet{name: v.t("重述", "Restatements"), head: 2, widths: []float64{12, 26, 22, 8, 10}, rows: of(rows...)}
+	return sheet{name: v.t("更正", "Restatements"), head: 2, widths: []float64{12, 26, 22, 8, 10}, rows: of(rows...)}
 }
 
 // evidence lists what each figure rests on, on as many sheets as it takes.

@@ -139,7 +139,12 @@ func (b *book) page(s sheet) error {
 	if s.tall {
 		orientation = "portrait"
 	}
-	err := b.SetPageLayout(s.name, &excelize.PageLayoutOptions{Size: &paper, Orientation: &orientation, FitToWidth: &wide, FitToHeight: &high})
+	fit := true
+	err := b.SetSheetProps(s.name, &excelize.SheetPropsOptions{FitToPage: &fit})
+	if err != nil {
+		return err
+	}
+	err = b.SetPageLayout(s.name, &excelize.PageLayoutOptions{Size: &paper, Orientation: &orientation, FitToWidth: &wide, FitToHeight: &high})
 	if err == nil {
 		margin, foot := 0.4, 0.6
 		err = b.SetPageMargins(s.name, &excelize.PageLayoutMarginsOptions{Left: &margin, Right: &margin, Top: &margin, Bottom: &foot})
@@ -177,6 +182,9 @@ func (b *book) fill(stream *excelize.StreamWriter, s sheet) (columns, rows int, 
 
 // dress adds what a sheet has besides cells.
 func (b *book) dress(s sheet, columns, rows int) error {
+	if s.printed > 0 {
+		columns = s.printed
+	}
 	area := fmt.Sprintf("$A$1:$%s$%d", letter(columns), rows)
 	if len(s.charts) > 0 {
 		area = "" // charts lie beside the cells
