@@ -69,7 +69,7 @@ func (p *pusher) bury(ctx context.Context, f flow, t trying) error {
 
 // letter is the record of a step with one dead letter.
 func (f flow) letter(kind audit.Kind, by bus.Principal, number uint64, data []byte) audit.Record {
-	record := f.record([]numbered{{number, stored{Digest: sha256.Sum256(data)}}})
+	record := f.record([]numbered{{Sequence: number, stored: stored{Digest: sha256.Sum256(data)}}})
 	record.Kind, record.Principal = kind, by
 	return record
 }

@@ -24,9 +24,9 @@ func (x *Exchange) decide(ctx context.Context, f flow) bus.Decision {
 // events, that is all of them.
 func (x *Exchange) decideBatch(ctx context.Context, f flow, events []numbered) (d bus.Decision, of []numbered, err error) {
 	d, alike := x.Decider.DecideEvents(ctx, f.input, len(events), func(i int) policy.Event {
-		e, unreadable := event.Unmarshal(events[i].Event)
+		e, unreadable := events[i].event()
 		if unreadable != nil {
-			err = fmt.Errorf("resource %s, event %d: %w", f.resource.ID, events[i].Sequence, unreadable)
+			err = fmt.Errorf("resource %s: %w", f.resource.ID, unreadable)
 		}
 		return attributesOf(e)
 	})

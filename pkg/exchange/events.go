@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
 	"go.etcd.io/bbolt"
 )
 
@@ -86,6 +87,19 @@ func eventAt(tx *bbolt.Tx, resource bus.ResourceID, sequence uint64) (s stored, 
 type numbered struct {
 	Sequence uint64
 	stored
+	read *event.Event // once it was read
+}
+
+// event reads the event: filters, policies and obligations look at it in turn.
+func (n *numbered) event() (event.Event, error) {
+	if n.read == nil {
+		e, err := event.Unmarshal(n.Event)
+		if err != nil {
+			return e, fmt.Errorf("event %d: %w", n.Sequence, err)
+		}
+		n.read = &e
+	}
+	return *n.read, nil
 }
 
 // eventsFrom copies the events of a resource from sequence number first on, up
@@ -107,7 +121,7 @@ func eventsFrom(tx *bbolt.Tx, resource bus.ResourceID, first uint64, count, size
 		}
 		s.Event = append([]byte(nil), s.Event...)
 		size -= len(data)
-		events = append(events, numbered{binary.BigEndian.Uint64(key), s})
+		events = append(events, numbered{Sequence: binary.BigEndian.Uint64(key), stored: s})
 	}
 	return events, nil
 }

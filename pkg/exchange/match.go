@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/gxbus/gxbus/pkg/audit"
-	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/event/filter"
 	"go.etcd.io/bbolt"
 )
@@ -31,9 +30,9 @@ func (f *forwarder) match(ctx context.Context, flow flow, events []numbered) (wa
 		}
 	}
 	for _, n := range events {
-		e, err := event.Unmarshal(n.Event)
+		e, err := n.event()
 		if err != nil {
-			return nil, fmt.Errorf("resource %s, event %d: %w", f.resource, n.Sequence, err)
+			return nil, fmt.Errorf("resource %s: %w", f.resource, err)
 		}
 		ok, failed := f.matcher.Match(e)
 		switch {
@@ -43,6 +42,7 @@ func (f *forwarder) match(ctx context.Context, flow flow, events []numbered) (wa
 		case failed != nil:
 			f.unmatched.failed++
 		}
+		n.read = nil
 		f.unmatched.events = append(f.unmatched.events, n)
 	}
 	if len(wanted) > 0 {

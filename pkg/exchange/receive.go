@@ -145,7 +145,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 		if err := inbox.Put(sequenceKey(d.Sequence), d.Event); err != nil {
 			return err
 		}
-		fresh = append(fresh, numbered{d.Sequence, stored{Digest: sha256.Sum256(d.Event), Event: d.Event}})
+		fresh = append(fresh, numbered{Sequence: d.Sequence, stored: stored{Digest: sha256.Sum256(d.Event), Event: d.Event}})
 	}
 	if len(fresh) == 0 {
 		return nil
@@ -188,8 +188,8 @@ func waiting(tx *bbolt.Tx, id bus.SubscriptionID, after uint64, count, size int)
 			break
 		}
 		events = append(events, numbered{
-			binary.BigEndian.Uint64(key),
-			stored{Digest: sha256.Sum256(data), Event: append([]byte(nil), data...)},
+			Sequence: binary.BigEndian.Uint64(key),
+			stored:   stored{Digest: sha256.Sum256(data), Event: append([]byte(nil), data...)},
 		})
 	}
 	return events

@@ -171,7 +171,7 @@ func (l eventLog) goes(tx *bbolt.Tx, before time.Time, count int) (gone []number
 		if !s.At.Before(before) {
 			break
 		}
-		gone = append(gone, numbered{binary.BigEndian.Uint64(key), s})
+		gone = append(gone, numbered{Sequence: binary.BigEndian.Uint64(key), stored: s})
 	}
 	return gone, nil
 }

@@ -58,10 +58,11 @@ func (x *Exchange) sift(ctx context.Context, f flow, d bus.Decision, events []nu
 	all = make([]sifted, len(events))
 	now := x.Now()
 	for i, n := range events {
-		e, err := event.Unmarshal(n.Event)
+		e, err := n.event()
 		if err != nil {
-			return nil, "", fmt.Errorf("resource %s, event %d: %w", f.resource.ID, n.Sequence, err)
+			return nil, "", fmt.Errorf("resource %s: %w", f.resource.ID, err)
 		}
+		n.read, events[i].read = nil, nil // it is changed from here on
 		if until, ok := event.Expiry(e); ok && !until.After(now) {
 			all[i] = sifted{numbered: n, fate: toExpire}
 			continue
