@@ -63,7 +63,8 @@ type Directory struct {
 	Departments  []bus.Department                 `json:"departments"`
 	Divisions    []bus.Division                   `json:"divisions"`
 	Nodes        []bus.Node                       `json:"nodes"`
-	Homes        map[bus.USCC]bus.NodeID          `json:"homes"` // the node that serves each department
+	Homes        map[bus.USCC]bus.NodeID          `json:"homes"`                 // the node that serves each department
+	Attachments  []bus.Attachment                 `json:"attachments,omitempty"` // what those nodes' probes found
 }
 
 // view is one look at the directory, over one window.

@@ -212,6 +212,31 @@ func TestD2B1B2Batches(t *testing.T) {
 	})
 }
 
+// Nothing flowed on 03-02, but a probe of the provider's node found its service there:
+// since before the day ended, or at some time on it. One that was attached the day after,
+// or last answered the day before, was not there.
+func TestB1CountsAServiceThatAProbeFoundThere(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a    bus.Attachment
+		want int64
+	}{
+		{"attached before", bus.Attachment{State: bus.Attached, Since: clock("2026-02-01 09:00"), Heartbeat: clock("2026-03-20 09:00")}, 1},
+		{"attached in the last minute", bus.Attachment{State: bus.Attached, Since: clock("2026-03-02 23:59")}, 1},
+		{"attached the day after", bus.Attachment{State: bus.Attached, Since: clock("2026-03-03 00:00"), Heartbeat: clock("2026-03-03 00:00")}, 0},
+		{"it failed later on the day", bus.Attachment{State: bus.Failing, Since: clock("2026-03-02 18:00"), Heartbeat: clock("2026-03-02 17:00")}, 1},
+		{"failing since the day before", bus.Attachment{State: bus.Failing, Since: clock("2026-03-01 18:00"), Heartbeat: clock("2026-03-01 17:00")}, 0},
+		{"detached", bus.Attachment{State: bus.Detached, Since: clock("2026-03-01 18:00")}, 0},
+	} {
+		m := provincial(rollup(t, "gz", "2026-03-02"), rollup(t, "th", "2026-03-02"))
+		c.a.Resource = "r"
+		m.Directory.Attachments = []bus.Attachment{c.a}
+		if f := figure(t, evaluate(t, m, oneDay), market, "B1"); f.Numerator != c.want || f.Denominator != 1 {
+			t.Errorf("%s: %d/%d, want %d/1", c.name, f.Numerator, f.Denominator, c.want)
+		}
+	}
+}
+
 // A batch that nobody took on 03-02 goes with the next decision on 03-03: the first day
 // has an attempt that failed, the second one that arrived. D2 is 1 of 2, and both sides
 // have the same events on record.

@@ -66,6 +66,7 @@ func (m *Material) ExchangeFacts(w Window, emit func(Fact)) Reconciliation {
 	}
 	reconciliation := x.ledger.reconcile()
 	x.batches(reconciliation)
+	x.attached()
 	for id := range m.Directory.Versions {
 		x.resource(id)
 	}
@@ -230,8 +231,20 @@ func (x *exchanges) each(do func(*row, calendar.Date, Ref)) {
 	}
 }
 
-// resource counts whether data flows of an entry that can be shared (B1), and whether
-// it comes as often as its update cycle says (B2).
+// attached adds the entries of which a probe found the provider's service there: at the
+// end of the window, or at some time in it. What a probe finds now says nothing of a
+// window that was over before.
+func (x *exchanges) attached() {
+	for _, a := range x.Attachments {
+		there := a.State == bus.Attached && a.Since.Before(x.window.To) || x.window.Has(a.Heartbeat)
+		if _, ok := x.served[a.Resource]; there && !ok {
+			x.served[a.Resource] = Ref("attachment/" + string(a.Resource))
+		}
+	}
+}
+
+// resource counts whether data flows of an entry that can be shared, or its service is
+// there (B1), and whether it comes as often as its update cycle says (B2).
 func (x *exchanges) resource(id bus.ResourceID) {
 	end := lastOf(x.window.To)
 	version, ok := x.version(id, end)

@@ -100,7 +100,7 @@ func (a Attributes) chosen(where map[string][]string) bool {
 
 // Ref names what a figure rests on: "application/a1", "trigger/r1/3",
 // "grant/g1", "correction/c1/2" (its second round), "resource/r1/4" (its fourth
-// version), "dispute/d1", "rollup/guangzhou/2026-03-01", and for a run of days
+// version), "attachment/r1", "dispute/d1", "rollup/guangzhou/2026-03-01", and for a run of days
 // "rollup/guangzhou/2026-03-01..2026-03-31".
 type Ref string
 

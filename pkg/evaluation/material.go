@@ -40,6 +40,11 @@ func ReadDirectory(tx *state.Tx) *Material {
 	for v := range tx.AllVersions() {
 		d.Versions[v.Resource.ID] = append(d.Versions[v.Resource.ID], v)
 	}
+	for a := range tx.Attachments() {
+		if a, ok := tx.Attachment(a.Resource); ok {
+			d.Attachments = append(d.Attachments, a)
+		}
+	}
 	for _, x := range d.Departments {
 		if home, ok := tx.Home(x); ok {
 			d.Homes[x.ID] = home
