@@ -193,7 +193,7 @@ func (a *Archive) write(s Segment, header exportHeader, entries iter.Seq[entry])
 		}
 	}()
 	sum := sha256.New()
-	count := &counted{w: io.MultiWriter(file, sum)}
+	count := &storage.Counter{W: io.MultiWriter(file, sum)}
 	out, err := newFramed(count)
 	if err != nil {
 		return s, err
@@ -216,20 +216,8 @@ func (a *Archive) write(s Segment, header exportHeader, entries iter.Seq[entry])
 	if err := errors.Join(out.close(), file.Sync()); err != nil {
 		return s, err
 	}
-	s.Digest, s.Bytes = digestPrefix+hex.EncodeToString(sum.Sum(nil)), count.n
+	s.Digest, s.Bytes = digestPrefix+hex.EncodeToString(sum.Sum(nil)), count.N
 	return s, storage.SyncDir(a.dir)
-}
-
-// counted counts what is written.
-type counted struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // verify verifies a segment that was just written, as anybody can who has the key.

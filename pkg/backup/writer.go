@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/gxbus/gxbus/pkg/storage"
 )
 
 // Writer writes a backup. One that is not closed, or whose Add failed, leaves what
@@ -78,7 +80,7 @@ func (b *Writer) add(part Part, fill func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	plain := &counter{w: zip}
+	plain := &storage.Counter{W: zip}
 	if err := errors.Join(fill(plain), zip.Close()); err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (b *Writer) add(part Part, fill func(io.Writer) error) error {
 		return err
 	}
 	b.parts++
-	_, err = b.frame(tagSum, Sum{Plain: plain.n, Stored: chunks.stored, SHA256: hex.EncodeToString(chunks.digest.Sum(nil))})
+	_, err = b.frame(tagSum, Sum{Plain: plain.N, Stored: chunks.stored, SHA256: hex.EncodeToString(chunks.digest.Sum(nil))})
 	return err
 }
 
@@ -147,15 +149,4 @@ func (c *chunkWriter) close() error {
 	}
 	_, err := c.out.Write(make([]byte, 4))
 	return err
-}
-
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -2,12 +2,13 @@
 // full, how much room is left, whether a file is sound, and how a file that has
 // grown far beyond what it holds is made small again.
 //
-// It knows nothing of what the files hold.
+// It knows nothing of what the files hold, and counts what is written to others.
 package storage
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"syscall"
@@ -150,4 +151,17 @@ func UntilRoom(stop <-chan struct{}, waiting func(bool), write func() error) err
 			}
 		}
 	}
+}
+
+// Counter counts the bytes that are written through it to W.
+type Counter struct {
+	W io.Writer
+	N int64
+}
+
+// Write writes p to W.
+func (c *Counter) Write(p []byte) (int, error) {
+	n, err := c.W.Write(p)
+	c.N += int64(n)
+	return n, err
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -54,7 +55,7 @@ func (s *Snapshot) Close() error { return s.tx.Rollback() }
 
 // WriteTo writes the state as a compressed stream.
 func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
-	counted := &counter{w: w}
+	counted := &storage.Counter{W: w}
 	zip, err := gzip.NewWriterLevel(counted, gzip.BestSpeed)
 	if err != nil {
 		return 0, err
@@ -62,15 +63,15 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	digest := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(zip, digest), 256<<10)
 	if err := dump(s.tx, buffered); err != nil {
-		return counted.n, err
+		return counted.N, err
 	}
 	if err := buffered.Flush(); err != nil {
-		return counted.n, err
+		return counted.N, err
 	}
 	if _, err := zip.Write(digest.Sum(nil)); err != nil {
-		return counted.n, err
+		return counted.N, err
 	}
-	return counted.n, zip.Close()
+	return counted.N, zip.Close()
 }
 
 // Hash returns the SHA-256 of the state: equal on every node at equal index.
@@ -115,17 +116,6 @@ func writeBytes(w io.Writer, b []byte) error {
 	}
 	_, err := w.Write(b)
 	return err
-}
-
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // Restore replaces the state by a snapshot. The new file is built aside and
