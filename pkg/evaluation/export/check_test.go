@@ -60,13 +60,22 @@ func TestS09AWorkbookThatUnpacksToTooMuchIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever file is handed in, it is refused with a code, or checked to the cell.
+// Whatever file is handed in, it is refused with a code, or checked to the cell: any
+// bytes, and a workbook one part of which is something else.
 func FuzzOpenWorkbook(f *testing.F) {
-	whole := written(f, sample(f), export.XLSX, bus.English)
-	f.Add(whole)
-	f.Add(whole[:len(whole)/2])
-	f.Add([]byte("PK\x05\x06" + string(make([]byte, 18))))
-	f.Fuzz(func(t *testing.T, file []byte) {
+	const whole = 255
+	parts := unpacked(f, written(f, sample(f), export.XLSX, bus.English))
+	f.Add(uint8(whole), []byte("PK\x05\x06"+string(make([]byte, 18))))
+	for i, part := range parts {
+		if len(part.content) < 4<<10 { // what is large takes long to shrink
+			f.Add(uint8(i), part.content)
+		}
+	}
+	f.Fuzz(func(t *testing.T, part uint8, content []byte) {
+		file := content
+		if part != whole {
+			file = repacked(t, parts, int(part)%len(parts), content)
+		}
 		book, err := export.OpenWorkbook(bytes.NewReader(file))
 		if err != nil {
 			if bus.CodeOf(err) == bus.CodeInternal {
@@ -79,4 +88,52 @@ func FuzzOpenWorkbook(f *testing.F) {
 			t.Errorf("refused without a code: %v", err)
 		}
 	})
+}
+
+type part struct {
+	name    string
+	content []byte
+}
+
+func unpacked(tb testing.TB, file []byte) (parts []part) {
+	tb.Helper()
+	r, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range r.File {
+		in, err := f.Open()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		content, err := io.ReadAll(in)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		parts = append(parts, part{f.Name, content})
+	}
+	return parts
+}
+
+// repacked is an archive with another content of one part.
+func repacked(t *testing.T, parts []part, at int, content []byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for i, p := range parts {
+		out, err := w.CreateHeader(&zip.FileHeader{Name: p.name, Method: zip.Store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == at {
+			p.content = content
+		}
+		if _, err := out.Write(p.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
 }
