@@ -209,7 +209,7 @@ func TestEveryExportSaysWhatItRestsOn(t *testing.T) {
 				}
 			}
 			text = strings.ReplaceAll(text, "&#43;", "+")
-			want := []string{r.Scheme.Digest, "AQ==", signature[len(signature)-1]}
+			want := []string{r.Restates, r.Scheme.Digest, "AQ==", signature[len(signature)-1]}
 			if f != export.JSON {
 				want = append(want, "2026-01-01 – 2026-03-31", r.Digest(), map[bus.Lang]string{bus.Chinese: "第 3 版", bus.English: "version 3"}[lang])
 			}
@@ -282,6 +282,7 @@ func sample(tb testing.TB) evaluation.Report {
 			Resource: "r1", Provider: market, Consumer: tax, Mode: "interface", ProviderCount: 3, ConsumerCount: 1, Problem: bus.Text{ZH: "使用方没有记录", EN: "the consumer has no record"},
 			Exchanges: []evaluation.Unmatched{{Exchange: "request/q1", Has: "gz", Leaf: 7, Lacks: "mz"}, {Exchange: "request/q2", Has: "gz", Leaf: 8, Lacks: "mz"}},
 		}}},
+		Restates:     "2025-q4-x",
 		Restatements: []evaluation.Restatement{{Report: "2025-q4", Department: market, Indicator: "C1", Published: evaluation.Ratio{Numerator: 1, Denominator: 2}, Restated: evaluation.Ratio{Numerator: 1, Denominator: 3}}},
 	}
 	r.Departments, r.Divisions = evaluation.Compute(evaluation.Input{

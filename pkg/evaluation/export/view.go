@@ -173,6 +173,9 @@ func (v *view) title() string {
 	if v.Provisional {
 		title += v.t("（期中数据）", " (provisional)")
 	}
+	if v.Restates != "" {
+		title += fmt.Sprintf(v.t("（更正 %s）", " (restates %s)"), clean(v.Restates))
+	}
 	return title
 }
 
@@ -204,6 +207,7 @@ type fact struct{ Name, Value string }
 func (v *view) about() []fact {
 	facts := []fact{
 		{v.t("报告", "report"), clean(v.ID)},
+		{v.t("更正的报告", "restates"), cmp.Or(clean(v.Restates), v.t("无", "none"))},
 		{v.t("周期", "window"), v.window()},
 		{v.t("数据读取时间", "inputs read at"), stamp(v.At)},
 		{v.t("集群", "cluster"), clean(v.Cluster)},
