@@ -63,6 +63,7 @@ webhook() { # the endpoint first: the node asks it at once
 	socat "TCP-LISTEN:$PORT,reuseaddr,fork" "EXEC:$0 receive" &
 	SOCAT=$!
 	trap 'kill $SOCAT; exit' INT TERM
+	until command curl --silent -X OPTIONS "http://127.0.0.1:$PORT/"; do sleep 1; done
 	STATE=$(sink)
 	echo "$STATE"
 	case $STATE in
