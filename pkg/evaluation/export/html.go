@@ -133,6 +133,9 @@ func (v *view) entry(s evaluation.Standing) entry {
 	}
 	for _, f := range s.Figures {
 		c := ratio{Text: v.state(f.State), Of: fmt.Sprintf("%d / %d", f.Numerator, f.Denominator), Shade: -1}
+		if f.State == evaluation.NotApplicable {
+			c.Text = v.t("不适用", "n/a") // the cell is narrow
+		}
 		if f.State == evaluation.Counted {
 			c.Text, c.Shade = f.Percent(), v.shade(f)
 		}
