@@ -21,7 +21,8 @@ const (
 // NameDifferences looks into the evidence of both sides' nodes for the exchanges behind
 // each difference of a report: those that one side alone has, and where the two sides'
 // evidence agrees, those that a rollup counts otherwise than the evidence of its own
-// node. Evidence that is not to be had names nothing.
+// node. Evidence that is not to be had names nothing. Where all agree, the two sides have
+// an exchange on the two days beside a midnight at which the window begins or ends.
 func (m *Material) NameDifferences(r *Report, shown Shown) {
 	for i := range r.Reconciliation.Differences[:min(maxNamed, len(r.Reconciliation.Differences))] {
 		d := &r.Reconciliation.Differences[i]
@@ -35,19 +36,32 @@ func (m *Material) NameDifferences(r *Report, shown Shown) {
 			about.Side = side
 			e := Evidenced{Node: m.Directory.Homes[department]}
 			var err error
-			if e.Exchanges, err = shown(e.Node, about, days); err == nil {
+			if e.Exchanges, err = shown(e.Node, about, beside(days)); err == nil {
 				sides[side] = e
 			}
 		}
 		if len(sides) == 2 {
-			d.Name(sides[ProviderSide], sides[ConsumerSide])
+			d.Name(sides[ProviderSide], sides[ConsumerSide], days...)
 		}
 		if len(d.Exchanges) == 0 {
 			for _, side := range slices.Sorted(maps.Keys(sides)) {
 				d.Exchanges = append(d.Exchanges, m.miscounted(*d, side, sides[side], days)...)
 			}
 		}
+		if len(d.Exchanges) == 0 && len(sides) == 2 {
+			d.Problem = bus.Text{ZH: "双方存证一致：交换跨越零点，分别记入周期内外的相邻两日", EN: "the two sides' evidence agrees: an exchange across midnight is in the window on one side and beside it on the other"}
+		}
 	}
+}
+
+// beside adds to days those next to them.
+func beside(days []calendar.Date) []calendar.Date {
+	var all []calendar.Date
+	for _, day := range days {
+		all = append(all, day-1, day, day+1)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // differing lists the first days on which the two sides' rollups of a pair differ.

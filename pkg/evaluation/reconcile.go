@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
 // pair is what the two sides of an exchange have in common: what is reconciled.
@@ -95,10 +96,21 @@ type Evidenced struct {
 
 // Name finds, in the evidence of the two sides' nodes, the exchanges behind a
 // difference: those that one side has and the other lacks.
-func (d *Difference) Name(provider, consumer Evidenced) {
+//
+// Where days are given, exchanges on these are looked for: what begins just before
+// midnight at one node may be on the next day at the other.
+func (d *Difference) Name(provider, consumer Evidenced, days ...calendar.Date) {
 	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
 	given, taken := of(provider, key, ProviderSide), of(consumer, key, ConsumerSide)
-	d.Exchanges = append(lacking(given, provider.Node, taken, consumer.Node), lacking(taken, consumer.Node, given, provider.Node)...)
+	d.Exchanges = append(lacking(on(given, days), provider.Node, taken, consumer.Node), lacking(on(taken, days), consumer.Node, given, provider.Node)...)
+}
+
+// on chooses the exchanges of days; all where none are given.
+func on(exchanges []Exchange, days []calendar.Date) []Exchange {
+	if len(days) == 0 {
+		return exchanges
+	}
+	return slices.DeleteFunc(slices.Clone(exchanges), func(x Exchange) bool { return !slices.Contains(days, calendar.DateOf(x.At)) })
 }
 
 // of chooses the exchanges of a pair on one side that succeeded.
