@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/due"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/evaluation"
+	"github.com/gxbus/gxbus/pkg/evaluation/export"
 )
 
 // Evaluator makes the sharing-performance evaluation.
@@ -85,6 +87,7 @@ func (a *API) addEvaluation(h huma.API) {
 	})
 	a.addEvaluationCases(h, op)
 	a.addEvaluationAlarms(h)
+	a.addEvaluationExport(h)
 	a.addSchemes(h)
 	a.addPublication(h)
 }
@@ -172,6 +175,40 @@ func (a *API) addEvaluationCases(h huma.API, op func(id, method, path, summary s
 			return nil
 		})
 		return a.evaluated(m), err
+	})
+}
+
+// addEvaluationExport registers reports as files for those who read them.
+func (a *API) addEvaluationExport(h huma.API) {
+	type exportQuery struct {
+		ID     string `path:"id"`
+		Format string `query:"format" enum:"json,xlsx,csv,html" default:"xlsx"`
+		Lang   string `query:"lang" enum:"zh-CN,en" default:"zh-CN" doc:"of the words in it"`
+	}
+	op := evaluationOperation("export-evaluation", http.MethodGet, "/reports/{id}/export", "Export a report", "As a workbook, a page, CSV, or the signed JSON; for auditors and reviewers of a data authority.")
+	content := map[string]*huma.MediaType{}
+	for _, f := range export.Formats() {
+		content[f.MediaType()] = &huma.MediaType{}
+	}
+	op.Responses = map[string]*huma.Response{"200": {Description: "the file", Content: content}}
+	handle(a, h, op, func(_ context.Context, p bus.Principal, in *exportQuery) (*huma.StreamResponse, error) {
+		if err := a.evaluates(p); err != nil {
+			return nil, err
+		}
+		r, err := a.evaluation(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		format := export.Format(in.Format)
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			hc.SetHeader("Content-Type", format.MediaType())
+			hc.SetHeader("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.%s"`, r.ID, format))
+			_, w := humago.Unwrap(hc)
+			err := http.NewResponseController(w).SetWriteDeadline(a.Now().Add(exportTimeout))
+			if err = errors.Join(err, export.Write(hc.BodyWriter(), r, format, bus.Lang(in.Lang))); err != nil {
+				a.Logger.Debug("evaluation export cut short", "error", err)
+			}
+		}}, nil
 	})
 }
 

@@ -3,7 +3,9 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,13 +29,14 @@ func evaluationMatrix(known [7]int, plain func(string) func(*world, int) request
 		"POST /api/v1/evaluation/reports": {all, func(w *world, cell int) request {
 			return request{body: text(asJSON(w.t, evaluationOrder(fmt.Sprint("matrix-", cell))))}
 		}},
-		"GET /api/v1/evaluation/reports":      {all, nil},
-		"GET /api/v1/evaluation/reports/{id}": {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/evaluation/reports/absent")},
-		"GET /api/v1/evaluation/live":         {own, nil},
-		"GET /api/v1/evaluation/cases":        {own, plain("/api/v1/evaluation/cases?indicator=C1")},
-		"GET /api/v1/evaluation/material":     {all, nil},
-		"GET /api/v1/evaluation/published":    {known, nil},
-		"GET /api/v1/evaluation/alarms":       {own, nil},
+		"GET /api/v1/evaluation/reports":             {all, nil},
+		"GET /api/v1/evaluation/reports/{id}":        {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/evaluation/reports/absent")},
+		"GET /api/v1/evaluation/reports/{id}/export": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/evaluation/reports/absent/export")},
+		"GET /api/v1/evaluation/live":                {own, nil},
+		"GET /api/v1/evaluation/cases":               {own, plain("/api/v1/evaluation/cases?indicator=C1")},
+		"GET /api/v1/evaluation/material":            {all, nil},
+		"GET /api/v1/evaluation/published":           {known, nil},
+		"GET /api/v1/evaluation/alarms":              {own, nil},
 		"POST /api/v1/evaluation/reports/{id}/publish": {none, func(*world, int) request {
 			return request{path: "/api/v1/evaluation/reports/absent/publish", body: text(`{}`)}
 		}},
@@ -158,6 +161,13 @@ func TestASchemeAndAReportGoTheirWay(t *testing.T) {
 	}
 	_, err = second.EvaluationPublish(ctx, "q-r1", "")
 	check(t, err)
+	file, err := c.EvaluationExport(ctx, "q-r1", "html", bus.Chinese)
+	check(t, err)
+	page, err := io.ReadAll(file)
+	check(t, errors.Join(err, file.Close()))
+	if !strings.Contains(string(page), "更正 q") || !strings.Contains(string(page), again.Digest()) {
+		t.Errorf("the page of a restatement: %.300s", page)
+	}
 	heads, err := c.Evaluations(ctx)
 	check(t, err)
 	all, err := w.First.Client(w.bearers[stranger]).PublishedEvaluations(ctx)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -65,6 +66,18 @@ func (c *Client) Evaluations(ctx context.Context) ([]EvaluationHead, error) {
 // Evaluation returns a report; a department gets its own part, which is not signed.
 func (c *Client) Evaluation(ctx context.Context, id string) (json.RawMessage, error) {
 	return do[json.RawMessage](ctx, c, call{method: http.MethodGet, path: []string{"evaluation", "reports", id}})
+}
+
+// EvaluationExport streams a report as a file: "xlsx", "html", "csv" or "json", in words
+// of lang; for auditors and reviewers of a data authority. The caller closes it.
+func (c *Client) EvaluationExport(ctx context.Context, id, format string, lang bus.Lang) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, call{
+		method: http.MethodGet, path: []string{"evaluation", "reports", id, "export"}, query: given(map[string]string{"format": format, "lang": string(lang)}), stream: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
 }
 
 // EvaluationLive returns how the present quarter stands, provisionally.
