@@ -290,14 +290,14 @@ type running struct {
 }
 
 type output struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer // not embedded: who copies into it must not find a way past mu
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.Buffer.Write(p)
+	return o.text.Write(p)
 }
 
 func (e *example) start(environment []string, step string) *running {
@@ -330,7 +330,7 @@ func (r *running) said() string {
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
 	file, _ := os.ReadFile(filepath.Join(r.cmd.Dir, "events.jsonl"))
-	return r.out.String() + string(file)
+	return r.out.text.String() + string(file)
 }
 
 func (r *running) stop() {
