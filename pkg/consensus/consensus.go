@@ -100,7 +100,8 @@ func Open(c Config) (*Group, error) {
 	config.Logger = logger
 	config.ShutdownOnRemove = false // whether the node goes on is decided above
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
-	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, g.transport); err != nil {
+	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, newSeeded(g.transport, cached, snapshots, g.stop)); err != nil {
+		close(g.stop)
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), g.transport.Close(), log.Close())
 	}
 	g.running.Store(g.raft)
