@@ -102,13 +102,17 @@ func (s *Server) Segments() (all []client.Segment, err error) {
 		return err
 	})
 	for _, segment := range segments {
-		shown := client.Segment{File: segment.Name(), First: segment.First, End: segment.End, Digest: segment.Digest, Bytes: segment.Bytes, From: segment.From, To: segment.To}
+		shown := shownSegment(segment)
 		if s.segments.Check(segment) != nil {
 			shown.Problem = bus.CodeEvidence
 		}
 		all = append(all, shown)
 	}
 	return all, err
+}
+
+func shownSegment(s audit.Segment) client.Segment {
+	return client.Segment{File: s.Name(), First: s.First, End: s.End, Digest: s.Digest, Bytes: s.Bytes, From: s.From, To: s.To}
 }
 
 // PruneEvidence deletes the sealed segments that were recorded before a time, in
@@ -132,7 +136,7 @@ func (s *Server) PruneEvidence(ctx context.Context, by bus.Principal, request st
 		return nil, err
 	}
 	for _, segment := range segments {
-		gone = append(gone, client.Segment{File: segment.Name(), First: segment.First, End: segment.End, Digest: segment.Digest, Bytes: segment.Bytes, From: segment.From, To: segment.To})
+		gone = append(gone, shownSegment(segment))
 	}
 	return gone, s.store.View(s.log.Settle)
 }
