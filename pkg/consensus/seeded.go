@@ -50,6 +50,10 @@ func (s *seeded) follow(a *raft.AppendEntriesRequest) {
 	if a.PrevLogEntry == 0 {
 		return
 	}
+	var before raft.Log // mostly one of the newest, which are held in memory
+	if err := s.log.GetLog(a.PrevLogEntry, &before); err == nil {
+		return
+	}
 	first, err := s.log.FirstIndex()
 	if err != nil || first == 0 || a.PrevLogEntry >= first {
 		return
