@@ -350,9 +350,10 @@ func TestARevocationEndsWhatIsHeld(t *testing.T) {
 				}
 				return holds(in)
 			}))
+			before := d.position()
 			w.subscribe(sub, puller)
 			w.publish(1, 5)
-			d.awaitAsked(t, policy.ActionForward, 1)
+			d.awaitAskedSince(t, before, policy.ActionForward, 1)
 			w.revoke()
 			w.settled(sub, 5)
 			withheld := w.provider().records(audit.KindWithheld)

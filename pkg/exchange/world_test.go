@@ -762,9 +762,19 @@ func (d *decider) followOutside(outside func(policy.Input)) {
 // awaitAsked waits until the decider was asked count times more for an action.
 func (d *decider) awaitAsked(tb testing.TB, action policy.Action, count int) {
 	tb.Helper()
+	d.awaitAskedSince(tb, d.position(), action, count)
+}
+
+// position is how often the decider was asked so far.
+func (d *decider) position() int {
 	d.mu.Lock()
-	from := len(d.asked)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	return len(d.asked)
+}
+
+// awaitAskedSince waits until the decider was asked count times for an action after a position.
+func (d *decider) awaitAskedSince(tb testing.TB, from int, action policy.Action, count int) {
+	tb.Helper()
 	eventually(tb, fmt.Sprintf("%d decisions on %s", count, action), func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()

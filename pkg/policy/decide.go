@@ -152,7 +152,7 @@ func (a *asking) run(ctx context.Context, input ast.Value) {
 	}
 	a.verdicts = verdicts
 	if !a.state.CompareAndSwap(running, ended) {
-		a.layers[a.at.Load()].stuck.Add(-1)
+		a.layers[a.at.Load()].hangs(-1)
 	}
 	close(a.answered)
 }
@@ -172,7 +172,7 @@ func (s *slowest) see(l *layer, took time.Duration) {
 }
 
 // abandon waits a little for the cancelled round to end; if it does not, the
-// layer that hangs is unavailable until it stops.
+// layer that hangs is unavailable until it stops, unless it is base.
 func (a *asking) abandon(grace time.Duration) []bus.Verdict {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -182,9 +182,9 @@ func (a *asking) abandon(grace time.Duration) []bus.Verdict {
 	case <-timer.C:
 	}
 	hanging := a.layers[a.at.Load()]
-	hanging.stuck.Add(1)
+	hanging.hangs(+1)
 	if !a.state.CompareAndSwap(running, abandoned) { // it ended just now
-		hanging.stuck.Add(-1)
+		hanging.hangs(-1)
 		<-a.answered
 		return a.verdicts
 	}

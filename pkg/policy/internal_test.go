@@ -22,7 +22,7 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	}
 	e.Load(nil)
 	entered, release := make(chan struct{}, 9), make(chan struct{})
-	hanging := hangingLayer(t, entered, release)
+	hanging := hangingLayer(t, "division/440100", entered, release)
 	e.layers.Store(&layerSet{bus.BaseLayer: (*e.layers.Load())[bus.BaseLayer], hanging.id: hanging})
 	in := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 3)
 
@@ -55,9 +55,28 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	}
 }
 
+// A machine out of breath can leave a decision of base behind; the next one asks it again.
+func TestBaseIsAskedAgainAfterADecisionWasLeftBehind(t *testing.T) {
+	e, err := New(Options{Deadline: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Load(nil)
+	entered, release := make(chan struct{}, 9), make(chan struct{})
+	defer close(release)
+	e.layers.Store(&layerSet{bus.BaseLayer: hangingLayer(t, bus.BaseLayer, entered, release)})
+	in := sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 3)
+	for range 3 {
+		if d := e.Decide(t.Context(), in); d.Allow || d.Reasons[0].Code != CodeTimeout {
+			t.Fatalf("decision = allow %v, reasons %v; want %s", d.Allow, d.Reasons, CodeTimeout)
+		}
+		<-entered
+	}
+}
+
 // hangingLayer says when it is evaluated, and hangs until released.
-func hangingLayer(t *testing.T, entered chan<- struct{}, release <-chan struct{}) *layer {
-	l := &layer{id: "division/440100", revision: 1}
+func hangingLayer(t *testing.T, id bus.LayerID, entered chan<- struct{}, release <-chan struct{}) *layer {
+	l := &layer{id: id, revision: 1}
 	var err error
 	l.query, err = rego.New(
 		rego.Query(question),

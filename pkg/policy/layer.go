@@ -41,7 +41,7 @@ type layer struct {
 	discovery discovery
 	reads     []ast.Ref // what it looks at in the input
 	exports   exports
-	stuck     atomic.Int32 // evaluations that were given up and still run
+	stuck     atomic.Int32 // evaluations that were given up and still run; 0 of base, always
 	strain    *strain      // nil of base, which ships with the release, and of what is only tried
 }
 
@@ -112,6 +112,15 @@ func (l *layer) ask(ctx context.Context, input ast.Value, cancel topdown.Cancel,
 	}
 	verdict.Fired = l.exports.fired(verdict, nil)
 	return verdict
+}
+
+// hangs counts an evaluation that was given up in, or out. Base is asked again all the
+// same: no rule of it can hang, so it is the machine that had no time for it, and nobody
+// but base says yes.
+func (l *layer) hangs(by int32) {
+	if l.id != bus.BaseLayer {
+		l.stuck.Add(by)
+	}
 }
 
 // refuse is the verdict of a layer that did not give one.
