@@ -39,12 +39,28 @@ func (d *draft) set(name string, value any) {
 	if name == "specversion" {
 		d.version = true
 	}
+	d.count(name, value)
+	if defect := setAttribute(&d.context, name, value); defect != nil {
+		d.wrong(name, *defect)
+	}
+}
+
+// count takes in how large an attribute is.
+func (d *draft) count(name string, value any) {
 	d.size += int64(len(name))
 	if text, ok := value.(string); ok {
 		d.size += int64(len(text))
 	}
-	if defect := setAttribute(&d.context, name, value); defect != nil {
-		d.wrong(name, *defect)
+}
+
+// roomy checks that there are not too many attributes, nor too large ones.
+func (d *draft) roomy(extensions int) {
+	if extensions > maxExtensions || d.size > maxMetadata {
+		d.defects = append(d.defects, bus.Defect{
+			Field:   d.field(""),
+			Problem: bus.Text{ZH: "扩展属性过多或属性总量过大", EN: "has too many extensions or too large attributes"},
+			Allowed: fmt.Sprintf("%d extensions, %d bytes of attributes", maxExtensions, maxMetadata),
+		})
 	}
 }
 
@@ -73,13 +89,7 @@ func (d *draft) event() (Event, *bus.Error) {
 			d.wrong(attribute.name, bus.Defect{Problem: required})
 		}
 	}
-	if len(d.context.Extensions) > maxExtensions || d.size > maxMetadata {
-		d.defects = append(d.defects, bus.Defect{
-			Field:   d.field(""),
-			Problem: bus.Text{ZH: "扩展属性过多或属性总量过大", EN: "has too many extensions or too large attributes"},
-			Allowed: fmt.Sprintf("%d extensions, %d bytes of attributes", maxExtensions, maxMetadata),
-		})
-	}
+	d.roomy(len(d.context.Extensions))
 	base64 := false
 	if len(d.data) > 0 && !d.mistaken["datacontenttype"] {
 		base64 = d.checkData()
@@ -137,6 +147,9 @@ const (
 // formOf tells the form from a valid content type alone, so that an event has
 // one canonical form whatever mode it came in.
 func formOf(contentType string) form {
+	if contentType == ce.ApplicationJSON { // nearly always
+		return formJSON
+	}
 	mediaType, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return formBinary

@@ -46,6 +46,20 @@ func survives(t *testing.T, events []event.Event) {
 	if err != nil || !json.Valid(raw) {
 		t.Fatalf("%q: %v", raw, err)
 	}
+	one := []byte{'['}
+	for i, e := range events {
+		if i > 0 {
+			one = append(one, ',')
+		}
+		data, err := event.MarshalDecoded(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one = append(one, data...)
+	}
+	if one = append(one, ']'); !bytes.Equal(one, raw) {
+		t.Fatalf("marshalled as decoded %s, else %s", one, raw)
+	}
 	again, err := event.UnmarshalBatch(raw)
 	if err != nil || len(again) != len(events) {
 		t.Fatalf("%s: %v", raw, err)

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"maps"
 	"slices"
@@ -28,6 +27,24 @@ func Marshal(e Event) ([]byte, error) {
 		return nil, err
 	}
 	return appendEvent(make([]byte, 0, 256+len(e.DataEncoded)), e), nil
+}
+
+// MarshalDecoded is Marshal of an event that [Decode] or [Unmarshal] gave and that is as
+// it was, but for attributes that were set to what they may be. Of the rules of Decode it
+// is held to those alone that such an attribute can break: of how much there may be.
+func MarshalDecoded(e Event) ([]byte, error) {
+	d := draft{field: func(name string) string { return name }}
+	list := attributes(e)
+	extensions := 0
+	for _, a := range list {
+		if d.count(a.name, a.value); !standard(a.name) {
+			extensions++
+		}
+	}
+	if d.roomy(extensions); len(d.defects) > 0 {
+		return nil, malformed(d.defects...)
+	}
+	return appendMembers(make([]byte, 0, 256+len(e.DataEncoded)), list, e), nil
 }
 
 // Unmarshal reads one event in the JSON format as strictly as [Decode] does,
@@ -68,16 +85,6 @@ func MarshalBatch(events []Event) ([]byte, error) {
 // on sizes, and an empty one gives no events. It is for batches between nodes.
 func UnmarshalBatch(raw []byte) ([]Event, error) {
 	return parseBatch(raw, Limits{})
-}
-
-// Digest is the SHA-256 of the canonical form of e. Its errors are those of
-// [Marshal].
-func Digest(e Event) ([sha256.Size]byte, error) {
-	raw, err := Marshal(e)
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	return sha256.Sum256(raw), nil
 }
 
 // normal returns e as Decode would have given it, or the error Decode would
@@ -166,9 +173,12 @@ func wireValue(value any) any {
 	return attribute{value: value}.text()
 }
 
-func appendEvent(dst []byte, e Event) []byte {
+func appendEvent(dst []byte, e Event) []byte { return appendMembers(dst, attributes(e), e) }
+
+// appendMembers appends an event, given the list of its attributes.
+func appendMembers(dst []byte, list []attribute, e Event) []byte {
 	dst = append(dst, '{')
-	for i, a := range attributes(e) {
+	for i, a := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -23,8 +24,8 @@ type Receipt struct {
 	Duplicate  bool // accepted before; this is the receipt of then
 }
 
-// Publish accepts events of a resource from one of its provider's systems, all
-// or none, and returns a receipt an event, in order. An event that was accepted
+// Publish accepts events of a resource, as event.Decode gives them, from one of its
+// provider's systems, all or none, and returns a receipt an event, in order. An event that was accepted
 // before with the same content is answered as then; with another content the
 // publication is refused (bus.CodeEventConflict). Every refusal is recorded.
 func (x *Exchange) Publish(ctx context.Context, by bus.Principal, request string, id bus.ResourceID, events []cloudevent.Event) ([]Receipt, error) {
@@ -263,11 +264,11 @@ func repeat(tx *bbolt.Tx, c candidate, at Occurrence) (receipt Receipt, same boo
 		return Receipt{}, false, err
 	}
 	if same = have.digest == c.Digest; !same { // the stamps of now may be others
-		digest, err := event.Digest(have.on(c.event))
+		data, err := event.MarshalDecoded(have.on(c.event))
 		if err != nil {
 			return Receipt{}, false, err
 		}
-		same = have.digest == digest
+		same = have.digest == sha256.Sum256(data)
 	}
 	return Receipt{Source: c.Source, ID: c.ID, Sequence: at.Sequence, Digest: have.digest, Duplicate: true}, same, nil
 }

@@ -125,9 +125,9 @@ func (x *Exchange) prepare(f flow, events []cloudevent.Event) ([]candidate, erro
 		if defects = append(defects, unfit(i, e, checker, now)...); len(defects) >= maxTold {
 			break
 		}
-		data, err := event.Marshal(s.on(e))
+		data, err := event.MarshalDecoded(s.on(e))
 		if err != nil { // it may have no room for stamps
-			data, err = event.Marshal(e)
+			data, err = event.MarshalDecoded(e)
 		}
 		if err != nil {
 			return nil, inPlace(i, err)

@@ -26,6 +26,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/policy"
@@ -291,6 +292,18 @@ func sample(n int, version ...string) cloudevent.Event {
 	e.SetType("cn.gov.sample.firm.registered")
 	data := fmt.Sprintf(`{"name":"示例企业%d%s","legal_id":"440306198512301230","phone":"13800138000","inner":"never leaves"}`, n, fmt.Sprint(version))
 	if err := e.SetData("application/json", []byte(data)); err != nil {
+		panic(err)
+	}
+	return decoded(e)
+}
+
+// decoded is e as the API gives it to Publish.
+func decoded(e cloudevent.Event) cloudevent.Event {
+	raw, err := event.Marshal(e)
+	if err == nil {
+		e, err = event.Unmarshal(raw)
+	}
+	if err != nil {
 		panic(err)
 	}
 	return e

@@ -10,6 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
 // Checker checks data against one schema. It is safe for concurrent use.
@@ -61,11 +62,7 @@ func reason(err error) string {
 // Check returns all that is wrong with the data of one event, each with a JSON
 // pointer (RFC 6901) after the field that data is. data is strict JSON.
 func (c *Checker) Check(field string, data []byte) []bus.Defect {
-	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return []bus.Defect{{Field: field, Problem: bus.Text{ZH: "不是 JSON", EN: "is not JSON"}, Allowed: "application/json"}}
-	}
-	err = c.compiled.Validate(tree)
+	err := c.compiled.Validate(strictjson.Tree(data))
 	if err == nil {
 		return nil
 	}

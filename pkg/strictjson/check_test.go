@@ -3,6 +3,7 @@ package strictjson_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,6 +165,7 @@ func FuzzCheck(f *testing.F) {
 		for range strictjson.Elements(data) {
 		}
 		strictjson.Text(data)
+		parsed := strictjson.Tree(data)
 		compact := strictjson.AppendCompact(nil, data)
 		if strictjson.Check(data, strictjson.Limits{}) != nil {
 			return
@@ -176,6 +178,9 @@ func FuzzCheck(f *testing.F) {
 		d.UseNumber()
 		if err := d.Decode(&tree); err != nil {
 			t.Fatalf("%q: %v", data, err)
+		}
+		if !reflect.DeepEqual(parsed, tree) {
+			t.Fatalf("%q is %v, not %v", data, tree, parsed)
 		}
 		compareParts(t, data, tree)
 		if !json.Valid(compact) || strictjson.Check(compact, strictjson.Limits{}) != nil {

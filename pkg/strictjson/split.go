@@ -164,20 +164,20 @@ func unescape(dst, inside []byte) []byte {
 // AppendCompact appends value to dst without the white space between tokens;
 // strings and numbers stay byte for byte.
 func AppendCompact(dst, value []byte) []byte {
+	from := 0 // of what is to be appended as it stands
 	for i := 0; i < len(value); {
 		switch value[i] {
 		case ' ', '\n', '\r', '\t':
-			i++
+			dst = append(dst, value[from:i]...)
+			i = skipSpace(value, i)
+			from = i
 		case '"':
-			end := skipText(value, i)
-			dst = append(dst, value[i:end]...)
-			i = end
+			i = skipText(value, i)
 		default:
-			dst = append(dst, value[i])
 			i++
 		}
 	}
-	return dst
+	return append(dst, value[from:]...)
 }
 
 // AppendString appends text as a JSON string in its shortest form: only the
@@ -185,21 +185,79 @@ func AppendCompact(dst, value []byte) []byte {
 func AppendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	from := 0 // of what is to be appended as it stands
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
 			dst = append(dst, '\\', c)
-		case c == '\n':
+		case '\n':
 			dst = append(dst, '\\', 'n')
-		case c == '\r':
+		case '\r':
 			dst = append(dst, '\\', 'r')
-		case c == '\t':
+		case '\t':
 			dst = append(dst, '\\', 't')
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		default:
-			dst = append(dst, c)
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
 	}
-	return append(dst, '"')
+	return append(append(dst, text[from:]...), '"')
+}
+
+// Tree gives a value as encoding/json would decode it into an any with numbers as
+// json.Number.
+func Tree(value []byte) any {
+	tree, _ := treeAt(value, skipSpace(value, 0), 0)
+	return tree
+}
+
+// deepest is how deep Tree looks; encoding/json refuses what is deeper.
+const deepest = 10_000
+
+// treeAt gives the value that starts at i, and its end.
+func treeAt(data []byte, i, depth int) (value any, end int) {
+	if i == len(data) || depth > deepest {
+		return nil, len(data)
+	}
+	switch data[i] {
+	case '{':
+		object := map[string]any{}
+		for i = skipSpace(data, i+1); i < len(data) && data[i] == '"'; i = past(',', data, i) {
+			end := skipText(data, i)
+			name, _ := Text(data[i:end])
+			object[name], i = treeAt(data, past(':', data, end), depth+1)
+		}
+		return object, min(i+1, len(data))
+	case '[':
+		array := []any{}
+		for i = skipSpace(data, i+1); i < len(data) && data[i] != ']'; i = past(',', data, i) {
+			value, i = treeAt(data, i, depth+1)
+			array = append(array, value)
+		}
+		return array, min(i+1, len(data))
+	case '"':
+		end = skipText(data, i)
+		value, _ = Text(data[i:end])
+		return value, end
+	}
+	switch end = skipScalar(data, i); data[i] {
+	case 'n':
+		return nil, end
+	case 't', 'f':
+		return data[i] == 't', end
+	}
+	return json.Number(data[i:end]), end
+}
+
+// past is where the next token begins, past a mark if that is next.
+func past(mark byte, data []byte, i int) int {
+	if i = skipSpace(data, i); i < len(data) && data[i] == mark {
+		i = skipSpace(data, i+1)
+	}
+	return i
 }
