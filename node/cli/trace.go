@@ -97,6 +97,7 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindAnswered:     {ZH: "查询应答", EN: "query answered"},
 	audit.KindArchived:     {ZH: "存证归档", EN: "evidence archived"},
 	audit.KindPruned:       {ZH: "删除超期归档段", EN: "evidence past its retention deleted"},
+	audit.KindHeartbeat:    {ZH: "实时服务心跳", EN: "heartbeat of a realtime service"},
 }
 
 var actionTexts = map[string]bus.Text{

@@ -22,12 +22,16 @@ const (
 type probing struct {
 	mu     sync.Mutex
 	failed map[bus.ResourceID]int
+
+	pulses *pulses
 }
 
 // probeBindings asks the services that resources are bound to here whether they are
-// there, now and then, with no caller's data, and tells the directory what changed.
+// there, now and then, with no caller's data, tells the directory what changed, and
+// puts the heartbeats of realtime resources on record: of the hour that is under way
+// when the node stops, too.
 func (s *Server) probeBindings(ctx context.Context) {
-	p := &probing{failed: map[bus.ResourceID]int{}}
+	p := &probing{failed: map[bus.ResourceID]int{}, pulses: newPulses(s.config.ProbeInterval)}
 	for {
 		wait := s.config.ProbeInterval/2 + rand.N(s.config.ProbeInterval) // else all nodes ask one service at once
 		timer := time.NewTimer(wait)
@@ -35,10 +39,14 @@ func (s *Server) probeBindings(ctx context.Context) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			s.recordHeartbeats(context.WithoutCancel(ctx), p.pulses, s.now().Add(time.Hour))
 			return
 		}
 		if err := s.probeAll(ctx, p); err != nil && ctx.Err() == nil {
 			s.logger.Warn("probe bindings", "error", err)
+		}
+		if ctx.Err() == nil {
+			s.recordHeartbeats(ctx, p.pulses, s.now())
 		}
 	}
 }
@@ -52,6 +60,10 @@ func (s *Server) probeAll(ctx context.Context, p *probing) error {
 	if err != nil {
 		return err
 	}
+	beating, err := s.heartbeats(bound)
+	if err != nil {
+		return err
+	}
 	var asked sync.WaitGroup
 	room := make(chan struct{}, probesAtOnce)
 	for _, b := range bound {
@@ -60,7 +72,7 @@ func (s *Server) probeAll(ctx context.Context, p *probing) error {
 		room <- struct{}{}
 		asked.Go(func() {
 			defer func() { <-room }()
-			s.probe(ctx, p, b.Resource, have)
+			s.probe(ctx, p, b.Resource, have, beating[b.Resource])
 		})
 	}
 	asked.Wait()
@@ -87,13 +99,16 @@ func (s *Server) attachments() (known map[bus.ResourceID]bus.Attachment, err err
 	return known, err
 }
 
-// probe asks one service.
-func (s *Server) probe(ctx context.Context, p *probing, id bus.ResourceID, have bus.Attachment) {
+// probe asks one service, and where it is to beat puts down whether it answered.
+func (s *Server) probe(ctx context.Context, p *probing, id bus.ResourceID, have bus.Attachment, beats bool) {
 	asking, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err := s.bindings.Probe(asking, id)
 	if ctx.Err() != nil || bus.CodeOf(err) == bus.CodeNotBound { // it was ended a moment ago
 		return
+	}
+	if beats {
+		p.pulses.beat(id, s.now(), err == nil)
 	}
 	p.mu.Lock()
 	if p.failed[id]++; err == nil {

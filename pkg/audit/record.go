@@ -54,6 +54,7 @@ const (
 	KindUnmatched    Kind = "unmatched"     // passed over: the subscription's own filters are not for them
 	KindArchived     Kind = "archived"      // leaves are in a sealed segment, and no longer in the live file
 	KindPruned       Kind = "pruned"        // a segment past its retention was deleted, by order
+	KindHeartbeat    Kind = "heartbeat"     // what was heard of a realtime resource's service in an hour
 )
 
 var kinds = []Kind{
@@ -62,6 +63,7 @@ var kinds = []Kind{
 	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded, KindAsked, KindAnswered,
 	KindUnmatched, KindReplayed, KindDeadLettered, KindRedriven, KindDiscarded, KindArchived, KindPruned,
+	KindHeartbeat,
 }
 
 // Known reports whether k is a kind of this release.
@@ -102,6 +104,7 @@ type Record struct {
 	Bytes        int64              `json:"bytes,omitempty"`       // of the events that the step is about
 	Segment      *Segment           `json:"segment,omitempty"`     // archived, pruned: which
 	Took         int64              `json:"took_us,omitempty"`     // answered: µs since it was asked here
+	Heartbeat    *bus.Heartbeat     `json:"heartbeat,omitempty"`   // heartbeat: the hour's minutes
 }
 
 // Leaf is a record with its place in the log, counted from 0.
@@ -154,6 +157,12 @@ func (r Record) Check() []bus.Defect {
 	}
 	if (r.Kind == KindArchived || r.Kind == KindPruned) != (r.Segment != nil) {
 		add("segment", "仅归档记录须带归档段", "a record of an archived segment names it, no other does", "")
+	}
+	if (r.Kind == KindHeartbeat) != (r.Heartbeat != nil) {
+		add("heartbeat", "仅心跳记录须带逐分钟心跳", "a record of a heartbeat has its minutes, no other does", "")
+	}
+	if r.Heartbeat != nil {
+		defects = append(defects, r.Heartbeat.Check()...)
 	}
 	if r.Digest != "" && !validDigest(r.Digest) {
 		add("digest", "摘要格式不正确", "not a digest", digestPrefix+" and 64 lower-case hex digits")

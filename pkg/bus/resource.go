@@ -91,7 +91,7 @@ var (
 	formats   = []string{"file", "spreadsheet", "database", "image", "stream", "self-describing", "service"}
 	modes     = []string{"interface", "batch", "file"}
 	opens     = []string{"yes", "conditional", "no"}
-	cycles    = []string{"realtime", "daily", "weekly", "monthly", "quarterly", "half-yearly", "yearly", "irregular"}
+	cycles    = []string{CycleRealtime, "daily", "weekly", "monthly", "quarterly", "half-yearly", "yearly", "irregular"}
 	networks  = []string{"government", "internet", "departmental"}
 	scenarios = []string{"government-service", "public-service", "supervision", "other"}
 	sharings  = []SharingType{Unconditional, Conditional, NotShared}

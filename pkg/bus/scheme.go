@@ -59,8 +59,8 @@ const (
 	CountLimitsGrounded    Count = "limits.grounded"    // with range and purpose, or with a valid basis
 	CountResourcesOffered  Count = "resources.offered"  // entries that can be shared, at the end
 	CountResourcesBound    Count = "resources.bound"    // of which data flows: an endpoint or a feed
-	CountRefreshesDue      Count = "refreshes.due"      // slots of the update cycles that ended; heartbeat minutes of what is realtime
-	CountRefreshesMet      Count = "refreshes.met"      // in which data came
+	CountRefreshesDue      Count = "refreshes.due"      // turns of the update cycles that ended, 1440 each; minutes of what is realtime
+	CountRefreshesMet      Count = "refreshes.met"      // in which data came, 1440 each; minutes in which the service was there
 	CountApplicationsDue   Count = "applications.due"   // answers that were due
 	CountApplicationsMet   Count = "applications.met"   // given in time
 	CountDeliveriesDue     Count = "deliveries.due"     // first exchanges that were due after a consent
@@ -108,8 +108,8 @@ var counts = map[Count]struct {
 	CountLimitsGrounded:    {SourceDirectory, Text{"其中范围、用途或者依据齐备的目录数", "those with range and purpose, or a valid basis"}},
 	CountResourcesOffered:  {SourceDirectory, Text{"可共享的目录数", "entries that can be shared"}},
 	CountResourcesBound:    {SourceEvidence, Text{"其中已挂接数据的目录数", "those with data behind them"}},
-	CountRefreshesDue:      {SourceEvidence, Text{"到期的更新次数", "refreshes that were due"}},
-	CountRefreshesMet:      {SourceEvidence, Text{"按周期更新的次数", "refreshes that came"}},
+	CountRefreshesDue:      {SourceEvidence, Text{"到期的更新：每个更新周期计 1440，实时数据每分钟计 1", "refreshes due: 1440 a turn of the update cycle, 1 a minute of what is realtime"}},
+	CountRefreshesMet:      {SourceEvidence, Text{"其中有数据到达的周期和服务在线的分钟", "turns in which data came, minutes in which the service was there"}},
 	CountApplicationsDue:   {SourceDirectory, Text{"应答复的申请数", "applications whose answer was due"}},
 	CountApplicationsMet:   {SourceDirectory, Text{"按时答复的申请数", "applications answered in time"}},
 	CountDeliveriesDue:     {SourceDirectory, Text{"应供数的授权数", "consents whose delivery was due"}},

@@ -17,6 +17,9 @@ import (
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
+// realtimeEvery: one entry in so many is updated in real time, and has heartbeats.
+const realtimeEvery = 10
+
 // province is a made-up quarter of a province: a node a division, departments and
 // resources spread over them, three consumers a resource, and so many exchanges, each on
 // both sides' records. As everywhere, few resources have most of them (Zipf). The same
@@ -49,6 +52,9 @@ func quarterOf(departments, resources, exchanges int, add func(evaluation.Rollup
 		v := template
 		ids[i] = bus.ResourceID(fmt.Sprint("r", i))
 		v.Resource.ID, v.Resource.Provider = ids[i], d.Departments[i%departments].ID
+		if i%realtimeEvery == 0 {
+			realtime(&v)
+		}
 		d.Versions[ids[i]] = []bus.Version{v}
 	}
 	type kind struct {
@@ -79,6 +85,13 @@ func quarterOf(departments, resources, exchanges int, add func(evaluation.Rollup
 			rows[d.Homes[provider]] = append(rows[d.Homes[provider]], row)
 			row.Side, row.Within = evaluation.ConsumerSide, true
 			rows[d.Homes[consumer]] = append(rows[d.Homes[consumer]], row)
+		}
+		for r := 0; r < resources; r += realtimeEvery {
+			provider := d.Departments[r%departments].ID
+			rows[d.Homes[provider]] = append(rows[d.Homes[provider]], evaluation.Row{
+				About: evaluation.About{Side: evaluation.ProviderSide, Mode: evaluation.ModeHeartbeat, Resource: ids[r], Provider: provider, Outcome: evaluation.Succeeded},
+				Count: 24, Events: int64(1440 - r%60), Sum: fmt.Sprintf("%032x", r),
+			})
 		}
 		for _, n := range d.Nodes {
 			add(evaluation.Rollup{Format: evaluation.RollupFormat, Node: n.ID, Day: day.String(), Rows: rows[n.ID]})

@@ -92,7 +92,7 @@ func derive(leaves iter.Seq2[audit.Leaf, error], days []calendar.Date, done func
 				continue
 			}
 			if under[i] == nil {
-				under[i] = &deriver{open: map[string]int{}, decided: map[string]int{}, arrived: map[bus.ResourceID][]arrival{}, from: leaf.Index}
+				under[i] = &deriver{open: map[string]int{}, decided: map[string]int{}, arrived: map[bus.ResourceID][]arrival{}, beats: map[string]beat{}, from: leaf.Index}
 			}
 			under[i].to = leaf.Index + 1
 			under[i].take(leaf)
@@ -117,6 +117,7 @@ type deriver struct {
 	open     map[string]int // by name and side, or what stands for the name until it is known
 	decided  map[string]int // batches by the decision that let them go
 	arrived  map[bus.ResourceID][]arrival
+	beats    map[string]beat // by name
 }
 
 // arrival is when events up to a number came in.
@@ -137,6 +138,8 @@ func (d *deriver) take(leaf audit.Leaf) {
 			About: About{Side: ProviderSide, Mode: ModePublish, Resource: r.Resource, Provider: cmp.Or(r.Provider, r.Principal.Department), Outcome: Succeeded},
 			At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events), Bytes: r.Bytes,
 		})
+	case r.Heartbeat != nil:
+		d.heartbeat(leaf)
 	case r.Kind == audit.KindReceived:
 		x := batch(leaf, ConsumerSide)
 		x.Outcome = Succeeded

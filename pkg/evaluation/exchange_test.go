@@ -173,7 +173,7 @@ func batch(kind audit.Kind, id string, first, last uint64, when string) audit.Re
 
 // Three batches set out on 03-02. The first arrived; the second is tried again with
 // another decision and arrives in two at the other side; the third is never answered.
-// D2 is 2 of 3. B2: events came in on the one day: 1 of 1, and B1 1 of 1.
+// D2 is 2 of 3. B2: events came in on the one day: 1 of 1, 1440 a turn, and B1 1 of 1.
 func TestD2B1B2Batches(t *testing.T) {
 	provider := []audit.Record{
 		{Kind: audit.KindAccepted, At: clock("2026-03-02 09:00"), Resource: "r", Principal: bus.Principal{Department: market}, First: 1, Last: 30, Events: 30},
@@ -186,7 +186,7 @@ func TestD2B1B2Batches(t *testing.T) {
 		batch(audit.KindReceived, "d1", 1, 10, "2026-03-02 09:01"), batch(audit.KindReceived, "d2", 11, 15, "2026-03-02 09:02"), batch(audit.KindReceived, "d3", 16, 20, "2026-03-02 09:04"),
 	}
 	r := evaluate(t, provincial(rollup(t, "gz", "2026-03-02", provider...), rollup(t, "th", "2026-03-02", consumer...)), oneDay)
-	for id, want := range map[string][2]int64{"D2": {2, 3}, "B1": {1, 1}, "B2": {1, 1}} {
+	for id, want := range map[string][2]int64{"D2": {2, 3}, "B1": {1, 1}, "B2": {1440, 1440}} {
 		if f := figure(t, r, market, id); f.Numerator != want[0] || f.Denominator != want[1] {
 			t.Errorf("%s: %d/%d, want %v", id, f.Numerator, f.Denominator, want)
 		}
@@ -263,6 +263,7 @@ func TestABatchThatGoesTheNextDayCountsOnBothSidesThere(t *testing.T) {
 // In the quarter a daily entry has 90 turns, a weekly one 12 that end in it (the first
 // whole week, and that which began on 2025-12-29, end on 01-04; the last ends on
 // 03-29: 13 Sundays, 01-04 to 03-29), a monthly one 3, a quarterly one 1, a yearly none.
+// Each weighs 1440, the minutes of a day.
 func TestB2Turns(t *testing.T) {
 	var rollups []evaluation.Rollup
 	for d := calendar.DateOf(day("2025-12-29")); d < calendar.DateOf(quarter.To); d++ {
@@ -271,8 +272,8 @@ func TestB2Turns(t *testing.T) {
 	for cycle, want := range map[string]int64{"daily": 90, "weekly": 13, "monthly": 3, "quarterly": 1, "half-yearly": 0, "yearly": 0, "irregular": 0, "realtime": 0} {
 		m := provincial(slices.Clone(rollups)...)
 		m.Directory.Versions = published(func(v *bus.Version) { v.Resource.UpdateCycle = cycle })
-		if f := figure(t, evaluate(t, m, quarter), market, "B2"); f.Denominator != want || f.Numerator != 0 {
-			t.Errorf("%s: %d/%d, want 0/%d", cycle, f.Numerator, f.Denominator, want)
+		if f := figure(t, evaluate(t, m, quarter), market, "B2"); f.Denominator != 1440*want || f.Numerator != 0 {
+			t.Errorf("%s: %d/%d, want 0/%d", cycle, f.Numerator, f.Denominator, 1440*want)
 		}
 	}
 }

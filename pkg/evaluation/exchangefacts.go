@@ -50,6 +50,8 @@ type exchanges struct {
 	ledger   ledger
 	batched  bool              // there are rows of batches
 	turns    map[string][]slot // of each update cycle
+	up       map[bus.ResourceID][]upOn
+	refs     map[dayOf]Ref
 	emit     func(Fact)
 }
 
@@ -59,10 +61,11 @@ type exchanges struct {
 func (m *Material) ExchangeFacts(w Window, emit func(Fact)) Reconciliation {
 	x := &exchanges{
 		Directory: &m.Directory, rollups: &m.Rollups, window: w, reported: m.Rollups.reported(), known: map[bus.ResourceID]Attributes{},
-		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{}, emit: emit,
+		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{},
+		up: map[bus.ResourceID][]upOn{}, refs: map[dayOf]Ref{}, emit: emit,
 	}
 	for i := range m.Rollups.list {
-		x.take(&m.Rollups.list[i])
+		x.take(i)
 	}
 	reconciliation := x.ledger.reconcile()
 	x.batches(reconciliation)
@@ -74,8 +77,9 @@ func (m *Material) ExchangeFacts(w Window, emit func(Fact)) Reconciliation {
 	return reconciliation
 }
 
-// take adds the rows of a rollup.
-func (x *exchanges) take(p *packed) {
+// take adds the rows of the ith rollup.
+func (x *exchanges) take(i int) {
+	p := &x.rollups.list[i]
 	ref, inside := RollupRef(p.node, p.day), x.window.Has(p.day.Start())
 	x.rollups.each(p, func(r *row) {
 		switch {
@@ -83,6 +87,8 @@ func (x *exchanges) take(p *packed) {
 			if r.events > 0 {
 				x.arrived(r.Resource, p.day, ref)
 			}
+		case r.Mode == ModeHeartbeat:
+			x.beats(r, i, p.day, ref)
 		case inside:
 			x.exchanged(r, p.day, ref)
 		}
@@ -263,6 +269,12 @@ func (x *exchanges) resource(id bus.ResourceID) {
 		bound.Ref = ref
 		x.count(bound, bus.CountResourcesBound, owner)
 	}
+	if res.UpdateCycle == bus.CycleRealtime {
+		if res.Heartbeats() {
+			x.minutes(id, f)
+		}
+		return
+	}
 	if !slices.Contains(res.Modes, ModeBatch) && !slices.Contains(res.Modes, "file") {
 		return // its data does not come through the bus before it is asked for
 	}
@@ -282,10 +294,7 @@ func (x *exchanges) resource(id bus.ResourceID) {
 func (x *exchanges) slot(id bus.ResourceID, s slot, f Fact) {
 	f.At = lastOf(s.last.End())
 	owner := x.owner(id, f.At)
-	if _, ok := x.version(id, s.first.Start()); !ok {
-		return
-	}
-	if _, ok := x.version(id, f.At); !ok {
+	if f.N = Turn; !x.inForce(id, s.first.Start(), f.At) {
 		return
 	}
 	for day := s.first; day <= s.last; day++ {

@@ -53,6 +53,9 @@ func (m *Material) Explain(scheme bus.Scheme, w Window, department bus.USCC, ind
 		})
 		for _, line := range lines {
 			line.Text = bus.Text{ZH: fmt.Sprintf("%d 次中 %d 次符合", line.N, line.MetN), EN: fmt.Sprintf("%d of %d", line.MetN, line.N)}
+			if x.Denominator == bus.CountRefreshesDue {
+				line.Text = refreshed(*line)
+			}
 			cases = append(cases, *line)
 		}
 	}

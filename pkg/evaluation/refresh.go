@@ -11,7 +11,7 @@ type slot struct{ first, last calendar.Date }
 
 // slots gives the turns of an update cycle that end in a window, in which data is to
 // come once. What is updated irregularly has none, and neither has what is realtime:
-// that has a heartbeat, not turns.
+// that has minutes of a heartbeat, not turns.
 func slots(cycle string, w Window) []slot {
 	begin, ok := cycles[cycle]
 	if !ok {

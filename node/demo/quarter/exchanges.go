@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -16,7 +17,8 @@ func (d *day) put(node bus.NodeID, records ...audit.Record) {
 	d.records[node] = append(d.records[node], records...)
 }
 
-// day makes up the exchanges of a day: so many calls, and the batches that came.
+// day makes up the exchanges of a day: so many calls, the batches that came, and the
+// heartbeats of realtime services.
 func (p *province) day(random *rand.Rand, date calendar.Date, n, calls int) day {
 	d := day{records: map[bus.NodeID][]audit.Record{}}
 	popular := rand.NewZipf(random, 1.1, 10, uint64(len(p.resources)-1)) // few have most of the calls
@@ -24,8 +26,11 @@ func (p *province) day(random *rand.Rand, date calendar.Date, n, calls int) day 
 		p.call(random, popular, &d, date, n, i)
 	}
 	for i := range p.resources {
-		if p.resources[i].batches && p.turns(random, p.resources[i], date) {
-			p.publish(random, &d, &p.resources[i], date, n)
+		switch r := &p.resources[i]; {
+		case r.cycle == bus.CycleRealtime:
+			p.beat(random, &d, r, date, n)
+		case r.batches && p.turns(random, *r, date):
+			p.publish(random, &d, r, date, n)
 		}
 	}
 	for node := range d.records {
@@ -83,6 +88,27 @@ func (p *province) call(random *rand.Rand, popular *rand.Zipf, d *day, date cale
 	arrived.Principal, gave.Principal = there, there
 	arrived.At, gave.At = at.Add(took/8), at.Add(took*7/8)
 	d.put(owner.home, arrived, gave)
+}
+
+// beat is a day of heartbeats of a realtime service, an hour each. One that fails does
+// so for some minutes; a node that is down hears none.
+func (p *province) beat(random *rand.Rand, d *day, r *resource, date calendar.Date, n int) {
+	owner := p.people[r.owner]
+	if p.down(owner.home, n) {
+		return
+	}
+	for hour := range 24 {
+		h := bus.Heartbeat{Hour: date.Start().Add(time.Duration(hour) * time.Hour).UTC(), Minutes: strings.Repeat("1", 60)}
+		if random.IntN(100) >= owner.ability.calls {
+			from := random.IntN(60)
+			to := from + random.IntN(60-from) + 1
+			h.Minutes = h.Minutes[:from] + strings.Repeat("0", to-from) + h.Minutes[to:]
+		}
+		d.put(owner.home, audit.Record{
+			Kind: audit.KindHeartbeat, At: h.Hour.Add(time.Hour), Resource: r.id, Provider: owner.ID, Principal: bus.Principal{Node: owner.home}, Heartbeat: &h,
+			Detail: fmt.Sprintf("%s %d/60", h.Hour.In(calendar.Shanghai).Format("2006-01-02 15:04"), h.Up()),
+		})
+	}
 }
 
 // turns reports whether data of a resource comes on a day: on the last of each turn of

@@ -117,6 +117,9 @@ func (p *province) entry(random *rand.Rand, n int) {
 		cycle:   []string{"daily", "weekly", "monthly", "monthly", "monthly", "quarterly", "quarterly", "irregular"}[random.IntN(8)],
 		purpose: []bus.Purpose{bus.PurposeAdministrativeBasis, bus.PurposeReference, bus.PurposeVerification, bus.PurposeCollaboration}[random.IntN(4)],
 	}
+	if random.IntN(20) == 0 {
+		r.cycle, r.batches = bus.CycleRealtime, false
+	}
 	entry := bus.Resource{
 		ID: r.id, Codes: []bus.ResourceCode{bus.ResourceCode(fmt.Sprintf("3%02d%03d/%d", n%90+1, n%900+1, n+1))}, Name: fmt.Sprintf("样例目录%05d", n), Abstract: "样例数据",
 		Provider: p.people[owner].ID, Format: "database", Class: "样例分类", Open: "no", UpdateCycle: r.cycle, Modes: []string{"interface"}, Version: 1,

@@ -59,6 +59,17 @@ func TestAQuarterIsMadeUpAndItsReportVerifies(t *testing.T) {
 			t.Errorf("nobody has anything of %s", id)
 		}
 	}
+	var up, expected int64 // of entries that beat, in minutes; a turn of another weighs as much as a day of one
+	for _, s := range r.Divisions[:1] {
+		for _, f := range s.Figures {
+			if f.Indicator == "B2" {
+				up, expected = f.Numerator, f.Denominator
+			}
+		}
+	}
+	if up%evaluation.Turn == 0 || expected%evaluation.Turn != 0 || up >= expected {
+		t.Errorf("no service was ever down for some minutes: %d of %d", up, expected)
+	}
 	for _, f := range []string{"report.xlsx", "report.csv", "report.html", evaluation.MaterialFile} {
 		if info, err := os.Stat(filepath.Join(dir, f)); err != nil || info.Size() < 1000 {
 			t.Errorf("%s: %v", f, err)
