@@ -12,6 +12,7 @@ LINEAR_RUNS ?= 20
 MOVE_ROUNDS ?= 30
 CHAOS       ?= 10m
 BACKLOG     ?= 100000
+SOAK        ?= 10m
 AT_ONCE     ?= 4
 
 # Builds never ask git for anything, so that they also work in an export and in
@@ -88,6 +89,11 @@ test-chaos: ## kill, pause, cut off, slow down and fill up five nodes under load
 test-backlog: ## publish BACKLOG=100000 events for a node that is down, and for others that are not
 	@grep -q '^func TestBacklog' node/*_test.go || { echo "there is no TestBacklog in ./node"; exit 1; }
 	GXBUS_BACKLOG=$(BACKLOG) go test -vet=off ./node -run TestBacklog -count=1 -v -timeout 900s
+
+.PHONY: test-soak
+test-soak: ## share events at half the rate that two nodes can for SOAK=10m: nothing but evidence may grow
+	@grep -q '^func TestSoak' node/*_test.go || { echo "there is no TestSoak in ./node"; exit 1; }
+	GXBUS_SOAK=$(SOAK) go test -vet=off ./node -run TestSoak -count=1 -v -timeout 3600s
 
 .PHONY: test-linear
 test-linear: ## check that writes and consistent reads are linearizable under faults, LINEAR_RUNS=20 times

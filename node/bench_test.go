@@ -29,7 +29,7 @@ func BenchmarkIdleRss(b *testing.B) {
 	must(b, f.Start(ctx))
 	for b.Loop() {
 		pause(ctx, 5*time.Second) // let it come to rest
-		megabytes, err := residentMB(f.Node("tianhe").PID())
+		megabytes, err := statusMB(f.Node("tianhe").PID(), "VmRSS")
 		must(b, err)
 		b.ReportMetric(megabytes, "MB")
 		b.ReportMetric(rssLimit, "baseline")
@@ -37,20 +37,20 @@ func BenchmarkIdleRss(b *testing.B) {
 	}
 }
 
-// residentMB reads VmRSS of a process.
-func residentMB(pid int) (float64, error) {
+// statusMB reads an amount of memory of a process.
+func statusMB(pid int, field string) (float64, error) {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if kilobytes, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+		if kilobytes, ok := strings.CutPrefix(lines.Text(), field+":"); ok {
 			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(kilobytes), " kB"))
 			return float64(n) / 1024, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc")
+	return 0, errors.New("no " + field + " in /proc")
 }
 
 // BenchmarkBinarySize measures the program as it is released.

@@ -177,7 +177,7 @@ func pair() []fleet.Spec {
 
 // crossing is a fleet of processes with a provider at one and consumers at others.
 type crossing struct {
-	b           *testing.B
+	b           testing.TB
 	ctx         context.Context
 	fleet       *fleet.Fleet
 	security    *client.Client
@@ -188,14 +188,20 @@ type crossing struct {
 	made        int // events so far
 }
 
-func newCrossing(b *testing.B, specs ...fleet.Spec) *crossing {
+func newCrossing(b testing.TB, specs ...fleet.Spec) *crossing {
+	b.Helper()
+	return crossingWith(b, specs, func(*fleet.Node) []string { return nil })
+}
+
+// crossingWith starts one whose nodes are given more settings, as variables.
+func crossingWith(b testing.TB, specs []fleet.Spec, settings func(*fleet.Node) []string) *crossing {
 	b.Helper()
 	x := &crossing{b: b, ctx: context.Background(), credentials: map[bus.USCC]client.NewCredential{}, resource: sample.EnterpriseRegistration(), consumers: map[bus.SubscriptionID]*client.Client{}}
 	f, err := fleet.New(buildProgram(b), b.TempDir(), specs...)
 	must(b, err)
 	x.fleet = f
 	for _, n := range f.Nodes() {
-		n.Within = []string{"env", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_SYSTEM_RATE=1000000"}
+		n.Within = append([]string{"env", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_SYSTEM_RATE=1000000"}, settings(n)...)
 	}
 	b.Cleanup(func() { must(b, f.Stop()) })
 	must(b, f.Start(x.ctx))

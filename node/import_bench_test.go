@@ -93,7 +93,7 @@ func catalogue(b *testing.B, entries int) []measured {
 	must(b, follower.Start())
 	p.whole(b, follower, entries)
 	restart := time.Since(begun)
-	memory, err := residentMB(follower.PID())
+	memory, err := statusMB(follower.PID(), "VmRSS")
 	must(b, err)
 
 	begun = time.Now()

@@ -26,7 +26,7 @@ import (
 // against 3 ms; with more, queries a second against asking it directly. One that
 // fails fails the benchmark.
 func BenchmarkQueryCrossNode(b *testing.B) {
-	x := newInquiring(b)
+	x := newInquiring(newCrossing(b, pair()...))
 	for _, callers := range []int{1, 64, 1000} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
 			total := max(2000, 2*callers)
@@ -57,7 +57,8 @@ type inquiring struct {
 	web      *http.Client
 }
 
-func newInquiring(b *testing.B) *inquiring {
+func newInquiring(c *crossing) *inquiring {
+	b := c.b
 	b.Helper()
 	x := &inquiring{ctx: context.Background(), web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64}}}
 	x.service = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +66,6 @@ func newInquiring(b *testing.B) *inquiring {
 		fmt.Fprintf(w, `[{"uscc":%q,"enterprise_name":"样例企业","phone":"19900000001","legal_representative_id":%q}]`, r.URL.Query().Get("uscc"), sample.IDNumber(1))
 	}))
 	b.Cleanup(x.service.Close)
-	c := newCrossing(b, pair()...)
 	x.grant = c.grant(sample.GuangzhouHealth)
 	_, err := c.system(sample.ShenzhenMarket).PutBinding(x.ctx, binding.Binding{Resource: c.resource.ID, HTTP: &binding.HTTP{URL: x.service.URL}})
 	must(b, err)

@@ -19,7 +19,9 @@ const (
 	thinned         = 2048 // leaves deleted in one transaction, so that others do not wait long for theirs
 )
 
-func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+func days[N int | float64](n N) time.Duration {
+	return time.Duration(float64(n) * 24 * float64(time.Hour))
+}
 
 // keepArchive moves old evidence out of the live file, now and then.
 func (s *Server) keepArchive(ctx context.Context) {

@@ -29,7 +29,7 @@ type Config struct {
 	RaftHeartbeat      time.Duration `yaml:"raft_heartbeat"`      // silence of the leader that calls an election; the same on every voter
 	DiskReserve        int64         `yaml:"disk_reserve"`        // bytes kept free: below it no new writes and events are taken
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
-	RetentionDays      int           `yaml:"retention_days"`      // how long events are kept that all subscriptions are past, and repetitions known
+	RetentionDays      float64       `yaml:"retention_days"`      // how long events are kept that all subscriptions are past, and repetitions known; also parts of a day
 	LogBytes           int64         `yaml:"log_bytes"`           // what exchange.db may hold; beyond it no events are taken
 	ArchiveDays        int           `yaml:"archive_days"`        // age at which evidence goes into sealed segments, out of exchange.db
 	EvidenceDays       int           `yaml:"evidence_days"`       // how long evidence is kept, at least: older segments may be deleted, by order
@@ -171,8 +171,8 @@ func (c Config) defects() []bus.Defect {
 	if c.DiskReserve < 1<<20 {
 		defects = append(defects, bus.Defect{Field: "disk_reserve", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
 	}
-	if c.RetentionDays < 1 || c.RetentionDays > 3650 {
-		defects = append(defects, bus.Defect{Field: "retention_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–3650"})
+	if !(c.RetentionDays >= 0.0001 && c.RetentionDays <= 3650) { // nor what is no number
+		defects = append(defects, bus.Defect{Field: "retention_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "0.0001–3650, in days"})
 	}
 	if c.ArchiveDays < 1 || c.ArchiveDays > threeYears {
 		defects = append(defects, bus.Defect{Field: "archive_days", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: fmt.Sprintf("1–%d", threeYears)})

@@ -30,10 +30,10 @@ func TestConfigIsFileThenEnvironmentThenFlags(t *testing.T) {
 // A variable is what its key wants: a number, a boolean, a duration, or whatever text.
 func TestAVariableOfTheEnvironmentHasTheTypeOfItsKey(t *testing.T) {
 	want := server.DefaultConfig()
-	want.SystemRate, want.DiskReserve, want.LoopbackBindings, want.CheckpointInterval = 7, 1<<30, true, 3*time.Second
+	want.SystemRate, want.DiskReserve, want.LoopbackBindings, want.CheckpointInterval, want.RetentionDays = 7, 1<<30, true, 3*time.Second, 0.25
 	want.WebhookNetworks, want.RecoveryKey, want.ClientCA, want.DataDir = "10.0.0.0/8, ::1/128", "12345", "yes: #no\nnull", "true"
 	c, err := server.LoadConfig("", []string{
-		"GXBUS_SYSTEM_RATE=7", "GXBUS_DISK_RESERVE=1073741824", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_CHECKPOINT_INTERVAL=3s",
+		"GXBUS_SYSTEM_RATE=7", "GXBUS_DISK_RESERVE=1073741824", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_RETENTION_DAYS=0.25", "GXBUS_CHECKPOINT_INTERVAL=3s",
 		"GXBUS_WEBHOOK_NETWORKS=10.0.0.0/8, ::1/128", "GXBUS_RECOVERY_KEY=12345", "GXBUS_CLIENT_CA=yes: #no\nnull", "GXBUS_DATA_DIR=true",
 	})
 	if !reflect.DeepEqual(c, want) {
@@ -59,6 +59,8 @@ func TestConfigIsRefusedWithAllThatIsWrong(t *testing.T) {
 		{"duplicate key", "data_dir: /x\ndata_dir: /y", nil, []string{"FILE"}, "already defined"},
 		{"second document", "data_dir: /x\n---\nunknown: 1", nil, []string{"FILE"}, "more than one document"},
 		{"no duration", "checkpoint_interval: often", nil, []string{"FILE"}, "often"},
+		{"kept for no time", "retention_days: 0.00001", nil, []string{"retention_days"}, "0.0001–3650"},
+		{"kept for no number", "retention_days: .nan", nil, []string{"retention_days"}, "0.0001–3650"},
 		{"no YAML", "\t{", nil, []string{"FILE"}, ""},
 		{"all at once", "a: 1\nlog_level: loud\npeer_listen: nowhere", []string{"GXBUS_B=1", "GXBUS_API_LISTEN=:x", "GXBUS_CHECKPOINT_INTERVAL=1ms", "GXBUS_LOG_FORMAT=xml", "GXBUS_DATA_DIR="},
 			[]string{"FILE", "GXBUS_B", "data_dir", "peer_listen", "api_listen", "log_level", "log_format", "checkpoint_interval"}, "debug, info, warn, error"},

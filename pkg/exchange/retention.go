@@ -64,7 +64,11 @@ func (x *Exchange) fuller(part float64) (bool, error) {
 
 // keepTrimmed trims now and then, and when there is no room.
 func (x *Exchange) keepTrimmed(ctx context.Context) {
-	timer := time.NewTicker(trimEvery)
+	every := trimEvery
+	if kept := x.Retention.Kept; kept > 0 { // what is kept for less goes as soon
+		every = min(every, kept)
+	}
+	timer := time.NewTicker(every)
 	defer timer.Stop()
 	for {
 		select {
