@@ -51,6 +51,12 @@ func (c *Client) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batc
 	return err
 }
 
+// Recall takes batches back from the consumer's node, which tells what it has received.
+func (c *Client) Recall(ctx context.Context, to bus.NodeID, back exchange.Recall) (received uint64, err error) {
+	answer, err := call[Recalled](ctx, c, to, http.MethodPost, pathRecalls, back)
+	return answer.Received, err
+}
+
 // Receipts takes receipts to the provider's node.
 func (c *Client) Receipts(ctx context.Context, to bus.NodeID, signed []string) error {
 	_, err := call[struct{}](ctx, c, to, http.MethodPost, pathReceipts, Receipts{signed})

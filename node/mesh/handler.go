@@ -21,6 +21,7 @@ type Node interface {
 	Accept(ctx context.Context, from bus.NodeID, entry []byte) (state.Result, error)
 	ReadIndex(ctx context.Context) (bus.Revision, error)
 	Receive(ctx context.Context, from bus.NodeID, batch exchange.Batch) error
+	Recall(ctx context.Context, from bus.NodeID, back exchange.Recall) (received uint64, err error)
 	Receipts(ctx context.Context, from bus.NodeID, signed []string) error
 	Authority
 	Members
@@ -75,6 +76,10 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	}))
 	mux.HandleFunc("POST "+pathDeliveries, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, batch exchange.Batch) (struct{}, error) {
 		return struct{}{}, n.Receive(ctx, from, batch)
+	})))
+	mux.HandleFunc("POST "+pathRecalls, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, back exchange.Recall) (Recalled, error) {
+		received, err := n.Recall(ctx, from, back)
+		return Recalled{received}, err
 	})))
 	mux.HandleFunc("POST "+pathReceipts, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, r Receipts) (struct{}, error) {
 		return struct{}{}, n.Receipts(ctx, from, r.Receipts)

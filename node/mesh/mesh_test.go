@@ -83,6 +83,7 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, survey := api.Survey(ctx, "x", "")
 	_, cosign := api.Cosign(ctx, "x", audit.Submission{})
 	_, evidence := api.Evidence(ctx, "x", mesh.EvidenceQuery{})
+	_, recall := api.Recall(ctx, "x", exchange.Recall{})
 	receipts := api.Receipts(ctx, "x", nil)
 	_, proof := api.Prove(ctx, "x", mesh.ProofQuery{})
 	query := cloudevent.New()
@@ -90,7 +91,7 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	query.SetSource("/systems/x")
 	query.SetType("t")
 	_, asked := api.Query(ctx, "x", query)
-	for i, err := range []error{asked, evidence, receipts, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	for i, err := range []error{asked, evidence, recall, receipts, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -17,6 +17,7 @@ const (
 	pathEntries    = "/peer/v1/entries"    // POST: a directory entry, to the leader
 	pathReadIndex  = "/peer/v1/read-index" // GET: to the leader
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
+	pathRecalls    = "/peer/v1/recalls"    // POST: of batches, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
 	pathTrace      = "/peer/v1/trace"      // POST
 	pathReceipts   = "/peer/v1/receipts"   // POST: to the provider's node
@@ -62,6 +63,11 @@ type TraceQuery struct {
 type TraceAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
 	Steps       []client.TraceStep    `json:"steps,omitempty"`
+}
+
+// Recalled is how far a subscription was received, for good.
+type Recalled struct {
+	Received uint64 `json:"received"`
 }
 
 // Receipts are what a consumer's node signed.

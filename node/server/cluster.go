@@ -50,6 +50,11 @@ func (s *Server) Receive(ctx context.Context, from bus.NodeID, batch exchange.Ba
 	return s.exchange.Receive(ctx, from, batch)
 }
 
+// Recall takes batches back that another node has sent.
+func (s *Server) Recall(ctx context.Context, from bus.NodeID, back exchange.Recall) (received uint64, err error) {
+	return s.exchange.Recall(ctx, from, back)
+}
+
 // Receipts takes what another node signed of subscriptions to what is provided here.
 func (s *Server) Receipts(ctx context.Context, from bus.NodeID, signed []string) error {
 	return s.exchange.TakeReceipts(ctx, from, signed)

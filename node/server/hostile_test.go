@@ -139,13 +139,15 @@ func TestS58_WhatAHostileNodeSendsIsRefused(t *testing.T) {
 	if err := receipt(stolen, "sub-1", "tianhe"); err != nil {
 		t.Errorf("a receipt that the county may send: %v", err)
 	}
+	_, recall := api.Recall(ctx, "guangdong", exchange.Recall{Heading: exchange.Heading{From: "tianhe", Subscription: "sub-1", Attempt: 1}})
 	for name, err := range map[string]error{
-		"a batch of what it does not provide": api.Deliver(ctx, "guangdong", exchange.Batch{From: "tianhe", Subscription: "sub-1"}),
-		"a receipt signed with another key":   receipt(another, "sub-1", "tianhe"),
-		"a receipt in another node's name":    receipt(stolen, "sub-1", "guangdong"),
-		"a receipt of another's subscription": receipt(stolen, "sub-2", "tianhe"),
-		"a receipt of no subscription":        receipt(stolen, "sub-9", "tianhe"),
-		"more receipts than there may be":     api.Receipts(ctx, "guangdong", make([]string, 1000)),
+		"a recall of what it does not provide": recall,
+		"a batch of what it does not provide":  api.Deliver(ctx, "guangdong", exchange.Batch{Heading: exchange.Heading{From: "tianhe", Subscription: "sub-1"}}),
+		"a receipt signed with another key":    receipt(another, "sub-1", "tianhe"),
+		"a receipt in another node's name":     receipt(stolen, "sub-1", "guangdong"),
+		"a receipt of another's subscription":  receipt(stolen, "sub-2", "tianhe"),
+		"a receipt of no subscription":         receipt(stolen, "sub-9", "tianhe"),
+		"more receipts than there may be":      api.Receipts(ctx, "guangdong", make([]string, 1000)),
 	} {
 		if err == nil {
 			t.Errorf("%s is taken", name)

@@ -12,18 +12,33 @@ import (
 type cursor struct {
 	next uint64 // sequence number to go on with
 	run  uint64 // how often the subscription had been begun anew
+	attempt
 }
 
-// On disk: the number, and the run where that is not 0; 8 bytes each.
-func decodeCursor(b []byte) (cursor, error) {
-	switch len(b) {
-	case 8:
-		return cursor{next: binary.BigEndian.Uint64(b)}, nil
-	case 16:
-		return cursor{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+// attempt is the newest try to send a batch. It is on the disk before the batch leaves,
+// with the decision that it leaves on: whoever comes later knows what may have left.
+type attempt struct {
+	number   uint64 // ascending, also where the cursor is lost: a time in ns
+	upTo     uint64 // sequence number that may have left, of this attempt or one before; 0: none beyond the cursor
+	decision string // that it leaves on; empty where upTo is 0
+}
+
+// On disk: next, run, number, upTo, 8 bytes each, and the decision; only as much of it as
+// there is.
+func decodeCursor(b []byte) (c cursor, err error) {
+	switch {
+	case len(b) == 8, len(b) == 16, len(b) >= 32:
 	default:
-		return cursor{}, errors.New("a row that is no cursor")
+		return c, errors.New("a row that is no cursor")
 	}
+	c.next = binary.BigEndian.Uint64(b)
+	if len(b) > 8 {
+		c.run = binary.BigEndian.Uint64(b[8:])
+	}
+	if len(b) > 16 {
+		c.attempt = attempt{binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:]), string(b[32:])}
+	}
+	return c, nil
 }
 
 func cursorOf(tx *bbolt.Tx, id bus.SubscriptionID) (at cursor, begun bool, err error) {
@@ -37,8 +52,20 @@ func cursorOf(tx *bbolt.Tx, id bus.SubscriptionID) (at cursor, begun bool, err e
 
 func (c cursor) put(tx *bbolt.Tx, id bus.SubscriptionID) error {
 	value := sequenceKey(c.next)
-	if c.run > 0 {
+	if c.run > 0 || c.number > 0 {
 		value = append(value, sequenceKey(c.run)...)
 	}
+	if c.number > 0 {
+		value = append(append(append(value, sequenceKey(c.number)...), sequenceKey(c.upTo)...), c.decision...)
+	}
 	return tx.Bucket(bucketCursors).Put([]byte(id), value)
+}
+
+// past is the cursor of a run that has passed a sequence number.
+func (c cursor) past(last, run uint64) cursor {
+	c.next, c.run = last+1, run
+	if c.upTo <= last {
+		c.upTo, c.decision = 0, ""
+	}
+	return c
 }

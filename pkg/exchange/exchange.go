@@ -33,10 +33,11 @@ type Decider interface {
 	DecideEvents(ctx context.Context, input policy.Input, n int, event func(int) policy.Event) (d bus.Decision, alike int)
 }
 
-// Peers takes a batch to another node, which answers once it has it on disk, and
-// fetches parcels of a department that moves here; and asks it.
+// Peers takes a batch to another node, which answers once it has it on disk, or takes it
+// back, and fetches parcels of a department that moves here; and asks it.
 type Peers interface {
 	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
+	Recall(ctx context.Context, to bus.NodeID, back Recall) (received uint64, err error)
 	Handover(ctx context.Context, from bus.NodeID, ask Handover) (Parcel, error)
 	Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*Reply, error)
 	Receipts(ctx context.Context, to bus.NodeID, signed []string) error

@@ -34,6 +34,7 @@ type forwarder struct {
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 	held     string                     // newest recorded wait for a limit
 	left     leftOut                    // of the batch under way
+	tried    attempt                    // the newest on the disk
 
 	matcher   *filter.Matcher // of the subscription's filters; nil until it is needed
 	unmatched unmatched       // of the batch under way
@@ -205,11 +206,14 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	}
 	record := flow.record(events)
 	if !decision.Allow && !passing(decision) {
+		if some, err := f.reclaim(ctx, flow, events); err != nil || some {
+			return some, err
+		}
 		return true, f.drop(ctx, flow, record, decision)
 	}
 	going, err := f.settle(ctx, flow, record, &decision, events)
-	if err != nil {
-		return false, err // what cannot be recorded does not leave
+	if err != nil || len(going) == 0 {
+		return err == nil, err // what cannot be recorded does not leave
 	}
 	batch := f.batch(flow, decision, going)
 	// The decision took a commit to record; nothing may leave on one that no
@@ -269,7 +273,8 @@ func (f *forwarder) drop(ctx context.Context, flow flow, record audit.Record, d 
 // they let through is counted in the same transaction. While a batch is tried
 // again, the decision is made afresh each time, but recorded once as long as it
 // says the same; it then goes under the id it was recorded by. A heldError where
-// nothing may leave for now.
+// nothing may leave for now; nothing, where some of it had left before and the cursor
+// is past that.
 func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, d *bus.Decision, events []numbered) ([]sifted, error) {
 	about := fmt.Sprint(record.First, record.Last, d.Allow, d.Reasons, d.Obligations, d.Layers)
 	standing := about == f.standing.about
@@ -284,6 +289,11 @@ func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, 
 			return nil, err
 		}
 		leave(all, f.left)
+		if f.unlike(all) {
+			if some, err := f.reclaim(ctx, flow, events); err != nil || some {
+				return nil, err
+			}
+		}
 	}
 	going, reached, err := f.admit(ctx, flow, record, *d, all, mark, standing)
 	if err != nil {
@@ -322,7 +332,7 @@ func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d
 			seen, err = look(tx)
 			return err
 		})
-		if err != nil || seen.n == seen.free && f.toldHeld(all, going, reached) && len(f.left) == len(f.left.and(leftOutOfThese(going))) {
+		if err != nil || seen.n == seen.free && f.toldHeld(all, going, reached) && len(f.left) == len(f.left.and(leftOutOfThese(going))) && f.hasTried(d, going) {
 			return going, reached, err
 		}
 	}
@@ -353,6 +363,9 @@ func (f *forwarder) admit(ctx context.Context, flow flow, record audit.Record, d
 			if err := left.put(tx, flow.provider, f.id); err != nil {
 				return err
 			}
+		}
+		if err := f.try(tx, flow, d, going); err != nil {
+			return err
 		}
 		if !f.toldHeld(all, going, reached) {
 			records = append(records, flow.waits(d, all[len(going):], *reached))
@@ -397,6 +410,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	fresh := false
 	err := f.x.Store.View(func(tx *bbolt.Tx) error {
 		at, begun, err := cursorOf(tx, f.id)
+		f.tried = at.attempt
 		if fresh = !begun || at.run < flow.subscription.Replays; fresh || err != nil {
 			return err
 		}
@@ -421,7 +435,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 				return err
 			}
 		}
-		return cursor{first, flow.subscription.Replays}.put(tx, f.id)
+		return cursor{first, flow.subscription.Replays, attempt{number: f.tried.number}}.put(tx, f.id)
 	})
 	if err != nil {
 		return nil, err
@@ -431,15 +445,19 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 
 // batch is what leaves of a batch that was sifted.
 func (f *forwarder) batch(flow flow, d bus.Decision, going []sifted) Batch {
-	batch := Batch{
-		Subscription: f.id, Run: flow.subscription.Replays, From: f.x.Self, Last: going[len(going)-1].Sequence, DecisionID: d.ID,
-		ProviderEpoch: flow.provider.epoch, ConsumerEpoch: flow.consumer.epoch,
-	}
+	batch := Batch{Heading: f.heading(flow), Last: going[len(going)-1].Sequence, DecisionID: d.ID}
 	left, _ := passed(going)
 	for _, s := range left {
 		batch.Events = append(batch.Events, Delivery{s.Sequence, s.data})
 	}
 	return batch
+}
+
+func (f *forwarder) heading(flow flow) Heading {
+	return Heading{
+		Subscription: f.id, Run: flow.subscription.Replays, From: f.x.Self, Attempt: f.tried.number,
+		ProviderEpoch: flow.provider.epoch, ConsumerEpoch: flow.consumer.epoch,
+	}
 }
 
 func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
@@ -463,7 +481,8 @@ func (f *forwarder) advance(tx *bbolt.Tx, flow flow, first, last uint64, records
 		first = min(first, passed[0].Sequence)
 	}
 	run := flow.subscription.Replays
-	if at, begun, err := cursorOf(tx, f.id); err != nil || begun && (at.run > run || at.run == run && at.next > first) {
+	at, begun, err := cursorOf(tx, f.id)
+	if err != nil || begun && (at.run > run || at.run == run && at.next > first) {
 		return err
 	}
 	if len(f.left) > 0 {
@@ -471,7 +490,7 @@ func (f *forwarder) advance(tx *bbolt.Tx, flow flow, first, last uint64, records
 			return err
 		}
 	}
-	if err := (cursor{last + 1, run}).put(tx, f.id); err != nil {
+	if err := at.past(last, run).put(tx, f.id); err != nil {
 		return err
 	}
 	return f.x.append(tx, append(f.unmatched.records(flow, last), records...)...)

@@ -17,12 +17,18 @@ import (
 // Batch is what one node forwards to another for one subscription: events with
 // their sequence numbers, ascending, obligations applied.
 type Batch struct {
+	Heading
+	Last       uint64     `json:"last"` // the provider's cursor will pass this
+	DecisionID string     `json:"decision"`
+	Events     []Delivery `json:"events"`
+}
+
+// Heading says what a provider's node sends a batch of.
+type Heading struct {
 	Subscription bus.SubscriptionID `json:"subscription"`
 	Run          uint64             `json:"run,omitempty"` // how often the subscription had been begun anew
 	From         bus.NodeID         `json:"from"`
-	Last         uint64             `json:"last"` // the provider's cursor will pass this
-	DecisionID   string             `json:"decision"`
-	Events       []Delivery         `json:"events"`
+	Attempt      uint64             `json:"attempt,omitempty"` // ascending
 
 	// The epochs that the sender knows of the departments: one whose replica is
 	// behind it says so rather than no.
@@ -43,6 +49,7 @@ type mark struct {
 	Received     uint64 `json:"received"`
 	Delivered    uint64 `json:"delivered"`
 	Acknowledged uint64 `json:"acknowledged"`
+	Recalled     uint64 `json:"recalled,omitempty"` // attempt up to which none is taken any more
 }
 
 func markOf(tx *bbolt.Tx, id bus.SubscriptionID) (m mark, err error) {
@@ -71,21 +78,9 @@ func (x *Exchange) Receive(ctx context.Context, from bus.NodeID, batch Batch) er
 }
 
 func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) error {
-	flow, ok, err := x.flowOf(batch.Subscription)
+	flow, err := x.addressed(from, batch.Heading)
 	if err != nil {
 		return err
-	}
-	if !ok { // this replica may be behind the sender's
-		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
-	}
-	if batch.ProviderEpoch > flow.provider.epoch || batch.ConsumerEpoch > flow.consumer.epoch { // and here it is
-		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "epoch", Problem: bus.Text{ZH: "本节点尚不知该部门已迁移", EN: "this node does not know of the department's move yet"}})
-	}
-	if from != flow.provider.node || from != batch.From || batch.ProviderEpoch != flow.provider.epoch || x.Self != flow.consumer.node {
-		return bus.E(bus.CodeWrongNode)
-	}
-	if flow.consumer.moving {
-		return moving(flow.consumer.department)
 	}
 	if err := batch.check(); err != nil {
 		return err
@@ -98,6 +93,25 @@ func (x *Exchange) receive(ctx context.Context, from bus.NodeID, batch Batch) er
 		x.inboxes.ring(batch.Subscription)
 	}
 	return err
+}
+
+// addressed gives the flow that the node from sends of, which has to be the provider's,
+// to this one, which has to be the consumer's.
+func (x *Exchange) addressed(from bus.NodeID, h Heading) (flow, error) {
+	flow, ok, err := x.flowOf(h.Subscription)
+	switch {
+	case err != nil:
+		return flow, err
+	case !ok: // this replica may be behind the sender's
+		return flow, bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
+	case h.ProviderEpoch > flow.provider.epoch || h.ConsumerEpoch > flow.consumer.epoch: // and here it is
+		return flow, bus.E(bus.CodeUnavailable, bus.Defect{Field: "epoch", Problem: bus.Text{ZH: "本节点尚不知该部门已迁移", EN: "this node does not know of the department's move yet"}})
+	case from != flow.provider.node || from != h.From || h.ProviderEpoch != flow.provider.epoch || x.Self != flow.consumer.node:
+		return flow, bus.E(bus.CodeWrongNode)
+	case flow.consumer.moving:
+		return flow, moving(flow.consumer.department)
+	}
+	return flow, nil
 }
 
 // check refuses a batch that is not in order or holds what is not an event.
@@ -116,21 +130,15 @@ func (b Batch) check() error {
 }
 
 func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
-	if err := keeps(tx, flow.consumer); err != nil {
-		return err
-	}
-	m, err := markOf(tx, batch.Subscription)
+	m, err := x.markIn(tx, flow, batch.Heading)
 	if err != nil {
 		return err
 	}
-	switch {
-	case batch.Run < m.Run: // sent before the subscription began anew
+	if batch.Run < m.Run { // sent before the subscription began anew
 		return nil
-	case batch.Run > m.Run:
-		if err := x.beginAnew(tx, flow, batch.Run); err != nil {
-			return err
-		}
-		m = mark{Run: batch.Run}
+	}
+	if batch.Attempt <= m.Recalled && m.Recalled > 0 { // whoever waits for an answer tries anew
+		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "attempt", Problem: bus.Text{ZH: "提供方节点已撤回该批次", EN: "the provider's node has taken the batch back"}})
 	}
 	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
 	if err != nil {
@@ -157,6 +165,19 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	record := flow.record(fresh)
 	record.Kind, record.DecisionID, record.Principal = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}
 	return x.append(tx, record)
+}
+
+// markIn reads how far a subscription has come in the run that the provider's node is in,
+// or in a later one.
+func (x *Exchange) markIn(tx *bbolt.Tx, flow flow, h Heading) (mark, error) {
+	if err := keeps(tx, flow.consumer); err != nil {
+		return mark{}, err
+	}
+	m, err := markOf(tx, h.Subscription)
+	if err != nil || h.Run <= m.Run {
+		return m, err
+	}
+	return mark{Run: h.Run, Recalled: m.Recalled}, x.beginAnew(tx, flow, h.Run)
 }
 
 // beginAnew empties the inbox of a subscription that its consumer has replayed: what

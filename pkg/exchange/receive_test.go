@@ -13,7 +13,7 @@ import (
 
 // batchOf makes a batch as Shenzhen's node would send it.
 func batchOf(sequences ...uint64) exchange.Batch {
-	b := exchange.Batch{Subscription: sub, From: shenzhen, DecisionID: "d"}
+	b := exchange.Batch{Heading: exchange.Heading{Subscription: sub, From: shenzhen}, DecisionID: "d"}
 	for _, n := range sequences {
 		data, err := event.Marshal(sample(int(n)))
 		if err != nil {

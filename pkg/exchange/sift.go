@@ -56,14 +56,13 @@ func (x *Exchange) sift(ctx context.Context, f flow, d bus.Decision, events []nu
 		enforced = nil
 	}
 	all = make([]sifted, len(events))
-	now := x.Now()
 	for i, n := range events {
 		e, err := n.event()
 		if err != nil {
 			return nil, "", fmt.Errorf("resource %s: %w", f.resource.ID, err)
 		}
 		n.read, events[i].read = nil, nil // it is changed from here on
-		if until, ok := event.Expiry(e); ok && !until.After(now) {
+		if until, ok := event.Expiry(e); ok && !until.After(d.At) {
 			all[i] = sifted{numbered: n, fate: toExpire}
 			continue
 		}

@@ -34,7 +34,7 @@ func TestNothingIsSharedOfAWithdrawnResource(t *testing.T) {
 		t.Errorf("published: %v", err)
 	}
 	batches := len(w.line.batches())
-	late := exchange.Batch{From: shenzhen, Subscription: sub}
+	late := exchange.Batch{Heading: exchange.Heading{From: shenzhen, Subscription: sub}}
 	if batches > 0 {
 		late = w.line.batches()[batches-1]
 	}

@@ -516,7 +516,7 @@ func (n *node) cursor(id bus.SubscriptionID) (at uint64) {
 	n.world.tb.Helper()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
 		if key := tx.Bucket([]byte("cursors")).Get([]byte(id)); key != nil {
-			at = number(key)
+			at = number(key[:8])
 		}
 		return nil
 	}))
@@ -695,6 +695,25 @@ func (e end) Receipts(ctx context.Context, to bus.NodeID, signed []string) error
 		return errLine
 	}
 	return other.TakeReceipts(ctx, e.id, signed)
+}
+
+// Recall goes the way of a batch.
+func (e end) Recall(ctx context.Context, to bus.NodeID, back exchange.Recall) (received uint64, err error) {
+	e.mu.Lock()
+	before, after, other := e.before, e.after, e.ends[to]
+	e.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, exchange.Batch{Heading: back.Heading}); err != nil {
+			return 0, err
+		}
+	}
+	if other == nil {
+		return 0, errLine
+	}
+	if received, err = other.Recall(ctx, e.id, back); err == nil && after != nil {
+		err = after(ctx, exchange.Batch{Heading: back.Heading})
+	}
+	return received, err
 }
 
 func (l *line) Deliver(ctx context.Context, to bus.NodeID, batch exchange.Batch) error {

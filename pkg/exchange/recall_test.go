@@ -1,0 +1,109 @@
+package exchange_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/policy"
+)
+
+// The provider's node dies between the other node's answer and its own leaf, and may not
+// forward any more when it starts: what had arrived is on record as forwarded, not as
+// withheld. While the other node cannot be asked, nothing is on record.
+func TestWhatArrivedBeforeADenialIsOnRecordAsForwarded(t *testing.T) {
+	w, d := fake(t)
+	w.subscribe(sub, puller)
+	arrived := make(chan struct{}, 100)
+	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
+		arrived <- struct{}{}
+		<-ctx.Done() // the answer never comes back
+		return ctx.Err()
+	})
+	w.publish(1, 10)
+	within(t, "the delivery", arrived)
+	w.provider().close()
+	d.follow(only(policy.ActionForward, always(refuse("grant-revoked"))))
+	asked := make(chan struct{}, 100)
+	w.line.hook(func(context.Context, exchange.Batch) error {
+		asked <- struct{}{}
+		return errLine
+	}, nil)
+	w.provider().open()
+	for range 3 {
+		within(t, "the other node to be asked", asked)
+	}
+	if ended := w.provider().records(audit.KindForwarded, audit.KindWithheld); len(ended) > 0 || w.provider().cursor(sub) != 1 {
+		t.Fatalf("on record before the other node was asked: %+v", ended)
+	}
+	w.line.hook(nil, nil)
+	w.settled(sub, 10)
+	w.publish(11, 12)
+	w.settled(sub, 12)
+	ended, received := w.provider().records(audit.KindForwarded, audit.KindWithheld), w.consumer().records(audit.KindReceived)
+	var told []string
+	for _, r := range ended {
+		told = append(told, fmt.Sprint(r.Kind, " ", r.First, "-", r.Last, " ", r.Events))
+	}
+	if want := []string{"forwarded 1-10 10", "withheld 11-12 2"}; !slices.Equal(told, want) {
+		t.Fatalf("on record: %v, want %v", told, want)
+	}
+	if ended[0].Digest != received[0].Digest || ended[0].DecisionID != received[0].DecisionID {
+		t.Errorf("forwarded %+v\nreceived %+v", ended[0], received[0])
+	}
+	w.provider().verify()
+	w.consumer().verify()
+}
+
+// A batch that is still on its way when its events are denied does not arrive after they
+// are on record as withheld. What leaves later on another decision does.
+func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
+	w, d := fake(t)
+	w.subscribe(sub, puller)
+	sent := make(chan exchange.Batch, 1)
+	w.line.hook(func(ctx context.Context, b exchange.Batch) error {
+		sent <- b
+		<-ctx.Done()
+		return ctx.Err()
+	}, nil)
+	w.publish(1, 10)
+	late := <-sent
+	w.provider().close()
+	d.follow(only(policy.ActionForward, always(refuse("grant-revoked"))))
+	w.line.hook(nil, nil)
+	w.provider().open()
+	w.settled(sub, 10)
+	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeUnavailable)
+	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
+		t.Errorf("%v arrived after they were withheld", waiting)
+	}
+	d.follow(nil)
+	w.publish(11, 12)
+	if got := ids(w.received(2)); !slices.Equal(got, numbers(11, 12)) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Only the provider's node takes batches back.
+func TestNobodyElseRecallsABatch(t *testing.T) {
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	w.publish(1, 2)
+	w.received(2)
+	for _, from := range []bus.NodeID{guangzhou, "nowhere"} {
+		_, err := w.consumer().Recall(t.Context(), from, exchange.Recall{Heading: exchange.Heading{Subscription: sub, From: from, Attempt: 1 << 62}})
+		wantCode(t, err, bus.CodeWrongNode)
+	}
+	if refused := w.consumer().records(audit.KindRefused); len(refused) != 2 {
+		t.Errorf("%d refusals on record", len(refused))
+	}
+	w.publish(3, 4)
+	w.settled(sub, 4)
+	if got := w.consumer().inbox(sub); len(got) != 4 {
+		t.Errorf("%v wait", got)
+	}
+}
