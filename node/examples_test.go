@@ -55,6 +55,7 @@ var examples = []example{
 	{name: "curl", file: "agency.sh", line: []string{"./agency.sh"}, needs: []string{"curl", "openssl", "socat"}},
 	{name: "python", file: "agency.py", line: []string{"python3", "agency.py"}, needs: []string{"python3"}},
 	{name: "node", file: "agency.mjs", line: []string{"node", "agency.mjs"}, needs: []string{"node", "npm"}},
+	{name: "java", file: "Agency.java", line: []string{"java", "Agency.java"}, needs: []string{"javac"}},
 	{name: "go", file: "main.go", line: []string{"./agency"}, needs: []string{"go"}},
 }
 
