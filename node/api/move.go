@@ -103,8 +103,8 @@ func (a *API) reachable(ctx context.Context, id bus.USCC, home bus.NodeID, in cl
 		defects = append(defects, bus.Defect{
 			Field: "from",
 			Problem: bus.Text{
-				ZH: fmt.Sprintf("节点 %s 无应答。若放弃其数据，将丢失：%d 项资源尚未转发给 %d 个订阅的事件、%d 个收件箱中的事件、以及对已发布事件的查重", home, lost.Resources, lost.Subscriptions, lost.Inboxes),
-				EN: fmt.Sprintf("node %s does not answer. Abandoning what it has would lose the events of %d resources not yet forwarded to %d subscriptions, the events waiting in %d inboxes, and the memory of what was published before", home, lost.Resources, lost.Subscriptions, lost.Inboxes),
+				ZH: fmt.Sprintf("节点 %s 无应答。若放弃其数据，将丢失：%d 项资源尚未转发给 %d 个订阅的事件、%d 个收件箱中的事件、推送地址和挂接、以及对已发布事件的查重", home, lost.Resources, lost.Subscriptions, lost.Inboxes),
+				EN: fmt.Sprintf("node %s does not answer. Abandoning what it has would lose the events of %d resources not yet forwarded to %d subscriptions, the events waiting in %d inboxes, sinks and bindings, and the memory of what was published before", home, lost.Resources, lost.Subscriptions, lost.Inboxes),
 			},
 			Allowed: "bring the node back, or abandon it: gxbus department move --abandon",
 		})

@@ -117,6 +117,8 @@ func moveColumns(a *app) []column[client.DepartmentMove] {
 		{"subscriptions", "被订阅", func(m client.DepartmentMove) string { return sprint(m.Total.Subscriptions) }},
 		{"inboxes", "收件箱", func(m client.DepartmentMove) string { return sprint(m.Total.Inboxes) }},
 		{"waiting", "待取事件", func(m client.DepartmentMove) string { return sprint(m.Total.Waiting) }},
+		{"sinks", "推送地址", func(m client.DepartmentMove) string { return sprint(m.Total.Sinks) }},
+		{"bindings", "挂接", func(m client.DepartmentMove) string { return sprint(m.Total.Bindings) }},
 		{"bytes", "字节", func(m client.DepartmentMove) string { return sprint(m.Total.Bytes) }},
 		{"done", "已迁字节", func(m client.DepartmentMove) string { return sprint(m.Done) }},
 	}

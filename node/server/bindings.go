@@ -7,6 +7,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/binding/store"
+	"github.com/gxbus/gxbus/pkg/bus"
 )
 
 // bindingKey is the file of the secret that this node's bindings are encrypted with.
@@ -21,6 +22,7 @@ func (s *Server) openBindings(ctx context.Context) error {
 	}
 	s.bindings, err = store.Open(ctx, store.Config{
 		File: s.store, Key: key, Guard: store.Guard{Loopback: s.config.LoopbackBindings}, Now: s.now,
+		Fence: func(tx *bbolt.Tx, id bus.ResourceID) error { return s.exchange.KeepsBinding(tx, id) },
 		Append: func(tx *bbolt.Tx, record audit.Record) error {
 			record.At, record.Node = s.now().UTC(), s.self.Node
 			_, err := s.log.Append(tx, record)

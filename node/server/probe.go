@@ -69,6 +69,9 @@ func (s *Server) probeAll(ctx context.Context, p *probing) error {
 	for _, b := range bound {
 		have := known[b.Resource]
 		delete(known, b.Resource)
+		if _, err := s.exchange.Provides(b.Resource); err != nil {
+			continue // it came, or is left, of a department that is served elsewhere, or moves
+		}
 		room <- struct{}{}
 		asked.Go(func() {
 			defer func() { <-room }()

@@ -12,6 +12,9 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
+// Bucket is where a node's file has its bindings, sealed, by resource.
+const Bucket = "bindings"
+
 // Kind is what a resource is bound to.
 type Kind string
 

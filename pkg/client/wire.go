@@ -334,6 +334,8 @@ type MoveTally struct {
 	Subscriptions int   `json:"subscriptions"` // to those
 	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
 	Waiting       int64 `json:"waiting"`       // events in them
+	Sinks         int   `json:"sinks"`         // of those subscriptions
+	Bindings      int   `json:"bindings"`      // of those resources
 	Bytes         int64 `json:"bytes"`         // of all that; estimated until a move has counted them
 }
 

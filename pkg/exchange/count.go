@@ -20,13 +20,15 @@ type Tally struct {
 	Subscriptions int   `json:"subscriptions"` // to those, each with its cursor
 	Inboxes       int   `json:"inboxes"`       // of its own subscriptions
 	Waiting       int64 `json:"waiting"`       // events in them
+	Sinks         int   `json:"sinks"`         // of those subscriptions
+	Bindings      int   `json:"bindings"`      // of those resources
 	Bytes         int64 `json:"bytes"`         // of all that
 }
 
 // String gives the tally as one line for logs and evidence.
 func (t Tally) String() string {
-	return fmt.Sprintf("%d resources with %d events and %d subscriptions, %d inboxes with %d events, %d bytes",
-		t.Resources, t.Events, t.Subscriptions, t.Inboxes, t.Waiting, t.Bytes)
+	return fmt.Sprintf("%d resources with %d events, %d subscriptions and %d bindings, %d inboxes with %d events and %d sinks, %d bytes",
+		t.Resources, t.Events, t.Subscriptions, t.Bindings, t.Inboxes, t.Waiting, t.Sinks, t.Bytes)
 }
 
 // counted is what a department's rows add up to.
@@ -56,7 +58,7 @@ func (x *Exchange) count(ctx context.Context, c contents) (counted, error) {
 		}
 		var rows []row
 		err := x.Store.View(func(tx *bbolt.Tx) error {
-			rows, at = c.read(tx, at)
+			rows, at = c.read(tx, at, x.vaults())
 			return nil
 		})
 		if err != nil {
@@ -96,6 +98,10 @@ func (k *counter) add(r row) error {
 		k.Waiting++
 		in := k.contents.Inboxes[r.Item]
 		k.extend(r, extent{Resource: in.Resource, Subscription: in.Subscription}, sha256.Sum256(r.Value))
+	case partBindings:
+		k.Bindings++
+	case partSinks:
+		k.Sinks++
 	}
 	return nil
 }
@@ -194,7 +200,17 @@ func (c contents) estimate(tx *bbolt.Tx) Tally {
 			}
 		}
 	}
+	present := func(p part, item int) (n int) {
+		if bucket, key := c.bucket(tx, p, item); bucket != nil && bucket.Get(key) != nil {
+			n = 1
+		}
+		return n
+	}
+	for i := range c.Resources {
+		t.Bindings += present(partBindings, i)
+	}
 	for i := range c.Inboxes {
+		t.Sinks += present(partSinks, i)
 		if box, _ := c.bucket(tx, partInboxes, i); box != nil {
 			cursor := box.Cursor()
 			for key, value := cursor.First(); key != nil; key, value = cursor.Next() {

@@ -64,6 +64,7 @@ type Config struct {
 	Webhooks     Webhooks      // takes events to sinks; nil: nowhere
 	Origin       string        // that sinks are asked to allow, see WebHook-Request-Origin
 	Seal         cipher.AEAD   // of sinks, where there are Webhooks
+	Bound        cipher.AEAD   // of what Bindings keeps in the same file; nil: they do not move
 	PushMin      time.Duration // before an event is sent to its sink again; a second where it is 0
 	PushMax      time.Duration // what that grows to; an hour where it is 0
 	ReceiptEvery time.Duration // how often providers' nodes are told; 5 s where it is 0

@@ -27,5 +27,8 @@ func (s *Store) Queued() int { return len(s.queue) }
 // Trim lets go what need not be kept.
 func (x *Exchange) Trim(ctx context.Context) error { return x.trim(ctx) }
 
+// Row is one of a parcel.
+type Row = row
+
 // Sign gives a parcel the digest of its rows.
 func (p *Parcel) Sign() { p.Digest = p.digest() }

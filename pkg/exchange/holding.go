@@ -107,3 +107,18 @@ func moving(id bus.USCC) error {
 		Field: "department", Problem: bus.Text{ZH: "部门 " + string(id) + " 正在迁移，未执行", EN: "department " + string(id) + " is moving; nothing was done"},
 	})
 }
+
+// KeepsBinding refuses, in the step's own transaction, to change what a resource is
+// bound to where its provider is not served here, or moves.
+func (x *Exchange) KeepsBinding(tx *bbolt.Tx, id bus.ResourceID) error {
+	var s seat
+	err := x.Directory.View(func(tx *state.Tx) error {
+		d, _ := tx.Department(tx.Provider(id))
+		s = seatOf(tx, d)
+		return x.serves(tx, s)
+	})
+	if err != nil {
+		return err
+	}
+	return keeps(tx, s)
+}

@@ -283,7 +283,7 @@ func (m *mover) remove(ctx context.Context, c contents) error {
 		from := at
 		err := m.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 			var rows []row
-			rows, at = c.read(tx, from)
+			rows, at = c.read(tx, from, nil)
 			return c.remove(tx, rows)
 		})
 		if err != nil {
@@ -308,7 +308,7 @@ func (m *mover) fetch(ctx context.Context, move bus.Move, h holding) error {
 		next.Done += int64(len(r.Value))
 	}
 	return m.change(ctx, h, func(tx *bbolt.Tx) (holding, []audit.Record, error) {
-		return next, nil, h.Contents.write(tx, m.x.arrivals, parcel.Rows)
+		return next, nil, h.Contents.write(tx, m.x.arrivals, m.x.vaults(), parcel.Rows)
 	})
 }
 

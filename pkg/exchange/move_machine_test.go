@@ -13,6 +13,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/webhook"
 )
 
 // However departments move, stop moving and nodes die on the way, an event that
@@ -40,6 +41,8 @@ func TestNothingIsLostRepeatedOrReorderedByMoves(t *testing.T) {
 	})
 }
 
+const pushed = bus.SubscriptionID("sub-2") // has a sink
+
 // moves is a world of three nodes with what a perfect observer knows. An event's
 // id is the number that it is to get.
 type moves struct {
@@ -52,10 +55,24 @@ type moves struct {
 func newMoves(t *testing.T) *moves {
 	w, _ := movable(t)
 	w.subscribe(sub, puller)
+	w.subscribe(pushed, puller)
 	m := &moves{world: w}
+	_, err := w.consumer().PutSink(t.Context(), puller, "", pushed, bus.Sink{URL: "https://sink.test/in", Authorization: "Bearer canary", Batch: 40})
+	must(t, err)
+	w.provider().bind(secretBinding)
+	w.sinks.follow(func([]int) (webhook.Answer, error) { // now and then a request fails
+		if w.sinks.tried%11 == 0 {
+			return webhook.Answer{Status: 503}, nil
+		}
+		return webhook.Answer{Status: 204}, nil
+	})
 	// Whoever tells that a department has come has all of it on the disk.
 	w.arrival = func(n *node, d bus.USCC, epoch bus.Revision) error {
-		s, err := n.Survey(d)
+		x := w.line.end(n.id)
+		if x == nil {
+			return errLine // it is being opened
+		}
+		s, err := x.Survey(d)
 		if err == nil && (s.State != "kept" || s.Epoch != epoch) {
 			t.Errorf("%s tells of %s at %d, and has %+v", n.id, d, epoch, s)
 		}
@@ -280,11 +297,18 @@ func (m *moves) finish(rt *rapid.T) {
 	}
 	_, provider := m.department(market)
 	m.settledAt(provider, sub, uint64(m.published)) // what was taken may not yet be on record as forwarded
+	m.allPushed(rt)
+	if got := m.nodes[provider].binding(); got != secretBinding {
+		rt.Fatalf("the binding is %q", got)
+	}
 	m.sound()
 	for _, kind := range []audit.Kind{audit.KindAccepted, audit.KindReceived, audit.KindAcknowledged, audit.KindForwarded} {
 		count := map[uint64]int{}
 		for _, n := range m.nodes {
 			for _, r := range n.records(kind) {
+				if r.Subscription == pushed {
+					continue
+				}
 				for i := r.First; i <= r.Last; i++ {
 					count[i]++
 				}
@@ -299,6 +323,29 @@ func (m *moves) finish(rt *rapid.T) {
 	m.nothingLeft(rt)
 }
 
+// allPushed demands that the sink has taken each event, in order. What was sent when
+// a node died, or sealed, before it had the answer on record is sent again.
+func (m *moves) allPushed(rt *rapid.T) {
+	eventually(m.tb, "the sink has all", func() error {
+		m.sinks.mu.Lock()
+		defer m.sinks.mu.Unlock()
+		newest := 0
+		for _, n := range m.sinks.taken {
+			if n > newest+1 {
+				rt.Fatalf("%d came after %d: %v", n, newest, m.sinks.taken)
+			}
+			newest = max(newest, n)
+		}
+		if newest < m.published {
+			return fmt.Errorf("%d of %d", newest, m.published)
+		}
+		return nil
+	})
+	if _, consumer := m.department(services); m.nodes[consumer].rows("sinks") != 1 {
+		rt.Fatal("the sink is lost")
+	}
+}
+
 // nothingLeft demands that only the nodes that serve a department keep its data.
 func (m *moves) nothingLeft(rt *rapid.T) {
 	_, provider := m.department(market)
@@ -310,6 +357,12 @@ func (m *moves) nothingLeft(rt *rapid.T) {
 			}
 			if marks := n.rows("marks"); id != consumer && marks > 0 {
 				return fmt.Errorf("%s keeps %d marks", id, marks)
+			}
+			if bindings := n.rows("bindings"); id != provider && bindings > 0 {
+				return fmt.Errorf("%s keeps a binding", id)
+			}
+			if sinks, tries := n.rows("sinks"), n.rows("tries"); id != consumer && sinks+tries > 0 {
+				return fmt.Errorf("%s keeps %d sinks, %d attempts", id, sinks, tries)
 			}
 		}
 		return nil

@@ -89,7 +89,7 @@ func (n *node) rows(bucket string) (count int) {
 }
 
 func (n *node) empty() error {
-	for _, bucket := range []string{"events", "arrivals", "cursors", "inbox", "marks"} {
+	for _, bucket := range []string{"events", "arrivals", "cursors", "inbox", "marks", "sinks", "tries", "bindings"} {
 		if count := n.rows(bucket); count > 0 {
 			return fmt.Errorf("node %s keeps %d rows of %s", n.id, count, bucket)
 		}

@@ -132,6 +132,9 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 		return idle, err
 	}
 	by := bus.Principal{System: f.subscription.System, Department: f.subscription.Consumer}
+	if s.Asked != x.Origin {
+		return p.introduce(ctx, by, f, s)
+	}
 	size := s.Batch
 	if p.single > 0 || len(t.Attempts) > 0 {
 		size = 1
@@ -153,6 +156,27 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 		return idle, nil // stopped: it is sent again
 	}
 	return p.settle(ctx, by, f, s, t, out, answer, failure)
+}
+
+// introduce asks the endpoint of a sink that came with its department whether this
+// node may deliver there: it allowed another one. An endpoint that does not answer is
+// asked again.
+func (p *pusher) introduce(ctx context.Context, by bus.Principal, f flow, s sink) (time.Duration, error) {
+	x := p.x
+	if err := x.May(by, p.id); err != nil {
+		return p.refused(err)
+	}
+	allowed, refusal := x.greet(ctx, s)
+	if refusal != nil && !errors.Is(refusal, webhook.ErrNotPermitted) {
+		return x.RetryMax, refusal
+	}
+	return 0, p.alter(ctx, f, s, func(s *sink) string {
+		s.answered(x.Origin, allowed, refusal)
+		if refusal != nil {
+			return "sink.stopped: " + s.Why
+		}
+		return "sink.allowed: node " + string(x.Self)
+	})
 }
 
 // refused is the pause after nothing could be handed out.
@@ -195,7 +219,10 @@ func (p *pusher) settle(ctx context.Context, by bus.Principal, f flow, s sink, t
 		if err := x.Acknowledge(ctx, by, p.id, out.Last); err != nil {
 			return x.RetryMin, err
 		}
-		return 0, x.forgetTries(ctx, p.id, t)
+		if t.Number == 0 {
+			return 0, nil
+		}
+		return 0, p.note(ctx, f, trying{})
 	case failure == nil && answer.Status == http.StatusGone:
 		return idle, p.stop(ctx, f, s)
 	}
@@ -213,12 +240,7 @@ func (p *pusher) settle(ctx context.Context, by bus.Principal, f flow, s sink, t
 	if len(t.Attempts) >= s.MaxAttempts {
 		return 0, p.bury(ctx, f, t)
 	}
-	data, err := json.Marshal(t)
-	if err != nil {
-		return x.RetryMax, err
-	}
-	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return tx.Bucket(bucketTries).Put([]byte(p.id), data) })
-	return max(p.pause(len(t.Attempts)), answer.RetryAfter), err
+	return max(p.pause(len(t.Attempts)), answer.RetryAfter), p.note(ctx, f, t)
 }
 
 // pause grows twofold with each attempt up to a maximum. Jitter keeps the sinks of a
@@ -228,27 +250,48 @@ func (p *pusher) pause(attempts int) time.Duration {
 	return full/2 + rand.N(full/2+1)
 }
 
-func (x *Exchange) forgetTries(ctx context.Context, id bus.SubscriptionID, t trying) error {
-	if t.Number == 0 {
-		return nil
+// note keeps the attempts at the event that comes next, or that there are none.
+func (p *pusher) note(ctx context.Context, f flow, t trying) error {
+	data, err := json.Marshal(t)
+	if err != nil {
+		return err
 	}
-	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error { return tx.Bucket(bucketTries).Delete([]byte(id)) })
+	return p.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
+		if t.Number == 0 {
+			return tx.Bucket(bucketTries).Delete([]byte(p.id))
+		}
+		return tx.Bucket(bucketTries).Put([]byte(p.id), data)
+	})
 }
 
-// stop ends the deliveries to a sink that says it is gone, unless it was put anew.
-func (p *pusher) stop(ctx context.Context, f flow, of sink) error {
+// stop ends the deliveries to a sink that says it is gone.
+func (p *pusher) stop(ctx context.Context, f flow, s sink) error {
+	return p.alter(ctx, f, s, func(s *sink) string {
+		s.Active, s.Why = false, "the endpoint answered 410 Gone"
+		return "sink.stopped: 410 Gone"
+	})
+}
+
+// alter changes a sink, on record as what change says, unless it was put anew.
+func (p *pusher) alter(ctx context.Context, f flow, of sink, change func(*sink) string) error {
 	return p.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		if err := keeps(tx, f.consumer); err != nil {
+			return err
+		}
 		s, ok, err := p.x.sinkOf(tx, p.id)
 		if err != nil || !ok || !s.At.Equal(of.At) {
 			return err
 		}
-		s.Active, s.Why = false, "the endpoint answered 410 Gone"
+		detail := change(&s)
 		if err := p.x.putSink(tx, p.id, s); err != nil {
 			return err
 		}
 		return p.x.append(tx, audit.Record{
 			Kind: audit.KindAdministered, Principal: bus.Principal{Node: p.x.Self}, Resource: f.resource.ID, Subscription: p.id,
-			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, Detail: "sink.stopped: 410 Gone",
+			Provider: f.resource.Provider, Consumer: f.subscription.Consumer, Detail: detail,
 		})
 	})
 }

@@ -28,6 +28,7 @@ type endpoint struct {
 	taken   []int // ids, in order
 	traces  []string
 	tried   int
+	origins []string // that asked it, in order
 }
 
 func (e *endpoint) Check(_ context.Context, url string) error {
@@ -37,7 +38,10 @@ func (e *endpoint) Check(_ context.Context, url string) error {
 	return nil
 }
 
-func (e *endpoint) Greet(context.Context, string, string, string) (webhook.Permission, error) {
+func (e *endpoint) Greet(_ context.Context, _, origin, _ string) (webhook.Permission, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.origins = append(e.origins, origin)
 	return webhook.Permission{Rate: e.rate}, e.refusal
 }
 

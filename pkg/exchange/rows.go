@@ -3,12 +3,15 @@ package exchange
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
 )
 
@@ -19,9 +22,9 @@ import (
 // contents names what a node keeps for a department.
 type contents struct {
 	Department bus.USCC             `json:"department,omitempty"` // whose ledger moves
-	Resources  []bus.ResourceID     `json:"resources,omitempty"`  // that it provides: events and arrivals
+	Resources  []bus.ResourceID     `json:"resources,omitempty"`  // that it provides: events, arrivals and bindings
 	Cursors    []bus.SubscriptionID `json:"cursors,omitempty"`    // of subscriptions to those
-	Inboxes    []inbox              `json:"inboxes,omitempty"`    // of its own subscriptions, and their marks
+	Inboxes    []inbox              `json:"inboxes,omitempty"`    // of its own subscriptions, their marks and sinks
 }
 
 type inbox struct {
@@ -40,8 +43,26 @@ const (
 	partMarks
 	partLedger
 	partHusks
+	partBindings // opened here, sealed there
+	partSinks    // opened here, sealed there
+	partTries
 	partEnd
 )
+
+// vaults are the parts that lie sealed with a key of the node. Their rows are in
+// clear only between two nodes, inside the TLS of one with the other.
+type vaults map[part]storage.Sealed
+
+func (x *Exchange) vaults() vaults {
+	v := vaults{}
+	if x.Seal != nil {
+		v[partSinks] = storage.Sealed{Bucket: bucketSinks, AEAD: x.Seal}
+	}
+	if x.Bound != nil {
+		v[partBindings] = storage.Sealed{Bucket: []byte(binding.Bucket), AEAD: x.Bound}
+	}
+	return v
+}
 
 // row is one entry of a bucket. The key of an arrival is a number of the node
 // that has it; all else means the same everywhere.
@@ -88,8 +109,10 @@ func contentsOf(tx *state.Tx, id bus.USCC) (c contents) {
 	return c
 }
 
-// read copies about chunkBytes of rows from at on, and says where to go on.
-func (c contents) read(tx *bbolt.Tx, at position) (rows []row, next position) {
+// read copies about chunkBytes of rows from at on, and says where to go on. What
+// lies in one of the vaults is opened, and passed over where the node cannot: such
+// a row was of no use here either.
+func (c contents) read(tx *bbolt.Tx, at position, open vaults) (rows []row, next position) {
 	budget := chunkBytes
 	for !at.end() && budget > 0 {
 		if at.Item >= c.items(at.Part) {
@@ -97,7 +120,7 @@ func (c contents) read(tx *bbolt.Tx, at position) (rows []row, next position) {
 			continue
 		}
 		var done bool
-		if rows, at.Key, done = c.readItem(tx, at, rows, &budget); done {
+		if rows, at.Key, done = c.readItem(tx, at, open, rows, &budget); done {
 			at = position{Part: at.Part, Item: at.Item + 1}
 		}
 	}
@@ -106,13 +129,13 @@ func (c contents) read(tx *bbolt.Tx, at position) (rows []row, next position) {
 
 func (c contents) items(p part) int {
 	switch p {
-	case partEvents, partHusks:
+	case partEvents, partHusks, partBindings:
 		return len(c.Resources)
 	case partArrivals:
 		return 1 // all resources' are in one bucket
 	case partCursors:
 		return len(c.Cursors)
-	case partInboxes, partMarks:
+	case partInboxes, partMarks, partSinks, partTries:
 		return len(c.Inboxes)
 	case partLedger:
 		return min(len(c.Department), 1) // one, where the list names the department
@@ -123,7 +146,7 @@ func (c contents) items(p part) int {
 
 // readItem appends rows of one item until it is done or the budget is spent;
 // next is then where to go on.
-func (c contents) readItem(tx *bbolt.Tx, at position, rows []row, budget *int) (_ []row, next []byte, done bool) {
+func (c contents) readItem(tx *bbolt.Tx, at position, open vaults, rows []row, budget *int) (_ []row, next []byte, done bool) {
 	bucket, single := c.bucket(tx, at.Part, at.Item)
 	add := func(key, value []byte) {
 		rows = append(rows, row{at.Part, at.Item, slices.Clone(key), slices.Clone(value)})
@@ -133,7 +156,11 @@ func (c contents) readItem(tx *bbolt.Tx, at position, rows []row, budget *int) (
 		return rows, nil, true
 	}
 	if single != nil {
-		if value := bucket.Get(single); value != nil {
+		value := bucket.Get(single)
+		if vault, ok := open[at.Part]; ok && value != nil {
+			value, _ = vault.Open(single, value)
+		}
+		if value != nil {
 			add(nil, value)
 		}
 		return rows, nil, true
@@ -168,6 +195,12 @@ func (c contents) bucket(tx *bbolt.Tx, p part, item int) (bucket *bbolt.Bucket, 
 		return tx.Bucket(bucketMarks), []byte(c.Inboxes[item].Subscription)
 	case partHusks:
 		return tx.Bucket(bucketHusks).Bucket([]byte(c.Resources[item])), nil
+	case partBindings:
+		return tx.Bucket([]byte(binding.Bucket)), []byte(c.Resources[item])
+	case partSinks:
+		return tx.Bucket(bucketSinks), []byte(c.Inboxes[item].Subscription)
+	case partTries:
+		return tx.Bucket(bucketTries), []byte(c.Inboxes[item].Subscription)
 	default:
 		return tx.Bucket(bucketLedger).Bucket([]byte(c.Department)), nil
 	}
@@ -183,8 +216,9 @@ func (c contents) provides(arrival []byte) bool {
 	return found
 }
 
-// write puts rows that another node read. Arrivals get numbers of this node.
-func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, rows []row) error {
+// write puts rows that another node read. Arrivals get numbers of this node, what
+// was in a vault there goes into that of this node.
+func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, seal vaults, rows []row) error {
 	for _, r := range rows {
 		if err := c.check(r); err != nil {
 			return err
@@ -199,6 +233,16 @@ func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, rows []row) error {
 			return err
 		}
 		bucket, key := c.bucket(tx, r.Part, r.Item)
+		if r.secret() {
+			vault, ok := seal[r.Part]
+			if !ok {
+				return errors.New("a row that cannot be sealed here")
+			}
+			if err := vault.Put(tx, key, r.Value); err != nil {
+				return err
+			}
+			continue
+		}
 		if key == nil {
 			key, bucket.FillPercent = r.Key, 1
 		}
@@ -253,9 +297,16 @@ func (c contents) check(r row) error {
 		if _, err := decodeCursor(r.Value); err != nil {
 			return errors.New("a row that is no cursor")
 		}
+	case partBindings, partSinks, partTries:
+		if !json.Valid(r.Value) { // its words are not repeated
+			return errors.New("a row that is no binding, sink or attempt")
+		}
 	}
 	return nil
 }
+
+// secret says that a row's value is in clear nowhere but on its way.
+func (r row) secret() bool { return r.Part == partBindings || r.Part == partSinks }
 
 // remove deletes rows that read gave here.
 func (c contents) remove(tx *bbolt.Tx, rows []row) error {
@@ -271,16 +322,25 @@ func (c contents) remove(tx *bbolt.Tx, rows []row) error {
 	return nil
 }
 
-// chain adds a row to the digest of those before it.
+// chain adds a row to the digest of those before it, as far as it is the same on
+// both nodes and may be on record: of a secret, that it is there. A value that was
+// altered where it lies cannot be opened.
 func (r row) chain(before [sha256.Size]byte) [sha256.Size]byte {
-	key := r.Key
 	if r.Part == partArrivals {
-		key = nil
+		r.Key = nil
 	}
+	if r.secret() {
+		r.Value = nil
+	}
+	return r.link(before)
+}
+
+// link adds all of a row to the digest of those before it.
+func (r row) link(before [sha256.Size]byte) [sha256.Size]byte {
 	h := sha256.New()
 	h.Write(before[:])
-	h.Write(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{byte(r.Part)}, uint32(r.Item)), uint32(len(key))))
-	h.Write(key)
+	h.Write(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{byte(r.Part)}, uint32(r.Item)), uint32(len(r.Key))))
+	h.Write(r.Key)
 	h.Write(r.Value)
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -13,8 +13,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Sinks do not move with their department: what they are encrypted with stays at the
-// node. The inbox waits until the department has put them again.
+// Sinks move with their department. Each node encrypts them with a key of its own, and
+// asks an endpoint itself whether it may deliver there.
 var (
 	bucketSinks = []byte("sinks") // subscription → sealed sink
 	bucketTries = []byte("tries") // subscription → what is tried again
@@ -31,6 +31,7 @@ type Webhooks interface {
 type sink struct {
 	bus.Sink
 	At     time.Time `json:"at"`
+	Asked  string    `json:"asked,omitempty"` // the origin that the endpoint was asked to allow
 	Active bool      `json:"active"`
 	Why    string    `json:"why,omitempty"`
 	Rate   int       `json:"rate,omitempty"`
@@ -44,16 +45,15 @@ type trying struct {
 
 // sinkOf reads a sink; ok is false where there is none.
 func (x *Exchange) sinkOf(tx *bbolt.Tx, id bus.SubscriptionID) (s sink, ok bool, err error) {
-	sealed := tx.Bucket(bucketSinks).Get([]byte(id))
-	if sealed == nil {
+	data, err := x.vaults()[partSinks].Get(tx, []byte(id))
+	if err != nil {
+		return s, false, fmt.Errorf("sink of %s: %w", id, err)
+	}
+	if data == nil {
 		return s, false, nil
 	}
-	data, err := x.Seal.Open(nil, nil, sealed, []byte(id))
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil {
-		return s, false, fmt.Errorf("sink of %s: it cannot be decrypted with this node's key", id)
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, false, fmt.Errorf("sink of %s is damaged", id) // not the cause: it may repeat a secret
 	}
 	return s, true, nil
 }
@@ -63,7 +63,7 @@ func (x *Exchange) putSink(tx *bbolt.Tx, id bus.SubscriptionID, s sink) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucketSinks).Put([]byte(id), x.Seal.Seal(nil, nil, data, []byte(id)))
+	return x.vaults()[partSinks].Put(tx, []byte(id), data)
 }
 
 func triesOf(tx *bbolt.Tx, id bus.SubscriptionID) (t trying, err error) {
@@ -88,12 +88,23 @@ func (x *Exchange) PutSink(ctx context.Context, by bus.Principal, request string
 		return bus.SinkState{}, err
 	}
 	s := sink{Sink: wanted.Settled(), At: x.Now().UTC()}
-	allowed, refusal := x.Webhooks.Greet(ctx, s.URL, x.Origin, s.Authorization)
-	if s.Active, s.Rate = refusal == nil, allowed.Rate; refusal != nil {
-		s.Why = refusal.Error()
-	}
+	allowed, refusal := x.greet(ctx, s)
+	s.answered(x.Origin, allowed, refusal)
 	err = x.changeSink(ctx, by, request, f, "sink.put "+shownURL(s.URL), func(tx *bbolt.Tx) error { return x.putSink(tx, id, s) })
 	return s.shown(trying{}), err
+}
+
+// greet asks the endpoint of a sink whether this node may deliver there.
+func (x *Exchange) greet(ctx context.Context, s sink) (webhook.Permission, error) {
+	return x.Webhooks.Greet(ctx, s.URL, x.Origin, s.Authorization)
+}
+
+// answered keeps what an endpoint said to an origin.
+func (s *sink) answered(origin string, allowed webhook.Permission, refusal error) {
+	s.Asked, s.Active, s.Rate, s.Why = origin, refusal == nil, allowed.Rate, ""
+	if refusal != nil {
+		s.Why = refusal.Error()
+	}
 }
 
 // Sink shows the sink of a subscription, and what is tried again.

@@ -407,6 +407,9 @@ func (n *node) open() {
 	must(n.world.tb, err)
 	n.store = store
 	must(n.world.tb, store.Commit(context.Background(), func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists([]byte(binding.Bucket)); err != nil {
+			return err
+		}
 		n.log, err = audit.Open(tx, audit.Origin("test", n.id))
 		return err
 	}))
@@ -428,15 +431,19 @@ func (n *node) open() {
 			return err
 		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes},
-		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb), PushMin: n.retry, PushMax: 4 * n.retry,
+		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
 	n.world.line.connect(n.id, n.Exchange)
 }
 
-// seal is that of every node of a test.
-func seal(tb testing.TB) cipher.AEAD {
-	block, err := aes.NewCipher(make([]byte, 32))
+// bound is what the bindings of a node are encrypted with.
+func (n *node) bound() cipher.AEAD { return seal(n.world.tb, n.id+" bindings") }
+
+// seal is by a key of a node's own.
+func seal(tb testing.TB, of bus.NodeID) cipher.AEAD {
+	key := sha256.Sum256([]byte(of))
+	block, err := aes.NewCipher(key[:])
 	must(tb, err)
 	sealed, err := cipher.NewGCMWithRandomNonce(block)
 	must(tb, err)
@@ -528,7 +535,7 @@ func (n *node) contents() [32]byte {
 	n.world.tb.Helper()
 	h := sha256.New()
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings", "ledger"} {
+		for _, name := range []string{"events", "arrivals", "cursors", "inbox", "marks", "holdings", "ledger", "sinks", "tries", "bindings"} {
 			hashBucket(h.Write, tx.Bucket([]byte(name)))
 		}
 		return nil
@@ -630,6 +637,13 @@ func (l *line) connect(id bus.NodeID, x *exchange.Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ends[id] = x
+}
+
+// end is a node's exchange; nil while it is closed.
+func (l *line) end(id bus.NodeID) *exchange.Exchange {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ends[id]
 }
 
 func (l *line) hook(before, after func(context.Context, exchange.Batch) error) {

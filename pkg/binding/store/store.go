@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"encoding/json"
@@ -16,9 +17,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/identity"
+	"github.com/gxbus/gxbus/pkg/storage"
 )
-
-var bucketBindings = []byte("bindings") // resource → sealed binding
 
 // File is the node's file.
 type File interface {
@@ -29,8 +29,9 @@ type File interface {
 // Config joins the bindings to their surroundings.
 type Config struct {
 	File   File
-	Append func(*bbolt.Tx, audit.Record) error // writes evidence
-	Key    identity.Secret                     // of the encryption
+	Append func(*bbolt.Tx, audit.Record) error   // writes evidence
+	Fence  func(*bbolt.Tx, bus.ResourceID) error // refuses, in the step's own transaction, for a resource that is not served here; nil: never
+	Key    identity.Secret                       // of the encryption
 	Guard  Guard
 	Now    func() time.Time
 }
@@ -38,7 +39,7 @@ type Config struct {
 // Store keeps the bindings of a node, and calls what they are to.
 type Store struct {
 	Config
-	seal cipher.AEAD
+	kept storage.Sealed
 
 	mu   sync.Mutex
 	open map[bus.ResourceID]opened
@@ -52,12 +53,19 @@ type opened struct {
 
 // Open opens the bindings in the node's file.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{Config: c, seal: c.Key.Sealer(), open: map[bus.ResourceID]opened{}}
+	s := &Store{Config: c, kept: storage.Sealed{Bucket: []byte(binding.Bucket), AEAD: c.Key.Sealer()}, open: map[bus.ResourceID]opened{}}
+	if s.Fence == nil {
+		s.Fence = func(*bbolt.Tx, bus.ResourceID) error { return nil }
+	}
 	return s, c.File.Commit(ctx, func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucketBindings)
+		_, err := tx.CreateBucketIfNotExists([]byte(binding.Bucket))
 		return err
 	})
 }
+
+// Seal is what the bindings are encrypted with here. They move with their provider:
+// what another node is given of them, it seals with its own.
+func (s *Store) Seal() cipher.AEAD { return s.kept.AEAD }
 
 // Close ends the connections.
 func (s *Store) Close() {
@@ -84,16 +92,16 @@ func (s *Store) Put(ctx context.Context, by bus.Principal, request string, b bin
 	if err != nil {
 		return binding.Shown{}, err
 	}
-	sealed := s.seal.Seal(nil, nil, data, []byte(b.Resource))
-	err = s.change(ctx, b.Resource, audit.Record{Principal: by, Request: request, Detail: "binding.put " + string(b.Kind())}, func(bindings *bbolt.Bucket) error {
-		return bindings.Put([]byte(b.Resource), sealed)
+	err = s.change(ctx, b.Resource, audit.Record{Principal: by, Request: request, Detail: "binding.put " + string(b.Kind())}, func(tx *bbolt.Tx) error {
+		return s.kept.Put(tx, []byte(b.Resource), data)
 	})
 	return b.Shown(), err
 }
 
 // Delete forgets a binding, on record.
 func (s *Store) Delete(ctx context.Context, by bus.Principal, request string, id bus.ResourceID) error {
-	return s.change(ctx, id, audit.Record{Principal: by, Request: request, Detail: "binding.delete"}, func(bindings *bbolt.Bucket) error {
+	return s.change(ctx, id, audit.Record{Principal: by, Request: request, Detail: "binding.delete"}, func(tx *bbolt.Tx) error {
+		bindings := tx.Bucket([]byte(binding.Bucket))
 		if bindings.Get([]byte(id)) == nil {
 			return unbound(id)
 		}
@@ -101,10 +109,13 @@ func (s *Store) Delete(ctx context.Context, by bus.Principal, request string, id
 	})
 }
 
-func (s *Store) change(ctx context.Context, id bus.ResourceID, record audit.Record, write func(*bbolt.Bucket) error) error {
+func (s *Store) change(ctx context.Context, id bus.ResourceID, record audit.Record, write func(*bbolt.Tx) error) error {
 	record.Kind, record.Resource = audit.KindAdministered, id
 	err := s.File.Commit(ctx, func(tx *bbolt.Tx) error {
-		if err := write(tx.Bucket(bucketBindings)); err != nil {
+		if err := s.Fence(tx, id); err != nil {
+			return err
+		}
+		if err := write(tx); err != nil {
 			return err
 		}
 		return s.Append(tx, record)
@@ -140,7 +151,7 @@ func (s *Store) Show(id bus.ResourceID) (binding.Shown, error) {
 func (s *Store) All() (all []binding.Shown, err error) {
 	var ids []bus.ResourceID
 	err = s.File.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketBindings).ForEach(func(id, _ []byte) error {
+		return tx.Bucket([]byte(binding.Bucket)).ForEach(func(id, _ []byte) error {
 			ids = append(ids, bus.ResourceID(id))
 			return nil
 		})
@@ -156,20 +167,18 @@ func (s *Store) All() (all []binding.Shown, err error) {
 }
 
 func (s *Store) find(id bus.ResourceID) (b binding.Binding, err error) {
-	var sealed []byte
-	err = s.File.View(func(tx *bbolt.Tx) error {
-		sealed = append(sealed, tx.Bucket(bucketBindings).Get([]byte(id))...)
+	var data []byte
+	err = s.File.View(func(tx *bbolt.Tx) (err error) {
+		if data, err = s.kept.Get(tx, []byte(id)); err != nil {
+			return fmt.Errorf("binding of %s, by binding.key: %w", id, err)
+		}
+		if data == nil {
+			return cmp.Or(s.Fence(tx, id), unbound(id)) // it may have moved a moment ago
+		}
 		return nil
 	})
 	if err != nil {
 		return b, err
-	}
-	if sealed == nil {
-		return b, unbound(id)
-	}
-	data, err := s.seal.Open(nil, nil, sealed, []byte(id))
-	if err != nil {
-		return b, fmt.Errorf("binding of %s: it was not encrypted with binding.key: %w", id, err)
 	}
 	if err := json.Unmarshal(data, &b); err != nil {
 		return b, fmt.Errorf("binding of %s is damaged", id) // not the cause: it may repeat a secret

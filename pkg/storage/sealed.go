@@ -1,0 +1,43 @@
+package storage
+
+import (
+	"crypto/cipher"
+	"errors"
+
+	"go.etcd.io/bbolt"
+)
+
+// Sealed is a bucket of a node's file whose values are encrypted with a key that
+// does not leave the node. A value is bound to its key in the bucket: under another
+// one it cannot be opened.
+type Sealed struct {
+	Bucket []byte // by name; it is made by who opens it
+	AEAD   cipher.AEAD
+}
+
+// ErrSealed says that a value cannot be opened: it was altered, or sealed with
+// another key.
+var ErrSealed = errors.New("it cannot be decrypted with this node's key")
+
+// Get opens a value; nil where there is none.
+func (s Sealed) Get(tx *bbolt.Tx, key []byte) ([]byte, error) {
+	value := tx.Bucket(s.Bucket).Get(key)
+	if value == nil {
+		return nil, nil
+	}
+	return s.Open(key, value)
+}
+
+// Open opens a value as it lies in the bucket.
+func (s Sealed) Open(key, value []byte) ([]byte, error) {
+	data, err := s.AEAD.Open(nil, nil, value, key)
+	if err != nil {
+		return nil, ErrSealed // the cause says no more
+	}
+	return data, nil
+}
+
+// Put seals a value.
+func (s Sealed) Put(tx *bbolt.Tx, key, data []byte) error {
+	return tx.Bucket(s.Bucket).Put(key, s.AEAD.Seal(nil, nil, data, key))
+}
