@@ -127,13 +127,16 @@ func build(tb testing.TB, program, from string, flags ...string) {
 	}
 }
 
-func newKilling(t *testing.T) *killing {
+func newKilling(t *testing.T, settings ...string) *killing {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	f, err := fleet.New(buildProgram(t), t.TempDir(), fleet.Province()...)
 	must(t, err)
 	t.Cleanup(func() { must(t, f.Stop()) })
+	for _, n := range f.Nodes() {
+		n.Within = append([]string{"env"}, settings...)
+	}
 	must(t, f.Start(ctx))
 	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel, bearers: map[bus.USCC]client.NewCredential{}}
 	admin, err := f.SignIn(ctx, f.Nodes()[0], "sysadmin")
