@@ -148,7 +148,7 @@ func newChaos(t *testing.T, choice *rand.Rand) *chaos {
 	c.Fleet, err = fleet.New(buildProgram(t), t.TempDir(), fleet.Province()...)
 	must(t, err)
 	for i, n := range c.Nodes() {
-		n.Within = []string{"env", fmt.Sprint("GXBUS_DISK_RESERVE=", chaosReserve), "GXBUS_WEBHOOK_NETWORKS=127.0.0.0/8"}
+		n.Settings = []string{fmt.Sprint("GXBUS_DISK_RESERVE=", chaosReserve), "GXBUS_WEBHOOK_NETWORKS=127.0.0.0/8"}
 		c.hosts[n.ID()] = fmt.Sprintf("127.0.43.%d", i+1)
 		n.Peer, err = fleet.FreeAddress(c.hosts[n.ID()])
 		must(t, err)

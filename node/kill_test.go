@@ -135,7 +135,7 @@ func newKilling(t *testing.T, settings ...string) *killing {
 	must(t, err)
 	t.Cleanup(func() { must(t, f.Stop()) })
 	for _, n := range f.Nodes() {
-		n.Within = append([]string{"env"}, settings...)
+		n.Settings = settings
 	}
 	must(t, f.Start(ctx))
 	k := &killing{Fleet: f, t: t, ctx: ctx, cancel: cancel, bearers: map[bus.USCC]client.NewCredential{}}

@@ -116,6 +116,7 @@ func (a *app) whereToLook(d *demo.Demo, dir string) {
   %[5]s audit trace registration-000007
   %[5]s audit verify
   %[5]s resource list
+  %[5]s demo load --dir quarter --scale 0.01    # 一个季度的样例数据及其评价报告
 
 接口说明 https://%[1]s/openapi.json，日志 %[2]s/*.log。按 Ctrl-C 结束。
 `, `
@@ -127,6 +128,7 @@ The nodes are up. Look around from another terminal:
   %[5]s audit trace registration-000007
   %[5]s audit verify
   %[5]s resource list
+  %[5]s demo load --dir quarter --scale 0.01    # a sample quarter and its evaluation report
 
 The API is described at https://%[1]s/openapi.json, logs are in %[2]s/*.log. Ctrl-C ends it all.
 `), first.API, dir, first.ID, d.Password("auditor"), os.Args[0])

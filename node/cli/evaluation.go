@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -167,7 +168,21 @@ func (a *app) printEvaluation(data json.RawMessage, err error) error {
 	for i, x := range r.Scheme.Indicators {
 		columns = append(columns, column[evaluation.Standing]{x.ID, x.ID, func(s evaluation.Standing) string { return a.figureCell(s.Figures[i]) }})
 	}
-	return a.print(r, gridOf(a, columns, append(r.Departments, r.Divisions...)))
+	shown := slices.Concat(r.Departments, r.Divisions)
+	if a.output == "table" { // whoever reads it looks for what there is
+		all := len(shown)
+		shown = slices.DeleteFunc(shown, func(s evaluation.Standing) bool { return s.Score == nil && !counted(s) })
+		if left := all - len(shown); left > 0 {
+			defer a.notice(fmt.Sprintf("另有 %d 个部门和区划在此期间没有可评价的内容；-o csv 全部列出", left),
+				fmt.Sprintf("%d more departments and divisions have nothing to evaluate in this window; -o csv lists all", left))
+		}
+	}
+	return a.print(r, gridOf(a, columns, shown))
+}
+
+// counted reports whether there is anything that a standing counts, or that is missing.
+func counted(s evaluation.Standing) bool {
+	return slices.ContainsFunc(s.Figures, func(f evaluation.Figure) bool { return f.State != evaluation.NotApplicable })
 }
 
 func (a *app) figureCell(f evaluation.Figure) string {

@@ -54,6 +54,27 @@ func TestAnExportedWorkbookIsVerifiedToTheCell(t *testing.T) {
 	}
 }
 
+func TestAReportShowsWhomItSaysSomethingOf(t *testing.T) {
+	nothing := []evaluation.Figure{{State: evaluation.NotApplicable}}
+	report := evaluation.Report{
+		Format: evaluation.ReportFormat, ID: "q1",
+		Scheme: evaluation.SchemeUsed{Scheme: bus.Scheme{Indicators: []bus.Indicator{{ID: "A1"}}}},
+		Departments: []evaluation.Standing{
+			{Department: "11440000006939561H", Figures: []evaluation.Figure{{State: evaluation.Missing}}},
+			{Department: "11440000999900054G", Figures: nothing},
+		},
+		Divisions: []evaluation.Standing{{Division: "440000", Figures: nothing}},
+	}
+	sh := newShell(t, map[string]http.HandlerFunc{"GET /evaluation/reports/q1": give(report)})
+	_, out, told := sh.run("evaluation", "show", "q1")
+	if !strings.Contains(out, "11440000006939561H") || strings.Contains(out, "11440000999900054G") || strings.Contains(out, "440000 ") || !strings.Contains(told, "2 more") {
+		t.Errorf("%s\n%s", out, told)
+	}
+	if _, out, _ := sh.run("evaluation", "show", "q1", "-o", "csv"); strings.Count(out, "\n") != 4 {
+		t.Errorf("%s", out)
+	}
+}
+
 // replaceIn edits the cells of a workbook.
 func replaceIn(t *testing.T, path, before, after string) {
 	t.Helper()

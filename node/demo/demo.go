@@ -1,6 +1,6 @@
 // Package demo tells the story of the bus with five real nodes, each a process
 // of its own on loopback: events cross three levels, are masked, denied,
-// narrowed and stopped, a leader is killed, and the evidence of all verifies.
+// narrowed and stopped, a query is answered, a leader is killed, and the evidence of all verifies.
 //
 // It speaks to the nodes as anybody would, through their API. Its departments,
 // systems and data are samples.
@@ -9,6 +9,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/gxbus/gxbus/node/fleet"
@@ -42,7 +43,8 @@ type Report struct {
 	Resources                int                   `json:"resources"`
 	Published                int                   `json:"published"` // to the story's subscription, before its grant was revoked
 	Delivered                int                   `json:"delivered"`
-	Denied                   int                   `json:"denied"` // requests that a policy refused
+	Queries                  int                   `json:"queries"` // that were answered
+	Denied                   int                   `json:"denied"`  // requests that a policy refused
 	Masked                   map[bus.ItemID]string `json:"masked"`
 	PublishedAfterRevocation int                   `json:"published_after_revocation"`
 	DeliveredAfterRevocation int                   `json:"delivered_after_revocation"`
@@ -82,7 +84,8 @@ type story struct {
 	fleet    *fleet.Fleet
 	sessions map[string]*client.Client // at the first node, by account
 	bearers  map[bus.USCC]string
-	sent     int // events made so far
+	sent     int          // events made so far
+	service  *http.Server // stands for the provider's own
 	report   Report
 }
 
@@ -92,6 +95,9 @@ func Run(ctx context.Context, o Options) (*Demo, error) {
 	nodes, err := fleet.New(o.Program, o.Dir, fleet.Province()...)
 	if err != nil {
 		return nil, err
+	}
+	for _, n := range nodes.Nodes() {
+		n.Settings = []string{"GXBUS_LOOPBACK_BINDINGS=true"} // its service is on this machine too
 	}
 	s := &story{Options: o, fleet: nodes, sessions: map[string]*client.Client{}, bearers: map[bus.USCC]string{}}
 	s.report.Masked = map[bus.ItemID]string{}
@@ -103,7 +109,13 @@ func Run(ctx context.Context, o Options) (*Demo, error) {
 }
 
 // Close stops the nodes.
-func (d *Demo) Close() error { return d.story.fleet.Stop() }
+func (d *Demo) Close() error {
+	err := d.story.fleet.Stop()
+	if d.story.service != nil {
+		err = errors.Join(err, d.story.service.Close())
+	}
+	return err
+}
 
 // Password returns the password that the demo gave an account.
 func (d *Demo) Password(account string) string { return d.story.fleet.Password(account) }

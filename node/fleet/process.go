@@ -34,6 +34,9 @@ type Node struct {
 	// not this one: a network namespace.
 	Within []string
 
+	// Settings are what its process is told beside its flags, as "GXBUS_SYSTEM_RATE=7".
+	Settings []string
+
 	fleet   *Fleet
 	process *os.Process
 	ended   chan struct{} // closed when the process has ended
@@ -138,7 +141,7 @@ func (n *Node) Start() error {
 	}
 	defer log.Close()
 	cmd := n.inside(context.Background(), "serve", "--data-dir", n.Dir, "--peer-listen", n.Peer, "--api-listen", n.API, "--checkpoint-interval", "3s")
-	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.SysProcAttr = log, log, environment(), attributes()
+	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.SysProcAttr = log, log, append(environment(), n.Settings...), attributes()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start node %s: %w", n.Spec.ID, err)
 	}
