@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -50,8 +51,8 @@ func (a *app) eventDeliveries() *cobra.Command {
 			{"at", "时间", func(r reached) string { return stamp(r.At) }},
 			{"as_of", "回执时间", func(r reached) string { return stamp(r.AsOf) }},
 			{"why", "原因", func(r reached) string {
-				if len(r.Reasons) > 0 {
-					return r.Reasons[0].Message.In(a.lang)
+				if len(r.Reasons) > 0 { // a receipt has no words
+					return cmp.Or(r.Reasons[0].Message.In(a.lang), string(r.Reasons[0].Layer)+":"+r.Reasons[0].Code)
 				}
 				return r.Detail
 			}},

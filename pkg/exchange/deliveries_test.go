@@ -1,12 +1,14 @@
 package exchange_test
 
 import (
+	"fmt"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
@@ -42,6 +44,53 @@ func (w *world) stands(id bus.SubscriptionID, sequence uint64, want bus.Delivery
 		w.tb.Errorf("event %d to %s is %+v, want %s", sequence, id, d, want)
 	}
 	return d
+}
+
+// A provider that cannot ask the consumer's node is told by its receipt that it denied,
+// which layer, and why. The receipts of a subscription go when it does.
+func TestAReceiptTellsWhyItWasDenied(t *testing.T) {
+	w, d := fake(t)
+	for _, n := range w.nodes {
+		n.tells = true
+		n.reopen()
+	}
+	revision := w.subscribe(sub, puller)
+	w.publish(1, 3)
+	w.received(3)
+	d.follow(only(policy.ActionDeliver, always(refuse("purpose-not-met"))))
+	w.publish(4, 5)
+	eventually(t, "all wait", func() error { return count(w.consumer().inbox(sub), 5) })
+	_, _, err := w.consumer().Pull(t.Context(), puller, sub, 10)
+	wantCode(t, err, bus.CodeDenied)
+	decision := w.consumer().records(audit.KindWithheld)[0].DecisionID
+	eventually(t, "the receipt", func() error {
+		told, err := w.provider().ByReceipt(bus.Delivery{Subscription: sub, Node: guangzhou, State: bus.DeliveryForwarded}, 5)
+		must(t, err)
+		if told.State != bus.DeliveryDenied {
+			return fmt.Errorf("it is %+v", told)
+		}
+		if len(told.Reasons) != 1 || told.Reasons[0].Layer != bus.BaseLayer || told.Reasons[0].Code != "purpose-not-met" || told.DecisionID != decision {
+			t.Errorf("told %+v, decision %s", told, decision)
+		}
+		return nil
+	})
+	if w.consumer().rows("told") != 2 || w.provider().rows("receipts") != 1 { // and up to which leaf
+		t.Errorf("%d rows are told, %d kept", w.consumer().rows("told"), w.provider().rows("receipts"))
+	}
+	w.write(puller, command.SubscriptionDelete, revision, command.Key{ID: string(sub)})
+	eventually(t, "they are gone", func() error {
+		if told, kept := w.consumer().rows("told"), w.provider().rows("receipts"); told != 1 || kept != 0 {
+			return fmt.Errorf("%d are told, %d kept", told, kept)
+		}
+		return nil
+	})
+}
+
+func count(numbers []uint64, want int) error {
+	if len(numbers) != want {
+		return fmt.Errorf("%d, want %d", len(numbers), want)
+	}
+	return nil
 }
 
 func TestAProviderIsToldWhatHasBecomeOfAnEvent(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 	receiptSteps  = 256       // that a receipt tells at most, the newest
 	maxReceipt    = 128 << 10 // bytes of one, signed
 	maxReceipts   = 100       // in one message
+	maxWhys       = 4         // reasons of a denial that a receipt tells
 )
 
 // DeliveryReceipt is what the consumer's node has on record of one subscription, in short: how
@@ -46,14 +47,25 @@ type Told struct {
 	First uint64     `json:"first"`
 	Last  uint64     `json:"last"`
 	At    time.Time  `json:"at"` // of its end
+
+	DecisionID string `json:"decision,omitempty"` // of a denial
+	Reasons    []Why  `json:"reasons,omitempty"`  // of it, the first few
+	Detail     string `json:"detail,omitempty"`
+}
+
+// Why is which layer denied and by which of its codes. The words for it stay at the node
+// that has it on record.
+type Why struct {
+	Layer bus.LayerID `json:"layer"`
+	Code  string      `json:"code"`
 }
 
 // continued are the steps of which later ones continue those before.
 var continued = map[audit.Kind]bool{audit.KindReceived: true, audit.KindDelivered: true, audit.KindAcknowledged: true}
 
-// add takes the next step on record into r; told is false where it is none that a
-// receipt tells.
-func (r *DeliveryReceipt) add(record audit.Record) (told bool) {
+// add takes the next step on record into r, with the reasons of a denial; told is false
+// where it is none that a receipt tells.
+func (r *DeliveryReceipt) add(record audit.Record, reasons []bus.Reason) (told bool) {
 	if record.Subscription != r.Subscription || !record.HasRange() {
 		return false
 	}
@@ -78,7 +90,14 @@ func (r *DeliveryReceipt) add(record audit.Record) (told bool) {
 			break // what it is a later step of stays before it
 		}
 	}
-	r.Steps = append(r.Steps, Told{record.Kind, record.First, record.Last, record.At})
+	step := Told{Kind: record.Kind, First: record.First, Last: record.Last, At: record.At}
+	if !continued[record.Kind] {
+		step.DecisionID, step.Detail = record.DecisionID, record.Detail
+	}
+	for _, reason := range reasons[:min(len(reasons), maxWhys)] {
+		step.Reasons = append(step.Reasons, Why{reason.Layer, reason.Code})
+	}
+	r.Steps = append(r.Steps, step)
 	if len(r.Steps) > receiptSteps {
 		r.forget()
 	}
@@ -108,7 +127,7 @@ func (r DeliveryReceipt) Follow(d bus.Delivery, sequence uint64) (moved bus.Deli
 	var leaves []audit.Leaf
 	for _, s := range r.Steps {
 		if s.First <= sequence && sequence <= s.Last {
-			leaves = append(leaves, audit.Leaf{Record: audit.Record{Kind: s.Kind, Subscription: r.Subscription, First: s.First, Last: s.Last, Events: 1, At: s.At}})
+			leaves = append(leaves, s.leaves(r.Subscription)...)
 		}
 	}
 	if len(leaves) == 0 {
@@ -119,14 +138,33 @@ func (r DeliveryReceipt) Follow(d bus.Delivery, sequence uint64) (moved bus.Deli
 	return moved, true
 }
 
-// seal signs r.
-func (r DeliveryReceipt) seal(signer note.Signer) (string, error) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return "", err
+// leaves are what the step was told of, as far as that goes.
+func (s Told) leaves(of bus.SubscriptionID) (leaves []audit.Leaf) {
+	record := audit.Record{Subscription: of, First: s.First, Last: s.Last, Events: 1, At: s.At, DecisionID: s.DecisionID}
+	if len(s.Reasons) > 0 {
+		d := bus.Decision{ID: s.DecisionID}
+		for _, why := range s.Reasons {
+			d.Reasons = append(d.Reasons, bus.Reason{Layer: why.Layer, Code: why.Code})
+		}
+		leaves = append(leaves, audit.Leaf{Record: decided(record, d)})
 	}
-	signed, err := note.Sign(&note.Note{Text: receiptFormat + "\n" + string(text) + "\n"}, signer)
-	return string(signed), err
+	record.Kind, record.Detail = s.Kind, s.Detail
+	return append(leaves, audit.Leaf{Record: record})
+}
+
+// seal signs r, with as many of its steps as a receipt may have bytes.
+func (r DeliveryReceipt) seal(signer note.Signer) (string, error) {
+	for {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return "", err
+		}
+		signed, err := note.Sign(&note.Note{Text: receiptFormat + "\n" + string(text) + "\n"}, signer)
+		if err != nil || len(signed) <= maxReceipt || len(r.Steps) == 0 {
+			return string(signed), err
+		}
+		r.forget()
+	}
 }
 
 // openReceipt reads a receipt that key signed.

@@ -1,6 +1,9 @@
 package exchange
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,8 +25,14 @@ func TestAReceiptTellsWhatTheLeavesSay(t *testing.T) {
 		step := func(kind audit.Kind, first, last uint64) {
 			at = at.Add(time.Second)
 			record := audit.Record{Kind: kind, Subscription: "s", Resource: "r", First: first, Last: last, Events: 1, At: at}
+			var reasons []bus.Reason
+			if kind == audit.KindWithheld {
+				reasons = []bus.Reason{{Layer: bus.BaseLayer, Code: fmt.Sprint("code-", len(leaves)), Message: bus.Text{ZH: "示例", EN: "sample"}}}
+				record.DecisionID = fmt.Sprint("d-", len(leaves))
+				leaves = append(leaves, audit.Leaf{Index: int64(len(leaves)), Record: decided(record, bus.Decision{ID: record.DecisionID, Reasons: reasons})})
+			}
 			leaves = append(leaves, audit.Leaf{Index: int64(len(leaves)), Record: record})
-			r.add(record)
+			r.add(record, reasons)
 		}
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			switch n := uint64(rapid.IntRange(1, 5).Draw(rt, "run")); rapid.IntRange(0, 6).Draw(rt, "step") {
@@ -73,9 +82,23 @@ func TestAReceiptTellsWhatTheLeavesSay(t *testing.T) {
 			}
 			if want := Follow(d, covering); told.State != want.State || !told.AsOf.Equal(r.At) {
 				rt.Fatalf("event %d is told to be %s as of %v; it is %s", sequence, told.State, told.AsOf, want.State)
+			} else if whys(told) != whys(want) {
+				rt.Fatalf("event %d is told to be denied by %s; it is by %s", sequence, whys(told), whys(want))
 			}
 		}
 	})
+}
+
+// whys are the decision and the codes of a denial.
+func whys(d bus.Delivery) string {
+	if d.State != bus.DeliveryDenied {
+		return ""
+	}
+	told := d.DecisionID
+	for _, r := range d.Reasons {
+		told += fmt.Sprint(" ", r.Layer, ":", r.Code)
+	}
+	return told
 }
 
 // A receipt stays small: of the oldest that ended otherwise it tells no more.
@@ -83,9 +106,10 @@ func TestAReceiptForgetsRatherThanGrows(t *testing.T) {
 	r := DeliveryReceipt{Subscription: "s"}
 	const events = 3 * receiptSteps
 	for n := uint64(1); n <= events; n++ {
-		r.add(audit.Record{Kind: audit.KindReceived, Subscription: "s", First: n, Last: n, Events: 1, At: noon})
+		r.add(audit.Record{Kind: audit.KindReceived, Subscription: "s", First: n, Last: n, Events: 1, At: noon}, nil)
 		if n%2 == 0 {
-			r.add(audit.Record{Kind: audit.KindWithheld, Subscription: "s", First: n, Last: n, Events: 1, At: noon})
+			reasons := slices.Repeat([]bus.Reason{{Layer: bus.BaseLayer, Code: strings.Repeat("long", 50)}}, 9)
+			r.add(audit.Record{Kind: audit.KindWithheld, Subscription: "s", First: n, Last: n, Events: 1, At: noon}, reasons)
 		}
 	}
 	if len(r.Steps) != receiptSteps {
@@ -105,8 +129,16 @@ func TestAReceiptForgetsRatherThanGrows(t *testing.T) {
 	if err != nil || len(signed) > maxReceipt {
 		t.Errorf("%d bytes, %v", len(signed), err)
 	}
-	if again, err := openReceipt(signed, key); err != nil || len(again.Steps) != len(r.Steps) {
-		t.Errorf("%v", err)
+	again, err := openReceipt(signed, key)
+	if err != nil || len(again.Steps) < receiptSteps/4 {
+		t.Errorf("%d steps, %v", len(again.Steps), err)
+	}
+	told, ok := again.Follow(d, events)
+	if !ok || told.State != bus.DeliveryDenied || len(told.Reasons) != maxWhys {
+		t.Errorf("the newest is %+v, %v", told, ok)
+	}
+	if _, ok := again.Follow(d, again.From-2); ok {
+		t.Error("an event is told of whose end had no room")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -38,11 +39,19 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 	if err != nil {
 		x.Logger.Error("read receipts", "error", err)
 	}
+	var cleared bus.Revision
 	for {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			return
+		}
+		if applied, _ := x.Directory.Applied(); applied != cleared {
+			if err := x.forgetEnded(ctx); err != nil && ctx.Err() == nil {
+				x.Logger.Error("forget receipts", "error", err)
+			} else {
+				cleared = applied
+			}
 		}
 		changed, through, err := x.tell(ctx, next)
 		if err != nil {
@@ -57,6 +66,42 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 		}
 		x.send(ctx, unsent)
 	}
+}
+
+// forgetEnded deletes the receipts, those to send and those that came, of subscriptions
+// that were deleted: no other will have their ids.
+func (x *Exchange) forgetEnded(ctx context.Context) error {
+	kept := [][]byte{bucketTold, bucketReceipts}
+	ended := make([][]bus.SubscriptionID, len(kept))
+	err := x.Directory.View(func(directory *state.Tx) error {
+		return x.Store.View(func(tx *bbolt.Tx) error {
+			for i, name := range kept {
+				err := tx.Bucket(name).ForEach(func(key, _ []byte) error {
+					if id := bus.SubscriptionID(key); directory.Ended(id) {
+						ended[i] = append(ended[i], id)
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil || len(slices.Concat(ended...)) == 0 {
+		return err
+	}
+	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+		for i, name := range kept {
+			for _, id := range ended[i] {
+				if err := tx.Bucket(name).Delete([]byte(id)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // everyReceipt lists the subscriptions that there is something to tell of: after a
@@ -94,10 +139,15 @@ func (x *Exchange) tell(ctx context.Context, from int64) (changed []bus.Subscrip
 			if err != nil {
 				return err
 			}
-			if ok {
-				if err := toldOf(told, receipts, leaf.Record, &changed); err != nil {
-					return err
-				}
+			if !ok {
+				continue
+			}
+			reasons, err := x.reasonsOf(tx, leaf.Record)
+			if err == nil {
+				err = toldOf(told, receipts, leaf.Record, reasons, &changed)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil
@@ -121,8 +171,23 @@ func (x *Exchange) tell(ctx context.Context, from int64) (changed []bus.Subscrip
 	})
 }
 
+// reasonsOf are the reasons of a denial that a step is on record for.
+func (x *Exchange) reasonsOf(tx *bbolt.Tx, record audit.Record) ([]bus.Reason, error) {
+	if record.Kind != audit.KindWithheld || record.DecisionID == "" {
+		return nil, nil
+	}
+	leaf, err := x.Log.Decision(tx, record.DecisionID)
+	if err != nil {
+		if bus.CodeOf(err) == bus.CodeNotFound { // pruned
+			err = nil
+		}
+		return nil, err
+	}
+	return leaf.Record.Decision.Reasons, nil
+}
+
 // toldOf takes one step into the receipt of its subscription.
-func toldOf(told *bbolt.Bucket, receipts map[bus.SubscriptionID]*DeliveryReceipt, record audit.Record, changed *[]bus.SubscriptionID) error {
+func toldOf(told *bbolt.Bucket, receipts map[bus.SubscriptionID]*DeliveryReceipt, record audit.Record, reasons []bus.Reason, changed *[]bus.SubscriptionID) error {
 	id := record.Subscription
 	r, known := receipts[id]
 	if !known {
@@ -133,7 +198,7 @@ func toldOf(told *bbolt.Bucket, receipts map[bus.SubscriptionID]*DeliveryReceipt
 			}
 		}
 	}
-	if !r.add(record) {
+	if !r.add(record, reasons) {
 		return nil
 	}
 	if !known {

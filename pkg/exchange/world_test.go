@@ -20,6 +20,7 @@ import (
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/binding"
@@ -111,11 +112,13 @@ func newWorld(tb testing.TB, d exchange.Decider) *world {
 		tb: tb, decider: d, clock: &clock{at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)},
 		directory: newDirectory(tb), line: &line{ends: map[bus.NodeID]*exchange.Exchange{}}, nodes: map[bus.NodeID]*node{},
 	}
-	w.mute.Store(true) // a grant that changes has every flow decided on anew: tests of that make the change
-	w.found()
 	for _, id := range []bus.NodeID{shenzhen, guangzhou} {
 		w.nodes[id] = newNode(w, id)
-		w.nodes[id].open()
+	}
+	w.mute.Store(true) // a grant that changes has every flow decided on anew: tests of that make the change
+	w.found()
+	for _, n := range w.nodes {
+		n.open()
 	}
 	return w
 }
@@ -124,7 +127,7 @@ func newWorld(tb testing.TB, d exchange.Decider) *world {
 func (w *world) found() {
 	w.tb.Helper()
 	w.write(bus.Principal{Node: shenzhen}, command.ClusterInit, 0, command.Init{
-		Cluster: "test", CA: "none", Divisions: bus.Guangdong(), Node: nodeEntry(shenzhen, "440300", 1),
+		Cluster: "test", CA: "none", Divisions: bus.Guangdong(), Node: w.nodeEntry(shenzhen, "440300", 1),
 		Accounts: []bus.Account{{Name: "sysadmin", Role: bus.RoleSystemAdministrator}, {Name: "secadmin", Role: bus.RoleSecurityAdministrator}, {Name: "secadmin-2", Role: bus.RoleSecurityAdministrator}, {Name: "reviewer", Role: bus.RoleReviewer, Department: archive}},
 	})
 	w.join(guangzhou, "440100", 2)
@@ -147,8 +150,12 @@ func (w *world) found() {
 	})
 }
 
-func nodeEntry(id bus.NodeID, division bus.DivisionCode, n int) bus.Node {
-	return bus.Node{ID: id, Division: division, PeerAddress: fmt.Sprintf("127.0.0.1:%d", 100*n+1), APIAddress: fmt.Sprintf("127.0.0.1:%d", 100*n+2)}
+func (w *world) nodeEntry(id bus.NodeID, division bus.DivisionCode, n int) bus.Node {
+	entry := bus.Node{ID: id, Division: division, PeerAddress: fmt.Sprintf("127.0.0.1:%d", 100*n+1), APIAddress: fmt.Sprintf("127.0.0.1:%d", 100*n+2)}
+	if node, ok := w.nodes[id]; ok {
+		entry.EvidenceKey = node.key
+	}
+	return entry
 }
 
 // join takes a node into the directory, as a redeemed token does.
@@ -159,7 +166,7 @@ func (w *world) join(id bus.NodeID, division bus.DivisionCode, n int) {
 		ID: bus.TokenID("token-" + id), Node: id, Division: division, SecretHash: secret, Expires: w.clock.at.AddDate(0, 0, 1),
 	})
 	w.write(bus.Principal{Node: shenzhen}, command.NodeJoin, 0, command.Join{
-		Token: bus.TokenID("token-" + id), SecretHash: secret, KeyHash: secret, Node: nodeEntry(id, division, n),
+		Token: bus.TokenID("token-" + id), SecretHash: secret, KeyHash: secret, Node: w.nodeEntry(id, division, n),
 	})
 }
 
@@ -389,6 +396,7 @@ type node struct {
 	log    *audit.Log
 	world  *world
 	retry  time.Duration // pause after a failure
+	tells  bool          // sends receipts
 	bytes  int64         // that its file may hold; 0: any
 }
 
@@ -413,7 +421,13 @@ func (n *node) open() {
 		n.log, err = audit.Open(tx, audit.Origin("test", n.id))
 		return err
 	}))
+	var signer note.Signer
+	if n.tells {
+		signer, _, err = audit.OpenKey(n.signer)
+		must(n.world.tb, err)
+	}
 	n.Exchange, err = exchange.Open(exchange.Config{
+		Signer: signer, ReceiptEvery: n.retry,
 		Self: n.id, Store: store, Log: n.log, EvidenceKey: n.key, Directory: n.world.directory, Decider: n.world.decider,
 		Peers: n.world.line.from(n.id), Bindings: n.world, Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
 		Arrived: func(_ context.Context, d bus.USCC, epoch bus.Revision) error {

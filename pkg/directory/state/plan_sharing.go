@@ -195,6 +195,11 @@ func lasting(have, s bus.Subscription) (defects []bus.Defect) {
 	return defects
 }
 
+// Ended reports whether a subscription was deleted: its id is never used again.
+func (t *Tx) Ended(id bus.SubscriptionID) bool {
+	return t.bytes(retired, string(Subscriptions)+"/"+string(id)) != nil
+}
+
 func planSubscriptionDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	have, ok := tx.Subscription(bus.SubscriptionID(r.body.ID))
 	if !ok || have.Consumer != r.Principal.Department {
