@@ -70,6 +70,7 @@ type Server struct {
 	search    *search.Index
 	layers    layers
 	mesh      *mesh.Client
+	connected chan bus.NodeID // a connection was made with it
 	signIn    api.SignIn
 	listener  net.Listener // of the API
 	api       *http.Server
@@ -110,7 +111,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, wait: cmp.Or(o.Wait, patience), failure: make(chan error, 1)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, wait: cmp.Or(o.Wait, patience), failure: make(chan error, 1), connected: make(chan bus.NodeID, 64)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -261,6 +262,7 @@ func (s *Server) openPeers(context.Context) (err error) {
 	config := peer.Config{
 		Self: s.self.Node, Cluster: s.self.Cluster, Certificate: proof.tls, Roots: pool(proof.roots),
 		Listen: s.config.PeerListen, Resolver: s, Admission: s, Logger: s.logger, Now: s.now,
+		Connected: s.connect,
 	}
 	if s.self.PeerAddress == "" { // a relayed node
 		config.Listen = ""
@@ -274,6 +276,15 @@ func (s *Server) openPeers(context.Context) (err error) {
 	s.onClose(s.peers.Close)
 	s.mesh = mesh.NewClient(s.peers.RoundTripper(), s.peers.Queries())
 	return nil
+}
+
+// connect tells the exchange of a connection with another node. Where it has not heard of
+// so many yet, it will find out by itself.
+func (s *Server) connect(id bus.NodeID) {
+	select {
+	case s.connected <- id:
+	default:
+	}
 }
 
 func portInUse(field, address string, err error) error {
@@ -359,7 +370,7 @@ func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Webhooks: s.webhooks(), Origin: string(s.self.Node) + "." + s.self.Cluster, Seal: seal, Bound: s.bindings.Seal(),
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Signer: s.self.signer, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Arrived: s.arrived, Delivered: s.delivered, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
+		Arrived: s.arrived, Delivered: s.delivered, Connected: s.connected, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
 		Retention: exchange.Retention{Kept: days(s.config.RetentionDays), Bytes: s.config.LogBytes},
 	})
 	if err != nil {

@@ -17,10 +17,9 @@ func (x *Exchange) Backlog() (waiting map[bus.NodeID]uint64, err error) {
 	of := map[bus.SubscriptionID]bus.ResourceID{}
 	err = x.Directory.View(func(tx *state.Tx) error {
 		for s := range tx.Subscriptions() {
-			provider, _ := tx.Department(tx.Provider(s.Resource))
-			consumer, _ := tx.Department(s.Consumer)
-			if node := seatOf(tx, consumer).node; node != "" && seatOf(tx, provider).node == x.Self {
-				to[s.ID], of[s.ID], waiting[node] = node, s.Resource, 0
+			provider, consumer := seatsOf(tx, s)
+			if consumer.node != "" && provider.node == x.Self {
+				to[s.ID], of[s.ID], waiting[consumer.node] = consumer.node, s.Resource, 0
 			}
 		}
 		return nil

@@ -55,6 +55,7 @@ type Config struct {
 	Peers        Peers
 	Bindings     Bindings
 	Arrived      func(context.Context, bus.USCC, bus.Revision) error // tells the directory that a move has ended here
+	Connected    <-chan bus.NodeID                                   // nodes that a connection was made with; nil: none is told
 	Delivered    func(context.Context, bus.GrantID, time.Time) error // tells the directory of the first exchange under a grant, once or more
 	Now          func() time.Time
 	Logger       *slog.Logger
@@ -111,6 +112,7 @@ func Open(c Config) (*Exchange, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
 	x.workers.Go(func() { x.supervise(ctx) })
+	x.workers.Go(func() { x.hasten(ctx) })
 	x.workers.Go(func() { x.resettle(ctx) })
 	x.workers.Go(func() { x.tellFirsts(ctx) })
 	x.workers.Go(func() { x.keepTrimmed(ctx) })

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/event/filter"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"go.etcd.io/bbolt"
@@ -19,6 +18,7 @@ import (
 const (
 	batchEvents = 256
 	batchBytes  = 1 << 20
+	backPause   = 200 * time.Millisecond // until a node that is back is sent to
 )
 
 // forwarder carries one subscription from its resource's log to the consumer's
@@ -30,6 +30,7 @@ type forwarder struct {
 	resource bus.ResourceID
 	news     chan struct{} // the resource may have new events
 	change   chan struct{} // the directory says something else
+	back     chan struct{} // the consumer's node can be reached again, it seems
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 	held     string                     // newest recorded wait for a limit
@@ -38,93 +39,6 @@ type forwarder struct {
 
 	matcher   *filter.Matcher // of the subscription's filters; nil until it is needed
 	unmatched unmatched       // of the batch under way
-}
-
-// supervise keeps one forwarder running for each subscription to a resource
-// whose provider is served here.
-func (x *Exchange) supervise(ctx context.Context) {
-	stops := map[bus.SubscriptionID]context.CancelFunc{}
-	var seen basis
-	for {
-		_, changed := x.Directory.Applied()
-		wanted, now, err := x.subscriptionsFrom(seen)
-		switch {
-		case err != nil:
-			x.Logger.Error("read subscriptions", "error", err)
-		case now != seen:
-			seen = now
-			x.adjust(ctx, stops, wanted)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// subscriptionsFrom lists the subscriptions to forward from here, where anything
-// changed since before.
-func (x *Exchange) subscriptionsFrom(before basis) (wanted map[bus.SubscriptionID]bus.ResourceID, now basis, err error) {
-	err = x.Directory.View(func(tx *state.Tx) error {
-		if now = basisOf(tx); now == before {
-			return nil
-		}
-		wanted = map[bus.SubscriptionID]bus.ResourceID{}
-		for s := range tx.Subscriptions() {
-			resource, _ := tx.Resource(s.Resource)
-			provider, ok := tx.Department(resource.Provider)
-			if at := seatOf(tx, provider); ok && at.node == x.Self && !at.moving {
-				wanted[s.ID] = s.Resource
-			}
-		}
-		return nil
-	})
-	return wanted, now, err
-}
-
-// adjust starts and stops forwarders, and wakes those that go on: a held batch
-// may now be allowed.
-func (x *Exchange) adjust(ctx context.Context, stops map[bus.SubscriptionID]context.CancelFunc, wanted map[bus.SubscriptionID]bus.ResourceID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for id, stop := range stops {
-		if _, ok := wanted[id]; !ok {
-			stop()
-			delete(stops, id)
-			delete(x.forwarders, id)
-		}
-	}
-	for id, resource := range wanted {
-		f, running := x.forwarders[id]
-		if running {
-			poke(f.change)
-			continue
-		}
-		f = &forwarder{x: x, id: id, resource: resource, news: make(chan struct{}, 1), change: make(chan struct{}, 1)}
-		own, stop := context.WithCancel(ctx)
-		x.forwarders[id], stops[id] = f, stop
-		x.workers.Go(func() { f.run(own) })
-	}
-}
-
-// wake tells the forwarders of a resource that it has new events.
-func (x *Exchange) wake(resource bus.ResourceID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, f := range x.forwarders {
-		if f.resource == resource {
-			poke(f.news)
-		}
-	}
-}
-
-// poke leaves one token, however often it is called before somebody looks.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 func (f *forwarder) run(ctx context.Context) {
@@ -157,24 +71,36 @@ func (f *forwarder) idle(ctx context.Context) {
 }
 
 // retry waits for the pause to be over and reports whether it was: a change of
-// the directory cuts it short for a held batch, or one whose consumer moves. New
-// events hurry nothing that failed. Jitter keeps the forwarders of a dead node from calling in step.
+// the directory cuts it short for a held batch, or one whose consumer moves. A node
+// that is back is not let wait for long. New events hurry nothing that failed. Jitter
+// keeps the forwarders of a dead node from calling in step.
 func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (over bool) {
 	var change <-chan struct{}
 	if _, held := errors.AsType[heldError](err); held || bus.CodeOf(err) == bus.CodeMoving {
 		change = f.change
 	}
-	timer := time.NewTimer(pause/2 + rand.N(pause))
-	defer timer.Stop()
 	select {
-	case <-timer.C:
-		return true
-	case <-change:
-		return false
-	case <-ctx.Done():
-		return false
+	case <-f.back: // that was for the step that failed
+	default:
+	}
+	timer, back := time.NewTimer(jittered(pause)), f.back
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-back:
+			back = nil
+			timer.Reset(jittered(min(pause, backPause)))
+		case <-change:
+			return false
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
+
+func jittered(pause time.Duration) time.Duration { return pause/2 + rand.N(pause) }
 
 // heldError is the error of a batch that waits: the decision may soon differ, or
 // a limit begin anew.

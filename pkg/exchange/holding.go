@@ -67,6 +67,13 @@ func seatOf(tx *state.Tx, d bus.Department) seat {
 	return s
 }
 
+// seatsOf are where the provider and the consumer of a subscription are served.
+func seatsOf(tx *state.Tx, s bus.Subscription) (provider, consumer seat) {
+	from, _ := tx.Department(tx.Provider(s.Resource))
+	to, _ := tx.Department(s.Consumer)
+	return seatOf(tx, from), seatOf(tx, to)
+}
+
 // serves refuses what another node is to do for a department, and names that;
 // and what nobody can do while the department moves.
 func (x *Exchange) serves(tx *state.Tx, s seat) error {

@@ -228,9 +228,7 @@ func (x *Exchange) expects(tx *state.Tx, from bus.NodeID, r DeliveryReceipt) err
 	if !ok {
 		return bus.NotFound("subscription", string(r.Subscription))
 	}
-	consumer, _ := tx.Department(s.Consumer)
-	provider, _ := tx.Department(tx.Provider(s.Resource))
-	if r.Node != from || seatOf(tx, consumer).node != from || seatOf(tx, provider).node != x.Self {
+	if provider, consumer := seatsOf(tx, s); r.Node != from || consumer.node != from || provider.node != x.Self {
 		return bus.E(bus.CodeForbidden)
 	}
 	return nil

@@ -33,7 +33,7 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 	if x.Signer == nil {
 		return
 	}
-	timer := time.NewTicker(x.ReceiptEvery)
+	timer := time.NewTimer(0) // the first at once: so a node that was away is heard of
 	defer timer.Stop()
 	unsent, next, err := x.everyReceipt()
 	if err != nil {
@@ -43,6 +43,7 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 	for {
 		select {
 		case <-timer.C:
+			timer.Reset(x.ReceiptEvery)
 		case <-ctx.Done():
 			return
 		}
@@ -215,9 +216,8 @@ func (x *Exchange) send(ctx context.Context, unsent map[bus.SubscriptionID]bool)
 	err := x.Directory.View(func(tx *state.Tx) error {
 		for id := range unsent {
 			s, _ := tx.Subscription(id)
-			provider, _ := tx.Department(tx.Provider(s.Resource))
-			consumer, _ := tx.Department(s.Consumer)
-			if node := seatOf(tx, provider).node; node != "" && node != x.Self && seatOf(tx, consumer).node == x.Self {
+			provider, consumer := seatsOf(tx, s)
+			if node := provider.node; node != "" && node != x.Self && consumer.node == x.Self {
 				to[node] = append(to[node], id)
 			} else {
 				delete(unsent, id)

@@ -397,11 +397,13 @@ type node struct {
 	world  *world
 	retry  time.Duration // pause after a failure
 	tells  bool          // sends receipts
+
+	connected chan bus.NodeID // tells of connections
 	bytes  int64         // that its file may hold; 0: any
 }
 
 func newNode(w *world, id bus.NodeID) *node {
-	n := &node{id: id, path: filepath.Join(w.tb.TempDir(), "exchange.db"), world: w, retry: time.Millisecond}
+	n := &node{id: id, path: filepath.Join(w.tb.TempDir(), "exchange.db"), world: w, retry: time.Millisecond, connected: make(chan bus.NodeID)}
 	var err error
 	n.signer, n.key, err = audit.GenerateKey(audit.Origin("test", id))
 	must(w.tb, err)
@@ -427,7 +429,7 @@ func (n *node) open() {
 		must(n.world.tb, err)
 	}
 	n.Exchange, err = exchange.Open(exchange.Config{
-		Signer: signer, ReceiptEvery: n.retry,
+		Signer: signer, ReceiptEvery: n.retry, Connected: n.connected,
 		Self: n.id, Store: store, Log: n.log, EvidenceKey: n.key, Directory: n.world.directory, Decider: n.world.decider,
 		Peers: n.world.line.from(n.id), Bindings: n.world, Now: n.world.clock.now, Logger: slog.New(slog.DiscardHandler),
 		Arrived: func(_ context.Context, d bus.USCC, epoch bus.Revision) error {

@@ -54,6 +54,7 @@ type Config struct {
 	Resolver    Resolver
 	Admission   Admission
 	Logger      *slog.Logger     // default: discard
+	Connected   func(bus.NodeID) // told of each new session, and does not wait; default: nobody is
 	Now         func() time.Time // clock for certificates and quarantine; default: time.Now
 
 	HandshakeTimeout time.Duration // for a connection to prove itself, a stream to name its protocol; default 10 s
@@ -71,6 +72,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Connected == nil {
+		c.Connected = func(bus.NodeID) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,26 @@ func TestStreamCarriesBytesAndIdentities(t *testing.T) {
 	}
 	if conn.LocalAddr().String() != string(county) || conn.RemoteAddr().String() != string(city) || conn.RemoteAddr().Network() != "gxbus" {
 		t.Errorf("addresses = %s, %s", conn.LocalAddr(), conn.RemoteAddr())
+	}
+}
+
+// Both sides are told of a connection, once for as long as it lasts.
+func TestBothSidesAreToldOfAConnection(t *testing.T) {
+	w := newWorld(t)
+	told := make(chan string, 10)
+	telling := func(c *peer.Config) { c.Connected = func(id bus.NodeID) { told <- string(c.Self + " " + id) } }
+	a, b := w.open(city, telling), w.open(county, telling)
+	callers := echo(t, a, peer.HTTP)
+	for range 2 {
+		ok(t, say(dial(t, b, city, peer.HTTP), "你好"))
+		receive(t, callers)
+	}
+	got := []string{receive(t, told), receive(t, told)}
+	slices.Sort(got)
+	want := []string{string(city + " " + county), string(county + " " + city)}
+	slices.Sort(want)
+	if !slices.Equal(got, want) || len(told) > 0 {
+		t.Errorf("told %v and %d more, want %v", got, len(told), want)
 	}
 }
 

@@ -115,6 +115,7 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 		return nil, errPlaneClosed
 	}
 	p.config.Logger.Info("peer: connected", "peer", id, "remote", conn.RemoteAddr(), "relayed", s.via != "", "dialled", dialled)
+	p.config.Connected(id)
 	return s, nil
 }
 
