@@ -399,7 +399,7 @@ type node struct {
 	tells  bool          // sends receipts
 
 	connected chan bus.NodeID // tells of connections
-	bytes  int64         // that its file may hold; 0: any
+	bytes     int64           // that its file may hold; 0: any
 }
 
 func newNode(w *world, id bus.NodeID) *node {
