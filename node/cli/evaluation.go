@@ -320,11 +320,16 @@ trusted; else those in the material are.`),
 	return cmd
 }
 
-// differenceCell names the exchanges that one side's evidence alone has.
+// differenceCell names the exchanges that one side's evidence alone has, or the two sides'
+// on different days.
 func (a *app) differenceCell(differences []evaluation.Difference) string {
 	var names []string
 	for _, d := range differences {
 		for _, x := range d.Exchanges {
+			if x.OtherDay != "" {
+				names = append(names, a.say(fmt.Sprintf("%s（%s 叶 %d；%s 记在 %s）", x.Exchange, x.Has, x.Leaf, x.Lacks, x.OtherDay), fmt.Sprintf("%s (%s, leaf %d; %s has it on %s)", x.Exchange, x.Has, x.Leaf, x.Lacks, x.OtherDay)))
+				continue
+			}
 			names = append(names, a.say(fmt.Sprintf("%s（仅 %s 有，叶 %d）", x.Exchange, x.Has, x.Leaf), fmt.Sprintf("%s (only %s has it, leaf %d)", x.Exchange, x.Has, x.Leaf)))
 		}
 	}

@@ -105,6 +105,7 @@ type Record struct {
 	Segment      *Segment           `json:"segment,omitempty"`     // archived, pruned: which
 	Took         int64              `json:"took_us,omitempty"`     // answered: µs since it was asked here
 	Heartbeat    *bus.Heartbeat     `json:"heartbeat,omitempty"`   // heartbeat: the hour's minutes
+	Began        time.Time          `json:"began,omitzero"`        // of a query or batch: when it began, the same at both nodes; UTC
 }
 
 // Leaf is a record with its place in the log, counted from 0.

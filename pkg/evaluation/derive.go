@@ -17,10 +17,10 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 )
 
-// An exchange counts once, on the day of its first step, with the best that had
+// An exchange counts once, on the day on which it began, with the best that had
 // become of it by the close of that day: some time after midnight, so that what was
-// under way comes to its end. A request id that comes again within a day is the same
-// exchange.
+// under way comes to its end. A request id that comes again until then is the same
+// exchange; one that comes later is another, of its own day.
 const (
 	Grace    = 2 * time.Hour  // from the end of a day to its close
 	lookback = 24 * time.Hour // before a day, for request ids that were used already
@@ -36,7 +36,7 @@ func Opens(day calendar.Date) time.Time { return day.Start().Add(-lookback) }
 type Exchange struct {
 	Name string // "request/…", the same at both nodes; "batch/subscription/first-last"; "publication/resource/last"
 	About
-	At     time.Time // of its first step
+	At     time.Time // when it began
 	Took   time.Duration
 	Leaf   int64 // that settled it
 	First  uint64
@@ -151,16 +151,49 @@ func (d *deriver) take(leaf audit.Leaf) {
 
 func batch(leaf audit.Leaf, side Side) Exchange {
 	r := leaf.Record
+	at, _ := began(r)
 	return Exchange{
 		Name:  fmt.Sprintf("batch/%s/%d-%d", r.Subscription, r.First, r.Last),
 		About: About{Side: side, Mode: ModeBatch, Resource: r.Resource, Provider: r.Provider, Consumer: r.Consumer, Subscription: r.Subscription, Purpose: r.Purpose},
-		At:    r.At, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events), Bytes: r.Bytes,
+		At:    at, Leaf: leaf.Index, First: r.First, Last: r.Last, Events: int64(r.Events), Bytes: r.Bytes,
 	}
+}
+
+// skew is how far apart the clocks of two nodes may be.
+const skew = 5 * time.Minute
+
+// began is when the exchange of a leaf began, and whether both nodes have that on
+// record: an exchange across a midnight counts on one day at both. It is believed of a
+// day that was not closed at the time of the leaf, and not of one to come; what is not
+// believed began with the leaf, as in leaves of before.
+func began(r audit.Record) (at time.Time, agreed bool) {
+	if b := r.Began; !b.IsZero() && !b.After(r.At.Add(skew)) && r.At.Before(Closes(calendar.DateOf(b))) {
+		return b, true
+	}
+	return r.At, false
+}
+
+// joins reports whether a leaf is of an exchange that is known, and not of another of
+// the same name, which is of a later day. What had no success yet when it was tried
+// anew, and began anew, is of the later day alone.
+func (x *Exchange) joins(r audit.Record) bool {
+	day := calendar.DateOf(x.At)
+	if !r.At.Before(Closes(day)) {
+		return false
+	}
+	if at, agreed := began(r); agreed && calendar.DateOf(at) > day {
+		if x.Outcome == Succeeded {
+			return false
+		}
+		x.At = at
+	}
+	return true
 }
 
 // batch follows a batch at the provider's node: from the decision that lets it go,
 // which may be taken again while it is retried, to the other node's answer. One of
-// which obligations leave nothing was never to go.
+// which obligations leave nothing was never to go. One that is decided on after it went
+// goes again, for its consumer had the subscription replayed; it counts once it has gone.
 func (d *deriver) batch(leaf audit.Leaf) {
 	r := leaf.Record
 	switch r.Kind {
@@ -170,13 +203,14 @@ func (d *deriver) batch(leaf audit.Leaf) {
 		}
 		key := fmt.Sprintf("%s/%d", r.Subscription, r.First)
 		i, again := d.open[key]
-		if !again || !r.At.Before(Closes(calendar.DateOf(d.all[i].At))) { // of what failed on a day that is closed another begins
+		replayed := again && d.all[i].Outcome == Succeeded
+		if replayed || !again || !d.all[i].joins(r) {
 			i = len(d.all)
 			d.all, d.open[key] = append(d.all, batch(leaf, ProviderSide)), i
 		}
 		d.decided[r.Decision.ID] = i
 		switch x := &d.all[i]; {
-		case x.Outcome == Succeeded:
+		case replayed:
 		case r.Decision.Allow:
 			x.Outcome, x.Fault = Failed, ""
 		default:
@@ -215,10 +249,11 @@ func (d *deriver) query(leaf audit.Leaf) {
 	}
 	key := string(side) + "/" + r.Correlation
 	i, again := d.open[key]
-	if !again {
+	if !again || !d.all[i].joins(r) {
 		i = len(d.all)
 		d.open[key] = i
-		d.all = append(d.all, Exchange{Name: "request/" + r.Correlation, At: r.At, About: About{
+		at, _ := began(r)
+		d.all = append(d.all, Exchange{Name: "request/" + r.Correlation, At: at, About: About{
 			Side: side, Mode: ModeInterface, Resource: r.Resource, Provider: r.Provider, Consumer: r.Consumer, Purpose: r.Purpose,
 		}})
 	}
@@ -233,7 +268,7 @@ func (d *deriver) query(leaf audit.Leaf) {
 		x.Within = outcome != Denied && r.Matter != "" && r.Case != "" && r.Purpose != ""
 	}
 	if r.Kind == audit.KindAnswered {
-		x.Took, x.Bytes = r.At.Sub(x.At), r.Bytes
+		x.Took, x.Bytes = cmp.Or(time.Duration(r.Took)*time.Microsecond, r.At.Sub(x.At)), r.Bytes
 	}
 }
 

@@ -21,8 +21,8 @@ const (
 // NameDifferences looks into the evidence of both sides' nodes for the exchanges behind
 // each difference of a report: those that one side alone has, and where the two sides'
 // evidence agrees, those that a rollup counts otherwise than the evidence of its own
-// node. Evidence that is not to be had names nothing. Where all agree, the two sides have
-// an exchange on the two days beside a midnight at which the window begins or ends.
+// node. Evidence that is not to be had names nothing. What both have, and one of them on
+// a day out of the window, is named with that day: they disagree about when it began.
 func (m *Material) NameDifferences(r *Report, shown Shown) {
 	for i := range r.Reconciliation.Differences[:min(maxNamed, len(r.Reconciliation.Differences))] {
 		d := &r.Reconciliation.Differences[i]
@@ -42,14 +42,18 @@ func (m *Material) NameDifferences(r *Report, shown Shown) {
 		}
 		if len(sides) == 2 {
 			d.Name(sides[ProviderSide], sides[ConsumerSide], days...)
+			d.Exchanges = slices.DeleteFunc(d.Exchanges, func(u Unmatched) bool { // one that is on two days of the window is in both sums
+				day, err := calendar.ParseDate(u.OtherDay)
+				return err == nil && r.Window.Has(day.Start())
+			})
 		}
 		if len(d.Exchanges) == 0 {
 			for _, side := range slices.Sorted(maps.Keys(sides)) {
 				d.Exchanges = append(d.Exchanges, m.miscounted(*d, side, sides[side], days)...)
 			}
 		}
-		if len(d.Exchanges) == 0 && len(sides) == 2 {
-			d.Problem = bus.Text{ZH: "双方存证一致：交换跨越零点，分别记入周期内外的相邻两日", EN: "the two sides' evidence agrees: an exchange across midnight is in the window on one side and beside it on the other"}
+		if len(d.Exchanges) > 0 && !slices.ContainsFunc(d.Exchanges, func(u Unmatched) bool { return u.OtherDay == "" }) {
+			d.Problem = bus.Text{ZH: "双方均有记录，但起始日期不同：一方记入周期之内，另一方记入周期之外", EN: "both sides have it on record, and disagree about the day on which it began: one has it in the window, the other beside it"}
 		}
 	}
 }

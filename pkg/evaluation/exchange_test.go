@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -310,19 +309,6 @@ func TestAFalsifiedCountIsFoundAndItsExchangeNamed(t *testing.T) {
 		})
 		want := evaluation.Unmatched{Exchange: "request/q2", Has: "gz", Leaf: 3, Lacks: "gz"} // its evidence has it, its rollup does not
 		if d := r.Reconciliation.Differences; len(d) != 1 || len(d[0].Exchanges) != 1 || d[0].Exchanges[0] != want {
-			t.Errorf("%+v", d)
-		}
-	})
-	t.Run("a call across the last midnight of the window is nobody's fault", func(t *testing.T) {
-		late, early := call(evaluation.ConsumerSide, "q3", "2026-03-02 23:59", nil), call(evaluation.ProviderSide, "q3", "2026-03-03 00:00", nil)
-		m := provincial(rollup(t, "gz", "2026-03-02", provider...), rollup(t, "th", "2026-03-02", slices.Concat(consumer, late)...))
-		r := evaluate(t, m, oneDay)
-		logs := map[bus.NodeID][]audit.Record{"gz": slices.Concat(provider, early), "th": slices.Concat(consumer, late)}
-		m.NameDifferences(&r, func(node bus.NodeID, about evaluation.About, days []calendar.Date) ([]evaluation.Exchange, error) {
-			all, err := evaluation.Exchanges(leaves(logs[node]...), days...)
-			return slices.DeleteFunc(all, func(x evaluation.Exchange) bool { return !about.Matches(x) }), err
-		})
-		if d := r.Reconciliation.Differences; len(d) != 1 || len(d[0].Exchanges) != 0 || !strings.Contains(d[0].Problem.EN, "across midnight") {
 			t.Errorf("%+v", d)
 		}
 	})

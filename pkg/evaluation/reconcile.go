@@ -95,10 +95,9 @@ type Evidenced struct {
 }
 
 // Name finds, in the evidence of the two sides' nodes, the exchanges behind a
-// difference: those that one side has and the other lacks.
+// difference: those that one side has and the other lacks, or has on another day.
 //
-// Where days are given, exchanges on these are looked for: what begins just before
-// midnight at one node may be on the next day at the other.
+// Where days are given, exchanges on these are looked for.
 func (d *Difference) Name(provider, consumer Evidenced, days ...calendar.Date) {
 	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
 	given, taken := of(provider, key, ProviderSide), of(consumer, key, ConsumerSide)
@@ -124,24 +123,38 @@ func of(e Evidenced, key pair, side Side) []Exchange {
 	return list
 }
 
-// lacking lists what one side has and the other does not. Of a batch that is a part
-// that none of the other's overlaps with.
+// lacking lists what one side has and the other does not, or on another day: both have on
+// record when an exchange began. Of a batch that is a part that none of the other's
+// overlaps with.
 func lacking(has []Exchange, node bus.NodeID, other []Exchange, lacks bus.NodeID) []Unmatched {
-	names := map[string]bool{}
+	named := map[string][]Exchange{}
 	for _, x := range other {
-		names[x.Name] = true
+		named[x.Name] = append(named[x.Name], x)
 	}
 	var list []Unmatched
 	for _, x := range has {
-		there := names[x.Name]
+		day, same := calendar.DateOf(x.At), named[x.Name]
+		there, then := len(same) > 0, len(on(same, []calendar.Date{day})) > 0
 		if x.Mode == ModeBatch {
-			there = covers(other, x)
+			same = overlapping(other, x)
+			there, then = covers(same, x), covers(on(same, []calendar.Date{day}), x)
 		}
-		if !there {
-			list = append(list, Unmatched{Exchange: x.Name, Has: node, Leaf: x.Leaf, Lacks: lacks})
+		if then {
+			continue
 		}
+		u := Unmatched{Exchange: x.Name, Has: node, Leaf: x.Leaf, Lacks: lacks}
+		if there {
+			i := slices.IndexFunc(same, func(o Exchange) bool { return calendar.DateOf(o.At) != day })
+			u.OtherDay = calendar.DateOf(same[i].At).String()
+		}
+		list = append(list, u)
 	}
 	return list
+}
+
+// overlapping chooses the batches that have events of x.
+func overlapping(batches []Exchange, x Exchange) []Exchange {
+	return slices.DeleteFunc(slices.Clone(batches), func(b Exchange) bool { return b.Last < x.First || x.Last < b.First })
 }
 
 // covers reports whether batches together reach from the first to the last event of

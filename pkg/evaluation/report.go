@@ -154,6 +154,17 @@ type Unmatched struct {
 	Has      bus.NodeID `json:"has"`      // whose evidence has it
 	Leaf     int64      `json:"leaf"`     // there
 	Lacks    bus.NodeID `json:"lacks"`    // whose evidence, or rollup, does not
+
+	OtherDay string `json:"other_day,omitempty"` // the day, out of the window, on which Lacks has it after all
+}
+
+// Against names the node that lacks the exchange, with the day on which it has it after
+// all.
+func (u Unmatched) Against() string {
+	if u.OtherDay == "" {
+		return string(u.Lacks)
+	}
+	return string(u.Lacks) + " " + u.OtherDay
 }
 
 // Restatement is what is known now of a figure in a report that is published: the

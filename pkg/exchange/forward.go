@@ -33,9 +33,10 @@ type forwarder struct {
 	back     chan struct{} // the consumer's node can be reached again, it seems
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
-	held     string                     // newest recorded wait for a limit
-	left     leftOut                    // of the batch under way
-	tried    attempt                    // the newest on the disk
+	under    underWay
+	held     string  // newest recorded wait for a limit
+	left     leftOut // of the batch under way
+	tried    attempt // the newest on the disk
 
 	matcher   *filter.Matcher // of the subscription's filters; nil until it is needed
 	unmatched unmatched       // of the batch under way
@@ -131,6 +132,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	record := flow.record(events)
+	record.Began = f.under.began(record.First, x.Now())
 	if !decision.Allow && !passing(decision) {
 		if some, err := f.reclaim(ctx, flow, events); err != nil || some {
 			return some, err
@@ -141,7 +143,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err != nil || len(going) == 0 {
 		return err == nil, err // what cannot be recorded does not leave
 	}
-	batch := f.batch(flow, decision, going)
+	batch := f.batch(flow, record.Began, decision, going)
 	// The decision took a commit to record; nothing may leave on one that no
 	// longer stands. The consumer's node decides again before it hands out.
 	if same, err := x.unchanged(flow.basis); err != nil || !same {
@@ -150,7 +152,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
 	}
-	return true, f.exchanged(ctx, flow, record.First, batch, forwarded(flow, decision, going))
+	return true, f.exchanged(ctx, flow, record.First, batch, forwarded(flow, record.Began, decision, going))
 }
 
 // record begins the evidence about a batch of a flow.
@@ -171,7 +173,7 @@ func (f flow) record(events []numbered) audit.Record {
 	}
 }
 
-func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
+func forwarded(f flow, began time.Time, d bus.Decision, going []sifted) []audit.Record {
 	left, _ := passed(going)
 	if len(left) == 0 {
 		return nil
@@ -182,7 +184,7 @@ func forwarded(f flow, d bus.Decision, going []sifted) []audit.Record {
 		events[i].Event = s.data
 	}
 	record := f.record(events)
-	record.Kind, record.DecisionID, record.Digest = audit.KindForwarded, d.ID, audit.Digest(digests...)
+	record.Kind, record.DecisionID, record.Digest, record.Began = audit.KindForwarded, d.ID, audit.Digest(digests...), began
 	return []audit.Record{record}
 }
 
@@ -198,11 +200,11 @@ func (f *forwarder) drop(ctx context.Context, flow flow, record audit.Record, d 
 // on it: what obligations leave of the batch, as far as the limits let it. What
 // they let through is counted in the same transaction. While a batch is tried
 // again, the decision is made afresh each time, but recorded once as long as it
-// says the same; it then goes under the id it was recorded by. A heldError where
-// nothing may leave for now; nothing, where some of it had left before and the cursor
-// is past that.
+// says the same of a batch that began at the same time; it then goes under the id it was
+// recorded by. A heldError where nothing may leave for now; nothing, where some of it had
+// left before and the cursor is past that.
 func (f *forwarder) settle(ctx context.Context, flow flow, record audit.Record, d *bus.Decision, events []numbered) ([]sifted, error) {
-	about := fmt.Sprint(record.First, record.Last, d.Allow, d.Reasons, d.Obligations, d.Layers)
+	about := fmt.Sprint(record.First, record.Last, record.Began.UnixMilli(), d.Allow, d.Reasons, d.Obligations, d.Layers)
 	standing := about == f.standing.about
 	if standing {
 		d.ID = f.standing.id
@@ -347,7 +349,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	if err != nil || !fresh {
 		return events, err
 	}
-	f.standing.about, f.held = "", "" // of another run
+	f.standing.about, f.held, f.under = "", "", underWay{} // of another run
 	err = f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, flow.provider); err != nil {
 			return err
@@ -370,8 +372,8 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 }
 
 // batch is what leaves of a batch that was sifted.
-func (f *forwarder) batch(flow flow, d bus.Decision, going []sifted) Batch {
-	batch := Batch{Heading: f.heading(flow), Last: going[len(going)-1].Sequence, DecisionID: d.ID}
+func (f *forwarder) batch(flow flow, began time.Time, d bus.Decision, going []sifted) Batch {
+	batch := Batch{Heading: f.heading(flow), Last: going[len(going)-1].Sequence, DecisionID: d.ID, Began: began}
 	left, _ := passed(going)
 	for _, s := range left {
 		batch.Events = append(batch.Events, Delivery{s.Sequence, s.data})

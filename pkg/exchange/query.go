@@ -110,7 +110,7 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	if err != nil {
 		return nil, err
 	}
-	a.record.Principal.Node = from
+	a.record.Principal.Node, a.record.Began = from, e.Time().UTC().Truncate(time.Millisecond)
 	ctx, cancel := a.until(ctx, e)
 	reply, err := a.answer(ctx, from)
 	if err != nil {
@@ -152,7 +152,7 @@ func (x *Exchange) asking(by bus.Principal, request string, q Query, stage polic
 	named := sha256.Sum256([]byte(string(by.System) + "\x00" + request))
 	a.record = audit.Record{
 		Principal: by, Request: request, Resource: q.Resource, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
-		Digest: digestText(a.digest[:]), Correlation: hex.EncodeToString(named[:16]),
+		Digest: digestText(a.digest[:]), Correlation: hex.EncodeToString(named[:16]), Began: begun(time.Time{}, a.began),
 	}
 	return a, nil
 }
@@ -232,7 +232,7 @@ func (a *asking) event(ctx context.Context) (cloudevent.Event, error) {
 	e.SetType(queryType)
 	e.SetSource(sourceOf(a.by.System))
 	e.SetSubject(string(a.query.Resource))
-	e.SetTime(a.x.Now())
+	e.SetTime(a.record.Began)
 	e.SetExtension(attrRequest, a.request)
 	if deadline, ok := ctx.Deadline(); ok {
 		e.SetExtension(attrTimeout, strconv.FormatInt(time.Until(deadline).Milliseconds(), 10))
@@ -346,21 +346,22 @@ func (a *asking) enter(ctx context.Context) error {
 	if err := a.secrets(ctx); err != nil {
 		return err
 	}
-	asked := a.record
-	asked.Kind, asked.DecisionID = audit.KindAsked, a.decision.ID
-	decision := decided(a.record, a.decision)
-	decision.Watermark = a.mark
 	var reached *full
 	err := x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, own); err != nil {
 			return err
 		}
-		repeat, err := a.repeats(tx, own)
+		before, err := a.before(tx, own)
 		if err != nil {
 			return err
 		}
+		if a.stage == policy.StageConsumer {
+			a.record.Began = begun(before.began, a.began)
+		}
+		asked, decision := a.record, decided(a.record, a.decision)
+		asked.Kind, asked.DecisionID, decision.Watermark = audit.KindAsked, a.decision.ID, a.mark
 		reached = nil
-		if !repeat {
+		if before.key == nil {
 			use := use{at: own, action: policy.ActionQuery + "." + policy.Action(a.stage), flow: a.flow, limits: ob.Limits, request: true}
 			admission, err := use.admit(tx, nil, x.Now())
 			if err != nil {
@@ -369,11 +370,11 @@ func (a *asking) enter(ctx context.Context) error {
 			if reached = admission.reached; reached != nil {
 				return x.append(tx, decision)
 			}
-			if err := errors.Join(admission.count(tx, 0), a.note(tx, own)); err != nil {
+			if err := admission.count(tx, 0); err != nil {
 				return err
 			}
 		}
-		return errors.Join(keepMark(tx, a.mark, a.decision.ID), x.append(tx, decision, asked))
+		return errors.Join(a.note(tx, own, before), keepMark(tx, a.mark, a.decision.ID), x.append(tx, decision, asked))
 	})
 	if err == nil && reached != nil {
 		err = limited(a.decision, *reached, x.Now())

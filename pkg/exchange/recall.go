@@ -70,7 +70,7 @@ func (f *forwarder) reclaim(ctx context.Context, flow flow, events []numbered) (
 		return false, err
 	}
 	leave(all, f.left)
-	return true, f.exchanged(ctx, flow, events[0].Sequence, f.batch(flow, d, all), forwarded(flow, d, all))
+	return true, f.exchanged(ctx, flow, events[0].Sequence, f.batch(flow, leaf.Record.Began, d, all), forwarded(flow, leaf.Record.Began, d, all))
 }
 
 // recall asks the consumer's node to take no attempt up to the newest any more.

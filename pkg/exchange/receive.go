@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -20,6 +21,7 @@ type Batch struct {
 	Heading
 	Last       uint64     `json:"last"` // the provider's cursor will pass this
 	DecisionID string     `json:"decision"`
+	Began      time.Time  `json:"began,omitzero"` // when the provider's node first decided on it
 	Events     []Delivery `json:"events"`
 }
 
@@ -163,7 +165,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 		return err
 	}
 	record := flow.record(fresh)
-	record.Kind, record.DecisionID, record.Principal = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}
+	record.Kind, record.DecisionID, record.Principal, record.Began = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}, batch.Began
 	return x.append(tx, record)
 }
 

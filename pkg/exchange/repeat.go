@@ -15,7 +15,7 @@ import (
 // once. The ids stand in the ledger of the department, by the hour in which each was
 // first used, for a day.
 //
-//	"asked\x00" hour(8) id(16) → digest of the query(32)
+//	"asked\x00" hour(8) id(16) → digest of the query(32) when it began, in milliseconds(8)
 
 const (
 	askedPrefix  = "asked\x00"
@@ -31,32 +31,46 @@ func (a *asking) askedKey(hour uint64) []byte {
 	return append(key, id[:16]...)
 }
 
-// repeats reports whether the query was let through before under its request id;
+// askedBefore is where it stands that a query was let through before, nil for not, and
+// when it began.
+type askedBefore struct {
+	key   []byte
+	began time.Time
+}
+
+// before finds whether the query was let through before under its request id;
 // CodeRequestConflict where another was.
-func (a *asking) repeats(tx *bbolt.Tx, at seat) (bool, error) {
+func (a *asking) before(tx *bbolt.Tx, at seat) (askedBefore, error) {
 	ledger := tx.Bucket(bucketLedger).Bucket([]byte(at.department))
 	if ledger == nil || a.request == "" {
-		return false, nil
+		return askedBefore{}, nil
 	}
 	now := askedHour(a.x.Now())
 	for back := range uint64(rememberedBy + 1) {
-		digest := ledger.Get(a.askedKey(now - back))
+		key := a.askedKey(now - back)
+		value := ledger.Get(key)
+		digest, rest := value[:min(sha256.Size, len(value))], value[min(sha256.Size, len(value)):]
 		switch {
-		case digest == nil:
+		case value == nil:
 		case bytes.Equal(digest, a.digest[:]):
-			return true, nil
+			before := askedBefore{key: key}
+			if len(rest) == 8 {
+				before.began = time.UnixMilli(int64(binary.BigEndian.Uint64(rest))).UTC()
+			}
+			return before, nil
 		default:
-			return false, bus.E(bus.CodeRequestConflict, bus.Defect{
+			return askedBefore{}, bus.E(bus.CodeRequestConflict, bus.Defect{
 				Field: "Idempotency-Key", Problem: bus.Text{ZH: "同一编号此前用于另一查询", EN: "it was used for another query before"}, Allowed: "the same query again, or a new id",
 			})
 		}
 	}
-	return false, nil
+	return askedBefore{}, nil
 }
 
-// note remembers the query's request id, and forgets some of those that are old.
-func (a *asking) note(tx *bbolt.Tx, at seat) error {
-	if a.request == "" {
+// note remembers the query's request id and when it began, where it was not known
+// before, or began anew, and forgets some of those that are old.
+func (a *asking) note(tx *bbolt.Tx, at seat, before askedBefore) error {
+	if a.request == "" || before.key != nil && before.began.Equal(a.record.Began) {
 		return nil
 	}
 	ledger, err := tx.Bucket(bucketLedger).CreateBucketIfNotExists([]byte(at.department))
@@ -75,5 +89,9 @@ func (a *asking) note(tx *bbolt.Tx, at seat) error {
 			return err
 		}
 	}
-	return ledger.Put(a.askedKey(now), a.digest[:])
+	key := before.key
+	if key == nil {
+		key = a.askedKey(now)
+	}
+	return ledger.Put(key, binary.BigEndian.AppendUint64(a.digest[:], uint64(a.record.Began.UnixMilli())))
 }

@@ -57,7 +57,7 @@ func (p *province) call(random *rand.Rand, popular *rand.Zipf, d *day, date cale
 	d.exchanges++
 	at, id := instant(random, date), fmt.Sprintf("q%s-%07d", date, i)
 	asked := audit.Record{
-		Kind: audit.KindAsked, At: at, Correlation: id, Request: id, Resource: r.id, Provider: owner.ID, Consumer: consumer.ID, Purpose: r.purpose, Matter: "样例事项", Case: "K" + id,
+		Kind: audit.KindAsked, At: at, Began: at, Correlation: id, Request: id, Resource: r.id, Provider: owner.ID, Consumer: consumer.ID, Purpose: r.purpose, Matter: "样例事项", Case: "K" + id,
 		Principal: bus.Principal{System: bus.SystemID("sample-" + string(consumer.ID)), Department: consumer.ID},
 	}
 	if random.IntN(100) >= consumer.ability.use {
@@ -149,7 +149,7 @@ func (p *province) publish(random *rand.Rand, d *day, r *resource, date calendar
 	}
 	id := fmt.Sprintf("b-%s-%d", r.id, first)
 	decided := audit.Record{
-		Kind: audit.KindDecision, At: at.Add(200 * time.Millisecond), Resource: r.id, Subscription: bus.SubscriptionID("s-" + string(r.id)), Provider: owner.ID, Consumer: consumer.ID, Purpose: r.purpose,
+		Kind: audit.KindDecision, At: at.Add(200 * time.Millisecond), Began: at.Add(200 * time.Millisecond), Resource: r.id, Subscription: bus.SubscriptionID("s-" + string(r.id)), Provider: owner.ID, Consumer: consumer.ID, Purpose: r.purpose,
 		First: r.forwarded + 1, Last: r.published, Events: int(r.published - r.forwarded), Decision: &bus.Decision{ID: id, Action: "forward", At: at, Allow: true},
 	}
 	d.put(owner.home, came, decided)

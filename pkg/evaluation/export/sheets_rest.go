@@ -122,7 +122,7 @@ func (v *view) reconciliation() sheet {
 				rows = append(rows, make([]cell, 9))
 			}
 			last := len(rows) - 1
-			rows[last] = append(rows[last], text(clean(x.Exchange)), text(clean(string(x.Has))), number(x.Leaf), text(clean(string(x.Lacks))))
+			rows[last] = append(rows[last], text(clean(x.Exchange)), text(clean(string(x.Has))), number(x.Leaf), text(clean(x.Against())))
 		}
 	}
 	return sheet{name: v.t("对账", "Reconciliation"), head: 2, widths: []float64{20, 24, 24, 12, 9, 11, 11, 9, 36, 30, 12, 9, 12}, rows: of(rows...)}
