@@ -64,6 +64,7 @@ func (a *app) exchangeColumns() []column[bus.ExchangeRecord] {
 		{"resource", "资源", func(r bus.ExchangeRecord) string { return string(r.Resource) }},
 		{"consumer", "使用方", func(r bus.ExchangeRecord) string { return string(r.Consumer) }},
 		{"system", "系统", func(r bus.ExchangeRecord) string { return string(r.System) }},
+		{"sequence", "序号", func(r bus.ExchangeRecord) string { return sequenceRange(r.First, r.Last) }},
 		{"events", "条数", func(r bus.ExchangeRecord) string { return sprint(r.Events) }},
 		{"bytes", "字节", func(r bus.ExchangeRecord) string { return strconv.FormatInt(r.Bytes, 10) }},
 		{"accepted", "接收时间", func(r bus.ExchangeRecord) string { return stamp(r.Accepted) }},
@@ -71,5 +72,17 @@ func (a *app) exchangeColumns() []column[bus.ExchangeRecord] {
 		{"received", "到达时间", func(r bus.ExchangeRecord) string { return stamp(r.Received) }},
 		{"delivered", "交付时间", func(r bus.ExchangeRecord) string { return stamp(r.Delivered) }},
 		{"code", "错误码", func(r bus.ExchangeRecord) string { return string(r.Code) }},
+	}
+}
+
+// sequenceRange shows the sequence numbers that a batch goes from and to.
+func sequenceRange(first, last uint64) string {
+	switch {
+	case last == 0:
+		return ""
+	case first == last:
+		return sprint(last)
+	default:
+		return sprint(first, "-", last)
 	}
 }
