@@ -33,8 +33,8 @@ type Cluster interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Fingerprint() identity.Fingerprint // of the cluster's root certificate
 	Trace(ctx context.Context, by bus.Principal, request string, q client.TraceQuery, page string) (client.Trace, error)
-	Prove(ctx context.Context, event string) (client.ProofFile, error)
-	Watermark(ctx context.Context, mark string) (client.Trace, error)
+	Prove(ctx context.Context, by bus.Principal, request, event string) (client.ProofFile, error)
+	Watermark(ctx context.Context, by bus.Principal, request, mark string) (client.Trace, error)
 	Repair
 	Archive
 	CatchUp(ctx context.Context) // brings the local replica to where the leader is, if it can be asked

@@ -58,7 +58,7 @@ func (a *API) addAudit(h huma.API) {
 		if err := only(bus.RoleAuditor, p); err != nil {
 			return nil, err
 		}
-		proof, err := a.Cluster.Prove(ctx, in.Event)
+		proof, err := a.Cluster.Prove(ctx, p, requestOf(ctx), in.Event)
 		return &answer[client.ProofFile]{Body: proof}, err
 	})
 	type marked struct {
@@ -68,7 +68,7 @@ func (a *API) addAudit(h huma.API) {
 		if err := only(bus.RoleAuditor, p); err != nil {
 			return nil, err
 		}
-		trace, err := a.Cluster.Watermark(ctx, in.Mark)
+		trace, err := a.Cluster.Watermark(ctx, p, requestOf(ctx), in.Mark)
 		return &answer[client.Trace]{Body: trace}, err
 	})
 }

@@ -68,7 +68,12 @@ func (c *Client) Status(ctx context.Context, of bus.NodeID) (Status, error) {
 	return call[Status](ctx, c, of, http.MethodGet, pathStatus, nil)
 }
 
-// Trace asks a node for what it recorded.
+// Locate asks a node where it keeps an event.
+func (c *Client) Locate(ctx context.Context, of bus.NodeID, q LocateQuery) (LocateAnswer, error) {
+	return call[LocateAnswer](ctx, c, of, http.MethodPost, pathLocate, q)
+}
+
+// Trace asks a node for what it recorded of an event.
 func (c *Client) Trace(ctx context.Context, of bus.NodeID, q TraceQuery) (TraceAnswer, error) {
 	return call[TraceAnswer](ctx, c, of, http.MethodPost, pathTrace, q)
 }

@@ -53,9 +53,10 @@ type Members interface {
 // Describer tells of a node.
 type Describer interface {
 	Describe() (Status, error)
-	TraceHere(q TraceQuery) (TraceAnswer, error)
+	LocateHere(ctx context.Context, from bus.NodeID, q LocateQuery) (LocateAnswer, error)
+	TraceHere(ctx context.Context, from bus.NodeID, q TraceQuery) (TraceAnswer, error)
 	EvidenceHere(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error)
-	ProveHere(ctx context.Context, q ProofQuery) (ProofAnswer, error)
+	ProveHere(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error)
 	RollupsHere(q RollupQuery) (RollupAnswer, error)
 	ExchangesHere(from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
 }
@@ -87,14 +88,17 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("GET "+pathStatus, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Status, error) {
 		return n.Describe()
 	}))
-	mux.HandleFunc("POST "+pathTrace, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q TraceQuery) (TraceAnswer, error) {
-		return n.TraceHere(q)
+	mux.HandleFunc("POST "+pathTrace, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q TraceQuery) (TraceAnswer, error) {
+		return n.TraceHere(ctx, from, q)
+	})))
+	mux.HandleFunc("POST "+pathLocate, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q LocateQuery) (LocateAnswer, error) {
+		return n.LocateHere(ctx, from, q)
 	})))
 	mux.HandleFunc("POST "+pathEvidence, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error) {
 		return n.EvidenceHere(ctx, from, q)
 	})))
-	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, q ProofQuery) (ProofAnswer, error) {
-		return n.ProveHere(ctx, q)
+	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error) {
+		return n.ProveHere(ctx, from, q)
 	})))
 	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q RollupQuery) (RollupAnswer, error) {
 		return n.RollupsHere(q)

@@ -19,7 +19,8 @@ const (
 	pathDeliveries = "/peer/v1/deliveries" // POST: a batch, to the consumer's node
 	pathRecalls    = "/peer/v1/recalls"    // POST: of batches, to the consumer's node
 	pathStatus     = "/peer/v1/status"     // GET
-	pathTrace      = "/peer/v1/trace"      // POST
+	pathLocate     = "/peer/v1/locations"  // POST
+	pathTrace      = "/peer/v1/trace"      // POST: from the provider's node
 	pathReceipts   = "/peer/v1/receipts"   // POST: to the provider's node
 	pathEvidence   = "/peer/v1/evidence"   // POST
 	pathProve      = "/peer/v1/proofs"     // POST
@@ -52,17 +53,30 @@ type ReadIndex struct {
 	Index bus.Revision `json:"index"`
 }
 
-// TraceQuery asks for the steps that a node recorded about events: about those
-// with a CloudEvents id that it took in itself, and about given occurrences.
-type TraceQuery struct {
-	Event       string                `json:"event"`
+// LocateQuery asks a node, in somebody's name, where it keeps an event.
+type LocateQuery struct {
+	By      bus.Principal `json:"by"`
+	Request string        `json:"request,omitempty"` // request id
+	Event   string        `json:"event"`             // CloudEvents id
+}
+
+// LocateAnswer has those of which the caller may know.
+type LocateAnswer struct {
 	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"`
 }
 
-// TraceAnswer is what one node knows.
+// TraceQuery asks for the steps that a node recorded about one event, in the name of
+// the event's provider, whom the node that asks serves; where it does not, in that of
+// By.
+type TraceQuery struct {
+	Event   exchange.Occurrence `json:"event"`
+	By      bus.Principal       `json:"by,omitzero"`
+	Request string              `json:"request,omitempty"` // request id
+}
+
+// TraceAnswer is what of them it may see.
 type TraceAnswer struct {
-	Occurrences []exchange.Occurrence `json:"occurrences,omitempty"` // of the event, here
-	Steps       []client.TraceStep    `json:"steps,omitempty"`
+	Steps []client.TraceStep `json:"steps,omitempty"`
 }
 
 // Recalled is how far a subscription was received, for good.
@@ -91,8 +105,10 @@ type EvidenceAnswer struct {
 	More    bool               `json:"more,omitempty"`
 }
 
-// ProofQuery asks a node to prove what it recorded of events.
+// ProofQuery asks a node, in an auditor's name, to prove what it recorded of events.
 type ProofQuery struct {
+	By          bus.Principal         `json:"by"`
+	Request     string                `json:"request,omitempty"` // request id
 	Occurrences []exchange.Occurrence `json:"occurrences"`
 }
 

@@ -243,29 +243,6 @@ func (s *Server) members() ([]client.Member, error) {
 	return members, err
 }
 
-// TraceHere gives the steps that this node recorded.
-func (s *Server) TraceHere(q mesh.TraceQuery) (mesh.TraceAnswer, error) {
-	own, err := s.exchange.Occurrences(q.Event)
-	if err != nil {
-		return mesh.TraceAnswer{}, err
-	}
-	answer := mesh.TraceAnswer{Occurrences: own}
-	for _, at := range append(own, q.Occurrences...) {
-		leaves, err := s.exchange.Steps(at)
-		if err != nil {
-			return answer, err
-		}
-		for _, leaf := range leaves {
-			record, err := json.Marshal(leaf.Record)
-			if err != nil {
-				return answer, err
-			}
-			answer.Steps = append(answer.Steps, client.TraceStep{Node: s.self.Node, Leaf: leaf.Index, Record: record})
-		}
-	}
-	return answer, nil
-}
-
 func (s *Server) nodes() (nodes []bus.NodeID, err error) {
 	err = s.state.View(func(tx *state.Tx) error {
 		for n := range tx.Nodes() {
@@ -279,13 +256,13 @@ func (s *Server) nodes() (nodes []bus.NodeID, err error) {
 // ask asks all nodes for what they recorded.
 func (s *Server) ask(ctx context.Context, nodes []bus.NodeID, q mesh.TraceQuery) map[bus.NodeID]mesh.TraceAnswer {
 	return everyNode(ctx, s, nodes,
-		func() (mesh.TraceAnswer, error) { return s.TraceHere(q) },
+		func() (mesh.TraceAnswer, error) { return s.TraceHere(ctx, s.self.Node, q) },
 		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) { return s.mesh.Trace(ctx, id, q) })
 }
 
 // Watermark tells what a watermark that this node set stands for: the decision, and
 // the steps of the batch that went out on it, on all nodes.
-func (s *Server) Watermark(ctx context.Context, mark string) (client.Trace, error) {
+func (s *Server) Watermark(ctx context.Context, by bus.Principal, request, mark string) (client.Trace, error) {
 	leaf, first, err := s.exchange.Watermark(mark)
 	if err != nil {
 		return client.Trace{}, err
@@ -294,7 +271,7 @@ func (s *Server) Watermark(ctx context.Context, mark string) (client.Trace, erro
 	if err != nil {
 		return client.Trace{}, err
 	}
-	found := s.ask(ctx, nodes, mesh.TraceQuery{Occurrences: []exchange.Occurrence{first}})
+	found := s.ask(ctx, nodes, mesh.TraceQuery{Event: first, By: by, Request: request})
 	trace := client.Trace{Resource: string(first.Resource)}
 	for _, id := range nodes {
 		a, ok := found[id]

@@ -65,12 +65,7 @@ func (s *Server) askConsumers(ctx context.Context, at exchange.Occurrence, all [
 			nodes = append(nodes, d.Node)
 		}
 	}
-	about := mesh.TraceQuery{Occurrences: []exchange.Occurrence{at}}
-	told := everyNode(ctx, s, nodes,
-		func() (mesh.TraceAnswer, error) { return s.TraceHere(about) },
-		func(ctx context.Context, id bus.NodeID) (mesh.TraceAnswer, error) {
-			return s.mesh.Trace(ctx, id, about)
-		})
+	told := s.ask(ctx, nodes, mesh.TraceQuery{Event: at})
 	for i, d := range all {
 		if d.State != bus.DeliveryForwarded {
 			continue

@@ -103,7 +103,7 @@ func TestS58_WhatAHostileNodeSendsIsRefused(t *testing.T) {
 	}
 	garbage := make([]byte, 4<<10)
 	_, _ = rand.Read(garbage) // never fails
-	for _, path := range []string{"entries", "deliveries", "trace", "evidence", "receipts", "proofs", "rollups", "handovers", "surveys", "queries", "witness/add-checkpoint"} {
+	for _, path := range []string{"entries", "deliveries", "trace", "locations", "evidence", "receipts", "proofs", "rollups", "handovers", "surveys", "queries", "witness/add-checkpoint"} {
 		for name, body := range map[string]string{"garbage": string(garbage), "another type": `[1,2]`, "cut off": `{"a":`, "nothing": ``, "deep": strings.Repeat("[", 100_000)} {
 			if code := post(path, strings.NewReader(body)); code == http.StatusOK {
 				t.Errorf("%s is taken at %s", name, path)

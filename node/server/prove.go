@@ -21,16 +21,19 @@ const proveTimeout = 10 * time.Second
 
 // Prove makes the file that proves what is recorded of an event, signed by this
 // node, with what the other nodes prove of it.
-func (s *Server) Prove(ctx context.Context, event string) (client.ProofFile, error) {
-	where, nodes, err := s.locate(ctx, event)
+func (s *Server) Prove(ctx context.Context, by bus.Principal, request, event string) (client.ProofFile, error) {
+	if err := s.audits(s.self.Node, by); err != nil {
+		return client.ProofFile{}, err // else all others would refuse, and seem silent
+	}
+	where, nodes, err := s.locate(ctx, by, request, event)
 	if err != nil {
 		return client.ProofFile{}, err
 	}
 	proof := audit.Proof{Event: event, Made: s.now().UTC(), Node: s.self.Node}
-	q := mesh.ProofQuery{Occurrences: where}
+	q := mesh.ProofQuery{By: by, Request: request, Occurrences: where}
 	found := askWithin(ctx, proveTimeout, nodes, func(ctx context.Context, id bus.NodeID) (mesh.ProofAnswer, error) {
 		if id == s.self.Node {
-			return s.ProveHere(ctx, q)
+			return s.ProveHere(ctx, id, q)
 		}
 		return s.mesh.Prove(ctx, id, q)
 	})
@@ -53,12 +56,24 @@ func (s *Server) Prove(ctx context.Context, event string) (client.ProofFile, err
 	return client.ProofFile{File: string(file)}, err
 }
 
-// locate asks all nodes where they keep an event.
-func (s *Server) locate(ctx context.Context, event string) (where []exchange.Occurrence, nodes []bus.NodeID, err error) {
+// audits refuses whoever is not an auditor for whom a node vouches.
+func (s *Server) audits(through bus.NodeID, by bus.Principal) error {
+	_, err := s.sees(through, by)
+	if err == nil && by.Role != bus.RoleAuditor {
+		err = bus.E(bus.CodeForbidden)
+	}
+	return err
+}
+
+// locate asks all nodes, in somebody's name, where they keep an event.
+func (s *Server) locate(ctx context.Context, by bus.Principal, request, event string) (where []exchange.Occurrence, nodes []bus.NodeID, err error) {
 	if nodes, err = s.nodes(); err != nil {
 		return nil, nil, err
 	}
-	first := s.ask(ctx, nodes, mesh.TraceQuery{Event: event})
+	q := mesh.LocateQuery{By: by, Request: request, Event: event}
+	first := everyNode(ctx, s, nodes,
+		func() (mesh.LocateAnswer, error) { return s.LocateHere(ctx, s.self.Node, q) },
+		func(ctx context.Context, id bus.NodeID) (mesh.LocateAnswer, error) { return s.mesh.Locate(ctx, id, q) })
 	for _, a := range first {
 		where = append(where, a.Occurrences...)
 	}
@@ -71,7 +86,16 @@ func (s *Server) locate(ctx context.Context, event string) (where []exchange.Occ
 
 // ProveHere proves what this node recorded of events, under a checkpoint that is
 // cosigned if that can be had.
-func (s *Server) ProveHere(ctx context.Context, q mesh.ProofQuery) (a mesh.ProofAnswer, err error) {
+func (s *Server) ProveHere(ctx context.Context, from bus.NodeID, q mesh.ProofQuery) (a mesh.ProofAnswer, err error) {
+	if err := s.audits(from, q.By); err != nil {
+		return a, s.refused(ctx, from, q.By, q.Request, err)
+	}
+	if err := few(q.Occurrences); err != nil {
+		return a, err
+	}
+	if err := s.inspected(ctx, q.By, q.Request, "proof of "+inOneLine(q.Occurrences)); err != nil {
+		return a, err
+	}
 	head, err := s.cosignedHead(ctx)
 	if err != nil {
 		return a, err

@@ -50,7 +50,7 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 		return trace, err
 	}
 	if q.Event != "" {
-		if ask.Occurrences, nodes, err = s.locate(ctx, q.Event); err != nil {
+		if ask.Occurrences, nodes, err = s.locate(ctx, by, request, q.Event); err != nil {
 			return trace, err
 		}
 	}
@@ -93,21 +93,23 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 func (s *Server) EvidenceHere(ctx context.Context, from bus.NodeID, q mesh.EvidenceQuery) (a mesh.EvidenceAnswer, err error) {
 	sees, err := s.sees(from, q.By)
 	if err != nil {
-		refusal := audit.Record{Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Request: q.Request, Code: bus.CodeOf(err), Detail: "evidence in the name of " + q.By.String()}
-		return a, errors.Join(err, s.exchange.Record(ctx, refusal))
+		return a, s.refused(ctx, from, q.By, q.Request, err)
 	}
-	record := audit.Record{Kind: audit.KindInspected, Principal: q.By, Request: q.Request, Detail: "trace of " + soughtIn(q)}
-	if err := s.exchange.Record(ctx, record); err != nil { // before anything is told
+	about := inOneLine(q.Search)
+	if q.Search == nil {
+		about = inOneLine(q.Occurrences)
+	}
+	if err := few(q.Occurrences); err != nil {
+		return a, err
+	}
+	if err := s.inspected(ctx, q.By, q.Request, "trace of "+about); err != nil {
 		return a, err
 	}
 	size := 0
 	tell := func(leaf audit.Leaf) error {
-		if q.By.Role != bus.RoleAuditor {
-			leaf.Record.Grounds = nil // what a layer saw is for who writes policies
-		}
-		data, err := json.Marshal(leaf.Record)
-		size += len(data)
-		a.Steps = append(a.Steps, client.TraceStep{Node: s.self.Node, Leaf: leaf.Index, Record: data})
+		step, err := s.step(leaf, q.By)
+		size += len(step.Record)
+		a.Steps = append(a.Steps, step)
 		return err
 	}
 	if q.Search == nil {
@@ -148,11 +150,122 @@ func (s *Server) occurred(events []exchange.Occurrence, sees func(audit.Record) 
 	return nil
 }
 
+// step is a leaf as it is told to a principal. What a layer saw is for who writes
+// policies.
+func (s *Server) step(leaf audit.Leaf, to bus.Principal) (client.TraceStep, error) {
+	if to.Role != bus.RoleAuditor {
+		leaf.Record.Grounds = nil
+	}
+	data, err := json.Marshal(leaf.Record)
+	return client.TraceStep{Node: s.self.Node, Leaf: leaf.Index, Record: data}, err
+}
+
+// refused puts on record that a node asked in a name that it may not ask in.
+func (s *Server) refused(ctx context.Context, from bus.NodeID, by bus.Principal, request string, err error) error {
+	return errors.Join(err, s.exchange.Record(ctx, audit.Record{
+		Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Request: request, Code: bus.CodeOf(err), Detail: "evidence in the name of " + by.String(),
+	}))
+}
+
+// inspected puts on record that somebody looks into the evidence, before anything of it
+// is told.
+func (s *Server) inspected(ctx context.Context, by bus.Principal, request, what string) error {
+	return s.exchange.Record(ctx, audit.Record{Kind: audit.KindInspected, Principal: by, Request: request, Detail: what})
+}
+
+// mostEvents is how many events one question between nodes may be about: a CloudEvents
+// id is one event of each source at most.
+const mostEvents = 1000
+
+func few(events []exchange.Occurrence) error {
+	if len(events) <= mostEvents {
+		return nil
+	}
+	return bus.E(bus.CodeInvalid, bus.Defect{
+		Field: "occurrences", Problem: bus.Text{ZH: "事件过多", EN: "too many events"}, Allowed: fmt.Sprintf("at most %d", mostEvents),
+	})
+}
+
+// LocateHere tells a node where this one keeps an event, as far as the principal in
+// whose name it asks has to do with it: one who may see a step of it, or whose
+// department, or one of those that it watches, provides or subscribes to the resource.
+func (s *Server) LocateHere(ctx context.Context, from bus.NodeID, q mesh.LocateQuery) (a mesh.LocateAnswer, err error) {
+	sees, err := s.sees(from, q.By)
+	if err != nil {
+		return a, s.refused(ctx, from, q.By, q.Request, err)
+	}
+	found, err := s.exchange.Occurrences(q.Event)
+	if err != nil {
+		return a, err
+	}
+	for _, at := range found {
+		concerned, err := s.concerned(sees, at)
+		if err != nil {
+			return a, err
+		}
+		if concerned {
+			a.Occurrences = append(a.Occurrences, at)
+		}
+	}
+	return a, nil
+}
+
+// concerned reports whether who sees so may know that there is an event.
+func (s *Server) concerned(sees func(audit.Record) bool, at exchange.Occurrence) (concerned bool, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
+		concerned = sees(audit.Record{Provider: tx.Provider(at.Resource)})
+		for sub := range tx.Subscriptions() {
+			concerned = concerned || sub.Resource == at.Resource && sees(audit.Record{Consumer: sub.Consumer})
+		}
+		return nil
+	})
+	if err != nil || concerned {
+		return concerned, err
+	}
+	leaves, err := s.exchange.Steps(at)
+	return slices.ContainsFunc(leaves, func(leaf audit.Leaf) bool { return sees(leaf.Record) }), err
+}
+
+// TraceHere tells the node that serves an event's provider what this one recorded of
+// it for that provider; another node, what the principal may see in whose name it asks.
+func (s *Server) TraceHere(ctx context.Context, from bus.NodeID, q mesh.TraceQuery) (a mesh.TraceAnswer, err error) {
+	sees, err := s.follows(from, q)
+	if err != nil {
+		return a, s.refused(ctx, from, q.By, q.Request, err)
+	}
+	return a, s.occurred([]exchange.Occurrence{q.Event}, sees, func(leaf audit.Leaf) error {
+		step, err := s.step(leaf, q.By)
+		a.Steps = append(a.Steps, step)
+		return err
+	})
+}
+
+// follows says which leaves about an event a node may be told of. A provider may see
+// how far its events have come, to each of its subscribers, and its node asks for it.
+// Whoever asks at this very node has been let in by it.
+func (s *Server) follows(from bus.NodeID, q mesh.TraceQuery) (sees func(audit.Record) bool, err error) {
+	err = s.state.View(func(tx *state.Tx) error {
+		provider := tx.Provider(q.Event.Resource)
+		switch {
+		case provider != "" && tx.Vouch(from, bus.Principal{Department: provider}) == nil:
+			sees = func(r audit.Record) bool { return r.Provider == provider }
+			return nil
+		case from != s.self.Node:
+			if err := tx.Speaks(from, q.By); err != nil {
+				return err
+			}
+		}
+		sees, err = exchange.Sees(tx, q.By)
+		return err
+	})
+	return sees, err
+}
+
 // sees says which leaves a principal may be told of through a node: one for whom that
-// node does not vouch is told of none (threat S31).
+// node does not vouch, or who is not what it says he is, is told of none (threat S31).
 func (s *Server) sees(through bus.NodeID, by bus.Principal) (sees func(audit.Record) bool, err error) {
 	err = s.state.View(func(tx *state.Tx) error {
-		if err := tx.Vouch(through, by); err != nil {
+		if err := tx.Speaks(through, by); err != nil {
 			return err
 		}
 		sees, err = exchange.Sees(tx, by)
@@ -161,13 +274,10 @@ func (s *Server) sees(through bus.NodeID, by bus.Principal) (sees func(audit.Rec
 	return sees, err
 }
 
-// soughtIn says in one line what a question is for.
-func soughtIn(q mesh.EvidenceQuery) string {
+// inOneLine says what a question is about.
+func inOneLine(question any) string {
 	const most = 400 // bytes; what is longer was asked to be
-	about, err := json.Marshal(q.Search)
-	if q.Search == nil {
-		about, err = json.Marshal(q.Occurrences)
-	}
+	about, err := json.Marshal(question)
 	if err != nil || len(about) > most { // never an error, of these
 		return "much"
 	}

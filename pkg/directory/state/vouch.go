@@ -27,6 +27,22 @@ func (t *Tx) Vouch(node bus.NodeID, p bus.Principal) error {
 	})
 }
 
+// Speaks refuses a node that asks in the name of somebody for whom it does not vouch,
+// or who is not, by the directory, what it says he is (threat S31): a role that was
+// added to a system, or an account that has another, sees nothing. CodeWrongNode,
+// CodeForbidden.
+func (t *Tx) Speaks(node bus.NodeID, p bus.Principal) error {
+	if err := t.Vouch(node, p); err != nil {
+		return err
+	}
+	if !genuine(t, p) {
+		return bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "by", Problem: bus.Text{ZH: "目录中没有这样的主体：" + p.String(), EN: "the directory has no such principal: " + p.String()}, Allowed: "as the directory has it, and not disabled",
+		})
+	}
+	return nil
+}
+
 // VouchEntry is Vouch for an entry. A signing key is made at the node that serves the
 // system, for no other could check it (ADR 0023), also where an administrator asks for
 // it and that node does not vote: of its own systems it could say anything anyway.

@@ -41,6 +41,35 @@ func TestS31ANodeVouchesForWhomItServes(t *testing.T) {
 	}
 }
 
+// S31: whom a node speaks for is what the directory says he is.
+func TestS31ANodeSpeaksForWhoIsWhatHeSays(t *testing.T) {
+	w := newWorld(t)
+	as := func(p bus.Principal, change func(*bus.Principal)) bus.Principal { change(&p); return p }
+	for name, c := range map[string]struct {
+		node bus.NodeID
+		by   bus.Principal
+		want bus.Code
+	}{
+		"a system":                         {"th", byMarket, ""},
+		"an operator":                      {"th", byOperator, ""},
+		"an administrator":                 {"th", bySecurity, ""},
+		"a system of another node":         {"gz", byMarket, bus.CodeWrongNode},
+		"a system with a role":             {"th", as(byMarket, func(p *bus.Principal) { p.Role = bus.RoleAuditor }), bus.CodeForbidden},
+		"an operator who audits":           {"th", as(byOperator, func(p *bus.Principal) { p.Role = bus.RoleAuditor }), bus.CodeForbidden},
+		"an administrator of another kind": {"th", as(bySecurity, func(p *bus.Principal) { p.Role = bus.RoleAuditor }), bus.CodeForbidden},
+		"an account that is a system too":  {"th", as(byOperator, func(p *bus.Principal) { p.System = byMarket.System }), bus.CodeForbidden},
+		"an account that nobody has":       {"th", as(byOperator, func(p *bus.Principal) { p.Account = "nobody" }), bus.CodeForbidden},
+		"a department alone":               {"th", bus.Principal{Department: byMarket.Department}, bus.CodeForbidden},
+		"nobody":                           {"th", bus.Principal{}, bus.CodeForbidden},
+	} {
+		w.view(func(tx *state.Tx) {
+			if got := bus.CodeOf(tx.Speaks(c.node, c.by)); got != c.want {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+		})
+	}
+}
+
 // S31: what a node cannot do for others it can for the systems that it serves: make
 // the keys that it alone can check.
 func TestS31ASigningKeyIsMadeWhereItIsChecked(t *testing.T) {
