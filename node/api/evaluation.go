@@ -27,7 +27,8 @@ type Evaluator interface {
 	Evaluate(ctx context.Context, o evaluation.Order, keep bool) (evaluation.Report, error)
 	Preview(ctx context.Context, scheme bus.Scheme, w evaluation.Window) (evaluation.Effect, error)
 	Evaluations() ([]evaluation.Report, error)
-	Material(ctx context.Context, w evaluation.Window, ask bool) (*evaluation.Material, error)
+	Material(ctx context.Context, w evaluation.Window) (*evaluation.Material, error)
+	EvaluationProgress(id string) (client.EvaluationProgress, bool)
 }
 
 // addEvaluation registers the evaluation. Whole reports are for auditors and for
@@ -77,6 +78,17 @@ func (a *API) addEvaluation(h huma.API) {
 			return nil, err
 		}
 		return a.shown(p, r)
+	})
+	progress := evaluationOperation("evaluation-progress", http.MethodGet, "/reports/{id}/progress", "Tell how far a report has come", "That the node is making; 404 for any other.")
+	handle(a, h, progress, func(_ context.Context, p bus.Principal, in *named) (*answer[client.EvaluationProgress], error) {
+		if err := a.evaluates(p); err != nil {
+			return nil, err
+		}
+		at, ok := a.Evaluator.EvaluationProgress(in.ID)
+		if !ok {
+			return nil, bus.NotFound("report", in.ID)
+		}
+		return &answer[client.EvaluationProgress]{Body: at}, nil
 	})
 	handle(a, h, op("live-evaluation", http.MethodGet, "/live", "Show how the present quarter stands"), func(ctx context.Context, p bus.Principal, _ *struct{}) (*huma.StreamResponse, error) {
 		r, err := a.Evaluator.Evaluate(ctx, evaluation.Order{ID: "live", Window: quarterOf(a.Now())}, false)
@@ -151,7 +163,7 @@ func (a *API) addEvaluationCases(h huma.API, op func(id, method, path, summary s
 		if err != nil {
 			return nil, err
 		}
-		m, err := a.Evaluator.Material(ctx, w, false)
+		m, err := a.Evaluator.Material(ctx, w)
 		if err != nil {
 			return nil, err
 		}

@@ -74,6 +74,7 @@ var departmental = map[string][2]int{
 	"GET /api/v1/evaluation/reports":                                {403, 200},
 	"GET /api/v1/evaluation/reports/{id}":                           {404, 404},
 	"GET /api/v1/evaluation/reports/{id}/export":                    {403, 404},
+	"GET /api/v1/evaluation/reports/{id}/progress":                  {403, 404},
 	"GET /api/v1/evaluation/material":                               {403, 403},
 	"POST /api/v1/evaluation/reports/{id}/publish":                  {403, 404},
 	"POST /api/v1/evaluation/schemes":                               {403, 200},

@@ -29,14 +29,15 @@ func evaluationMatrix(known [7]int, plain func(string) func(*world, int) request
 		"POST /api/v1/evaluation/reports": {all, func(w *world, cell int) request {
 			return request{body: text(asJSON(w.t, evaluationOrder(fmt.Sprint("matrix-", cell))))}
 		}},
-		"GET /api/v1/evaluation/reports":             {all, nil},
-		"GET /api/v1/evaluation/reports/{id}":        {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/evaluation/reports/absent")},
-		"GET /api/v1/evaluation/reports/{id}/export": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/evaluation/reports/absent/export")},
-		"GET /api/v1/evaluation/live":                {own, nil},
-		"GET /api/v1/evaluation/cases":               {own, plain("/api/v1/evaluation/cases?indicator=C1")},
-		"GET /api/v1/evaluation/material":            {all, nil},
-		"GET /api/v1/evaluation/published":           {known, nil},
-		"GET /api/v1/evaluation/alarms":              {own, nil},
+		"GET /api/v1/evaluation/reports":               {all, nil},
+		"GET /api/v1/evaluation/reports/{id}":          {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/evaluation/reports/absent")},
+		"GET /api/v1/evaluation/reports/{id}/export":   {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/evaluation/reports/absent/export")},
+		"GET /api/v1/evaluation/reports/{id}/progress": {[7]int{401, 403, 403, 403, 403, 403, 404}, plain("/api/v1/evaluation/reports/absent/progress")},
+		"GET /api/v1/evaluation/live":                  {own, nil},
+		"GET /api/v1/evaluation/cases":                 {own, plain("/api/v1/evaluation/cases?indicator=C1")},
+		"GET /api/v1/evaluation/material":              {all, nil},
+		"GET /api/v1/evaluation/published":             {known, nil},
+		"GET /api/v1/evaluation/alarms":                {own, nil},
 		"POST /api/v1/evaluation/reports/{id}/publish": {none, func(*world, int) request {
 			return request{path: "/api/v1/evaluation/reports/absent/publish", body: text(`{}`)}
 		}},

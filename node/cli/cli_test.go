@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ const uscc = "11440000006939561H" // a real code; the names beside it are sample
 
 // shell is one user's shell: an environment, a home, and a node to speak to.
 type shell struct {
+	mu   sync.Mutex // of seen, while the node is asked
 	t    *testing.T
 	env  map[string]string
 	in   string
@@ -43,7 +45,9 @@ func newShell(t *testing.T, routes map[string]http.HandlerFunc) *shell {
 	node := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		line := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
+		sh.mu.Lock()
 		sh.seen = append(sh.seen, request{line, string(body), r.Header})
+		sh.mu.Unlock()
 		route, ok := routes[r.Method+" "+strings.TrimPrefix(r.URL.Path, "/api/v1")]
 		if !ok {
 			refuse(bus.CodeNotFound, 404)(w, r)

@@ -46,7 +46,7 @@ func (a *app) evaluationRun() *cobra.Command {
 			}
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
-			data, err := c.EvaluationRun(ctx, order)
+			data, err := a.makeReport(ctx, c, order)
 			return a.printEvaluation(data, err)
 		})(cmd, args)
 	}

@@ -37,6 +37,7 @@ type bar struct {
 	a           *app
 	made, total int
 	shown       bool
+	about       string // what is done; empty where the command says it
 }
 
 const longList = 10
@@ -56,17 +57,17 @@ func (b *bar) add(n int) {
 		return
 	}
 	if b.total == 0 {
-		fmt.Fprintf(b.a.Err, "\r%d", b.made)
+		fmt.Fprintf(b.a.Err, "\r%d %s", b.made, b.about)
 		return
 	}
 	const width = 30
 	full := width * b.made / b.total
-	fmt.Fprintf(b.a.Err, "\r[%s%s] %d/%d", strings.Repeat("#", full), strings.Repeat(" ", width-full), b.made, b.total)
+	fmt.Fprintf(b.a.Err, "\r[%s%s] %d/%d %s", strings.Repeat("#", full), strings.Repeat(" ", width-full), b.made, b.total, b.about)
 }
 
 // done ends the bar's line.
 func (b *bar) done() {
-	if b.shown && b.made > 0 {
+	if b.shown && (b.made > 0 || b.about != "") {
 		fmt.Fprintln(b.a.Err)
 	}
 	b.shown = false

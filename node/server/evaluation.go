@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
@@ -28,6 +30,7 @@ const (
 	collectPeriod = time.Hour
 	collectDays   = 92 // that are asked for when they are not there yet
 	daysAtOnce    = 7  // of rollups in one answer of another node
+	readAtOnce    = 500
 )
 
 // RollupsHere derives what this node's evidence says of days, and signs it.
@@ -90,7 +93,7 @@ func (s *Server) collectRollups(ctx context.Context) {
 	for {
 		if s.evaluates() {
 			today := calendar.DateOf(s.now())
-			s.collect(ctx, evaluation.Window{From: (today - collectDays).Start(), To: today.Start()})
+			s.collect(ctx, evaluation.Window{From: (today - collectDays).Start(), To: today.Start()}, nil)
 		}
 		select {
 		case <-timer.C:
@@ -112,7 +115,7 @@ func (s *Server) evaluates() bool {
 }
 
 // collect fetches what is not kept yet of a window's closed days.
-func (s *Server) collect(ctx context.Context, w evaluation.Window) {
+func (s *Server) collect(ctx context.Context, w evaluation.Window, told *steps) {
 	var nodes []bus.Node
 	if err := s.state.View(func(tx *state.Tx) error {
 		for n := range tx.Nodes() {
@@ -123,13 +126,17 @@ func (s *Server) collect(ctx context.Context, w evaluation.Window) {
 		s.logger.Warn("collect rollups", "error", err)
 		return
 	}
+	days := len(w.Days())
+	told.stage(client.StageCollect, days*len(nodes))
 	const callers = 4
 	queue := make(chan bus.Node)
 	var workers sync.WaitGroup
 	for range callers {
 		workers.Go(func() {
 			for n := range queue {
-				if err := s.collectFrom(ctx, n, w); err != nil && ctx.Err() == nil {
+				left, err := s.collectFrom(ctx, n, w, told)
+				told.add(left) // that cannot be had
+				if err != nil && ctx.Err() == nil {
 					s.logger.Warn("collect rollups", "node", n.ID, "error", err)
 				}
 			}
@@ -142,33 +149,35 @@ func (s *Server) collect(ctx context.Context, w evaluation.Window) {
 	workers.Wait()
 }
 
-func (s *Server) collectFrom(ctx context.Context, n bus.Node, w evaluation.Window) error {
+// collectFrom fetches that from one node; left are the days that it did not come to.
+func (s *Server) collectFrom(ctx context.Context, n bus.Node, w evaluation.Window, told *steps) (left int, err error) {
 	days := w.Days()
-	for len(days) > 0 && ctx.Err() == nil {
+	for ; len(days) > 0 && ctx.Err() == nil; days = days[min(daysAtOnce, len(days)):] {
 		chunk := days[:min(daysAtOnce, len(days))]
-		days = days[len(chunk):]
-		lacking, err := s.lacking(n.ID, chunk)
-		if err != nil || len(lacking) == 0 {
-			if err != nil {
-				return err
-			}
-			continue
+		if err := s.collectDays(ctx, n, chunk); err != nil {
+			return len(days), err
 		}
-		q := mesh.RollupQuery{First: lacking[0].String(), Last: lacking[len(lacking)-1].String()}
-		var answer mesh.RollupAnswer
-		if n.ID == s.self.Node {
-			answer, err = s.RollupsHere(q)
-		} else {
-			answer, err = s.mesh.Rollups(ctx, n.ID, q)
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.keepRollups(ctx, n, answer.Rollups); err != nil {
-			return err
-		}
+		told.add(len(chunk))
 	}
-	return ctx.Err()
+	return len(days), ctx.Err()
+}
+
+func (s *Server) collectDays(ctx context.Context, n bus.Node, days []calendar.Date) error {
+	lacking, err := s.lacking(n.ID, days)
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	q := mesh.RollupQuery{First: lacking[0].String(), Last: lacking[len(lacking)-1].String()}
+	var answer mesh.RollupAnswer
+	if n.ID == s.self.Node {
+		answer, err = s.RollupsHere(q)
+	} else {
+		answer, err = s.mesh.Rollups(ctx, n.ID, q)
+	}
+	if err != nil {
+		return err
+	}
+	return s.keepRollups(ctx, n, answer.Rollups)
 }
 
 func rollupKey(node bus.NodeID, day string) []byte { return []byte(string(node) + "/" + day) }
@@ -218,12 +227,17 @@ func (s *Server) keepRollups(ctx context.Context, n bus.Node, rollups []evaluati
 	})
 }
 
-// Material reads what a report about a window is made of. What is not kept yet it
+// Material reads what a report about a window is made of, as far as this node has it.
+func (s *Server) Material(ctx context.Context, w evaluation.Window) (*evaluation.Material, error) {
+	return s.material(ctx, w, false, nil)
+}
+
+// material reads what a report about a window is made of. What is not kept yet it
 // derives of its own evidence; the other nodes it asks, where ask is set.
-func (s *Server) Material(ctx context.Context, w evaluation.Window, ask bool) (m *evaluation.Material, err error) {
+func (s *Server) material(ctx context.Context, w evaluation.Window, ask bool, told *steps) (m *evaluation.Material, err error) {
 	if ask {
-		s.collect(ctx, w)
-	} else if err := s.collectFrom(ctx, bus.Node{ID: s.self.Node, EvidenceKey: s.self.verifier}, w); err != nil {
+		s.collect(ctx, w, told)
+	} else if _, err := s.collectFrom(ctx, bus.Node{ID: s.self.Node, EvidenceKey: s.self.verifier}, w, nil); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -248,7 +262,14 @@ func (s *Server) Material(ctx context.Context, w evaluation.Window, ask bool) (m
 				}
 			}
 		}
-		return m.Rollups.Read(stored)
+		told.stage(client.StageRead, len(stored))
+		for some := range slices.Chunk(stored, readAtOnce) {
+			if err := m.Rollups.Read(some); err != nil {
+				return err
+			}
+			told.add(len(some))
+		}
+		return nil
 	})
 }
 

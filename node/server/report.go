@@ -12,14 +12,23 @@ import (
 	"github.com/gxbus/gxbus/node/mesh"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
 // Evaluate makes the report that o has id and window of, or names the published one to
-// restate of, by the scheme in force; it signs it, and keeps it where keep is set. A
-// report that is kept is not made again under its id.
+// restate of, by the scheme in force; it signs it, and keeps it where keep is set, telling
+// meanwhile how far it has come. A report that is kept is not made again under its id.
 func (s *Server) Evaluate(ctx context.Context, o evaluation.Order, keep bool) (evaluation.Report, error) {
+	var told *steps
+	if keep {
+		var err error
+		if told, err = s.reporting.begin(o.ID); err != nil {
+			return evaluation.Report{}, err
+		}
+		defer told.end()
+	}
 	kept, err := s.Evaluations()
 	if err != nil {
 		return evaluation.Report{}, err
@@ -35,16 +44,18 @@ func (s *Server) Evaluate(ctx context.Context, o evaluation.Order, keep bool) (e
 	if err := bus.Invalid(o.Window.Check()); err != nil {
 		return evaluation.Report{}, err
 	}
-	m, err := s.Material(ctx, o.Window, keep)
+	m, err := s.material(ctx, o.Window, keep, told)
 	if err != nil {
 		return evaluation.Report{}, err
 	}
+	told.stage(client.StageCompute, 0)
 	r, err := m.Evaluate(o)
 	if err != nil {
 		return r, err
 	}
 	if keep {
-		m.NameDifferences(&r, s.shown(ctx))
+		told.stage(client.StageName, 0)
+		m.NameDifferences(&r, s.shown(ctx, told))
 	}
 	if r, err = r.Sign(s.self.signer); err != nil || !keep {
 		return r, err
@@ -93,7 +104,7 @@ func (s *Server) Preview(ctx context.Context, scheme bus.Scheme, w evaluation.Wi
 	if err := s.order(&o, nil); err != nil {
 		return evaluation.Effect{}, err
 	}
-	m, err := s.Material(ctx, w, false)
+	m, err := s.Material(ctx, w)
 	if err != nil {
 		return evaluation.Effect{}, err
 	}
@@ -104,8 +115,9 @@ func (s *Server) Preview(ctx context.Context, scheme bus.Scheme, w evaluation.Wi
 const maxShown = 20_000
 
 // shown asks nodes for what their evidence shows.
-func (s *Server) shown(ctx context.Context) evaluation.Shown {
+func (s *Server) shown(ctx context.Context, told *steps) evaluation.Shown {
 	return func(node bus.NodeID, about evaluation.About, days []calendar.Date) ([]evaluation.Exchange, error) {
+		defer told.add(1)
 		q := mesh.ExchangeQuery{About: about}
 		for _, day := range days {
 			q.Days = append(q.Days, day.String())

@@ -82,6 +82,7 @@ type Server struct {
 	archiving sync.Mutex // held while segments are made or deleted
 	witness   witnessState
 	signing   sync.Mutex // held while a head is signed and cosigned
+	reporting reporting
 	room      *room
 	fence     *consensus.Fence
 	backingUp sync.Mutex // held while a backup is written

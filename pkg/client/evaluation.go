@@ -35,6 +35,24 @@ type EvaluationHead struct {
 	Published   *time.Time `json:"published,omitempty"` // when
 }
 
+// EvaluationStage is a part of making a report that takes its time.
+type EvaluationStage string
+
+// The stages, in their order.
+const (
+	StageCollect EvaluationStage = "collect" // the nodes are asked for rollups that have not come yet; a step is a day of a node
+	StageRead    EvaluationStage = "read"    // rollups are read; a step is one of them
+	StageCompute EvaluationStage = "compute" // figures are added up; nobody counts the steps
+	StageName    EvaluationStage = "name"    // the nodes are asked for the exchanges behind differences; a step is an answer, of nobody knows how many
+)
+
+// EvaluationProgress is how far a report has come that is being made.
+type EvaluationProgress struct {
+	Stage EvaluationStage `json:"stage"` // empty: it has only just begun
+	Done  int             `json:"done"`  // steps of the stage
+	Of    int             `json:"of"`    // 0: nobody knows how many
+}
+
 // EvaluationPublication says why a report is published.
 type EvaluationPublication struct {
 	Note string `json:"note,omitempty"`
@@ -55,6 +73,12 @@ type CaseQuery struct {
 // reported.
 func (c *Client) EvaluationRun(ctx context.Context, order EvaluationOrder) (json.RawMessage, error) {
 	return post[json.RawMessage](ctx, c, call{method: http.MethodPost, path: []string{"evaluation", "reports"}, stream: true}, order)
+}
+
+// EvaluationProgress tells how far a report has come that the node is making; CodeNotFound
+// for one that it is not, or no longer.
+func (c *Client) EvaluationProgress(ctx context.Context, id string) (EvaluationProgress, error) {
+	return do[EvaluationProgress](ctx, c, call{method: http.MethodGet, path: []string{"evaluation", "reports", id, "progress"}})
 }
 
 // Evaluations lists the reports that the node keeps.
