@@ -5,11 +5,15 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"strings"
 	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/catalogue"
 )
 
 // column is one column of a list: its stable key, which heads it in CSV and in
@@ -35,11 +39,23 @@ func gridOf[V any](a *app, columns []column[V], values []V) grid {
 	for _, v := range values {
 		row := make([]string, len(columns))
 		for i, c := range columns {
-			row[i] = c.cell(v)
+			row[i] = a.inTerms(c.key, c.cell(v))
 		}
 		g.rows = append(g.rows, row)
 	}
 	return g
+}
+
+// inTerms gives the words in a cell of a Chinese table by the terms of the catalogue.
+func (a *app) inTerms(key, cell string) string {
+	if a.lang != bus.Chinese || a.output != "table" {
+		return cell
+	}
+	words := strings.Split(cell, ", ")
+	for i, word := range words {
+		words[i] = catalogue.Term(key, word)
+	}
+	return strings.Join(words, ", ")
 }
 
 // gridOfOne turns one value on its side: a row a column.

@@ -194,7 +194,7 @@ func (a *app) foundColumns(of []column[bus.Resource], search bool) []column[clie
 	for _, c := range of {
 		columns = append(columns, column[client.FoundResource]{c.key, c.zh, func(f client.FoundResource) string { return c.cell(f.Resource) }})
 	}
-	columns = append(columns, column[client.FoundResource]{"state", "状态", func(f client.FoundResource) string { return string(f.State) }})
+	columns = append(columns, column[client.FoundResource]{"state", "状态", func(f client.FoundResource) string { return a.state(f.State) }})
 	columns = append(columns, column[client.FoundResource]{"attachment", "挂接", func(f client.FoundResource) string { return a.attachmentState(f.Attachment) }})
 	if search {
 		columns = append(columns, column[client.FoundResource]{"match", "匹配", matched})

@@ -93,3 +93,17 @@ func TestAccessIsToldInWords(t *testing.T) {
 	out, _ = sh.ok("resource", "access", "registrations", "--lang", "zh")
 	contains(t, "Chinese", out, "可以", "用途不在授权内", "申请", "只留前 3 后 4 位")
 }
+
+// A Chinese table says what the catalogue's words are called; programs read the words.
+func TestTheCataloguesWordsAreInChineseInAChineseTable(t *testing.T) {
+	page := client.ResourcePage{Items: []client.FoundResource{{
+		State: bus.StatePublished, Resource: bus.Resource{ID: "r", UpdateCycle: "realtime", Sharing: bus.Sharing{Type: bus.Conditional}},
+	}}}
+	sh := newShell(t, map[string]http.HandlerFunc{"GET /resources": give(page)})
+	for output, want := range map[string][]string{
+		"--lang=zh": {"有条件共享", "实时", "已发布"}, "--lang=zh -o csv": {"conditional", "realtime", "published"}, "--lang=en": {"conditional", "realtime", "published"},
+	} {
+		out, _ := sh.ok(append([]string{"resource", "list"}, strings.Fields(output)...)...)
+		contains(t, output, out, want...)
+	}
+}

@@ -69,6 +69,15 @@ var (
 	}
 )
 
+// Term gives the Chinese term for a word in a field of an entry, named as in JSON. What
+// has none stands for itself.
+func Term(field, word string) string { return terms[field].name(word) }
+
+var terms = map[string]words{
+	"sharing": sharingWords, "update_cycle": cycleWords, "format": formatWords, "open": openWords,
+	"purpose": purposeWords, "purposes": purposeWords, "mode": modeWords, "modes": modeWords,
+}
+
 // value finds the value that a text names: by one of its Chinese names, or the
 // bus's own word in any case.
 func (w words) value(text string) (string, bool) {
