@@ -201,7 +201,7 @@ func crossingWith(b testing.TB, specs []fleet.Spec, settings func(*fleet.Node) [
 	must(b, err)
 	x.fleet = f
 	for _, n := range f.Nodes() {
-		n.Settings = append([]string{"GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_SYSTEM_RATE=1000000"}, settings(n)...)
+		n.Settings = append([]string{"GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_SYSTEM_RATE=1000000", "GXBUS_SYSTEM_EVENT_RATE=1000000"}, settings(n)...)
 	}
 	b.Cleanup(func() { must(b, f.Stop()) })
 	must(b, f.Start(x.ctx))

@@ -22,7 +22,6 @@ import (
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
 	"github.com/gxbus/gxbus/pkg/policy"
-	"github.com/gxbus/gxbus/pkg/signin"
 	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
@@ -78,7 +77,8 @@ type Layers interface {
 type API struct {
 	Config
 	sessions  *sessions
-	rates     *signin.Rates
+	requests  pace
+	events    pace
 	decoy     string // hash that no password matches, so that unknown accounts take as long
 	followed  map[state.Table]followed
 	streams   *streams
@@ -95,7 +95,8 @@ const (
 // New makes the API.
 func New(c Config) (*API, error) {
 	a := &API{
-		Config: c, sessions: newSessions(c.Now), rates: signin.NewRates(c.Now, c.SignIn.Rate),
+		Config: c, sessions: newSessions(c.Now),
+		requests: newPace(c.Now, c.SignIn.Rate, false), events: newPace(c.Now, c.SignIn.EventRate, true),
 		followed: map[state.Table]followed{}, streams: newStreams(), replaying: make(chan struct{}, 1),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), decoyTimeout)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
-	"strconv"
 	"strings"
 
-	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/identity"
@@ -27,6 +25,7 @@ type SignIn struct {
 	Memory     *signin.Memory
 	Root       identity.Secret // signing keys are made from it
 	Rate       int             // requests of one system in a second
+	EventRate  int             // events that one publishes in a second
 	Federation Federation      // nil: people sign in with passwords only
 	ClientCAs  *x509.CertPool  // whose client certificates name systems; nil: nobody's
 }
@@ -147,7 +146,8 @@ func (a *API) holder(id bus.SystemID, signed bool, is func(bus.Credential) bool)
 // is signed.
 func (a *API) admit(w http.ResponseWriter, r *http.Request, c *caller, p proof) error {
 	if p.by.System != "" {
-		if err := a.atRate(r.Context(), c, p.by); err != nil {
+		if err := a.requests.keep(r.Context(), a, p.by, 1); err != nil {
+			c.recorded = true
 			return err
 		}
 	}
@@ -155,22 +155,4 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request, c *caller, p proof) 
 		return p.once(w, r)
 	}
 	return nil
-}
-
-// atRate refuses a system that floods. Refusals are counted, and told of together.
-func (a *API) atRate(ctx context.Context, c *caller, by bus.Principal) error {
-	wait, tell := a.rates.Take(by.System)
-	if tell > 0 {
-		if err := a.record(ctx, by, audit.KindRefused, bus.CodeRateLimited, "requests refused: "+strconv.Itoa(tell)); err != nil {
-			return err
-		}
-	}
-	if wait == 0 {
-		return nil
-	}
-	c.recorded = true
-	return bus.E(bus.CodeRateLimited, bus.Defect{
-		Problem: bus.Text{ZH: "本系统请求过于频繁", EN: "too many requests of this system"},
-		Allowed: strconv.Itoa(a.SignIn.Rate) + " a second, twice as many at once",
-	}).After(wait)
 }

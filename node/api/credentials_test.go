@@ -14,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/identity"
 )
 
@@ -270,6 +271,45 @@ func TestS15_ASystemThatFloodsIsRefusedAloneAndOnRecordOnce(t *testing.T) {
 	}
 	if want := fmt.Sprint("requests refused: ", 3*rate-1); w.count(bus.CodeRateLimited)-before != 2 || !hasDetail(w, want) {
 		t.Errorf("the rest of the flood is not on record: want %q", want)
+	}
+}
+
+// A batch is counted by its events: what is above the rate is refused whole, for that
+// system alone, whatever its requests are.
+func TestS15_ASystemThatPublishesTooFastIsRefusedAlone(t *testing.T) {
+	w := newWorldWith(t, func(c *server.Config) { c.SystemEventRate = 10 })
+	w.clock.advance(time.Minute)
+	before := w.count(bus.CodeRateLimited)
+	system := sample.SystemOf(sample.ShenzhenMarket)
+	publish := func(first, count int) reply {
+		t.Helper()
+		var batch []cloudevent.Event
+		for n := range count {
+			batch = append(batch, sample.Event(system, first+n))
+		}
+		body, err := event.MarshalBatch(batch)
+		check(t, err)
+		return w.ask(request{method: "POST", path: events, who: provider, header: map[string]string{"Content-Type": event.ContentTypeBatch}, body: text(string(body))})
+	}
+	if got := publish(1, 15); got.status != 202 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	got := publish(16, 15)
+	if got.status != 429 || got.header.Get("Retry-After") != "1" || got.problem.Code != bus.CodeRateLimited || !strings.Contains(got.body, "10 a second") {
+		t.Errorf("told %d %v %s", got.status, got.header, got.body)
+	}
+	if got := publish(16, 5); got.status != 202 || !strings.Contains(got.body, `"sequence":16`) {
+		t.Errorf("what there is room for: %d %s", got.status, got.body)
+	}
+	if got := w.status(provider); got != 200 { // by requests it is far from its rate
+		t.Errorf("its other requests are answered %d", got)
+	}
+	if told := w.count(bus.CodeRateLimited) - before; told != 1 || !hasDetail(w, "events refused: 15") {
+		t.Errorf("%d leaves tell of it", told)
+	}
+	w.clock.advance(time.Second)
+	if got := publish(21, 10); got.status != 202 || !strings.Contains(got.body, `"sequence":21`) {
+		t.Errorf("later: %d %s", got.status, got.body)
 	}
 }
 

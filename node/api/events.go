@@ -94,6 +94,10 @@ func (a *API) publish(ctx context.Context, p bus.Principal, in *publication) (*a
 	if err != nil {
 		return nil, err
 	}
+	if err := a.events.keep(ctx, a, p, max(len(events), 1)); err != nil {
+		callerOf(ctx).recorded = true
+		return nil, err
+	}
 	receipts, err := a.Exchange.Publish(ctx, p, requestOf(ctx), bus.ResourceID(in.ID), events)
 	if err != nil {
 		callerOf(ctx).recorded = true // by the exchange

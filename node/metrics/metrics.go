@@ -76,7 +76,8 @@ func (m *Metrics) Observe(r audit.Record) {
 		kind = string(r.Kind)
 	}
 	m.leaves.WithLabelValues(kind).Inc()
-	if r.HasRange() && r.Kind != audit.KindDecision {
+	tooMany := r.Kind == audit.KindRefused && r.Events > 0 // for the rate of their system: they have no numbers
+	if r.HasRange() && r.Kind != audit.KindDecision || tooMany {
 		m.events.WithLabelValues(kind).Add(float64(r.Events))
 		m.bytes.WithLabelValues(kind).Add(float64(r.Bytes))
 	}

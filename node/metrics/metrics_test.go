@@ -45,6 +45,7 @@ func TestWhatANodeDidAndHowItStands(t *testing.T) {
 		{Kind: audit.KindDecision, Decision: &bus.Decision{Action: "forward", Allow: true}, Grounds: &audit.Grounds{Took: int64(300 * time.Microsecond)}},
 		{Kind: audit.KindDecision, Decision: &bus.Decision{Action: "query"}},
 		{Kind: audit.KindRefused, Code: bus.CodeForbidden},
+		{Kind: audit.KindRefused, Code: bus.CodeRateLimited, Events: 15},
 		{Kind: audit.KindAnswered, Took: 4000},
 		{Kind: audit.KindAnswered, Took: 2_000_000, Code: bus.CodeLate},
 	} {
@@ -56,7 +57,7 @@ func TestWhatANodeDidAndHowItStands(t *testing.T) {
 		`gxbus_event_bytes_total{step="accepted"} 1000`, `gxbus_evidence_leaves_total{kind="decision"} 2`,
 		`gxbus_policy_decisions_total{action="forward",outcome="allow"} 1`, `gxbus_policy_decisions_total{action="query",outcome="deny"} 1`,
 		`gxbus_policy_decision_seconds_bucket{le="0.00025"} 0`, `gxbus_policy_decision_seconds_bucket{le="0.0005"} 1`,
-		`gxbus_refusals_total{code="forbidden"} 1`,
+		`gxbus_refusals_total{code="forbidden"} 1`, `gxbus_refusals_total{code="rate-limited"} 1`, `gxbus_events_total{step="refused"} 15`,
 		`gxbus_query_seconds_bucket{fault="",outcome="answered",le="0.005"} 1`, `gxbus_query_seconds_sum{fault="provider",outcome="failed"} 2`,
 		`gxbus_raft_leader 1`, `gxbus_raft_term 3`, `gxbus_directory_applied_index 41`, `gxbus_raft_committed_index 42`, `gxbus_directory_age_seconds 2`,
 		`gxbus_evidence_leaves 100`, `gxbus_evidence_unwitnessed_leaves 7`, `gxbus_evidence_unwitnessed_seconds 60`,

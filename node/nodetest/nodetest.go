@@ -122,7 +122,7 @@ func NewNode(tb testing.TB, o Options, spec fleet.Spec) *Node {
 	config.DiskReserve = cmp.Or(o.Reserve, config.DiskReserve)
 	config.PeerListen, config.APIListen = FreeAddress(tb), FreeAddress(tb)
 	config.CheckpointInterval = cmp.Or(o.Checkpoints, time.Second)
-	config.SystemRate = 1_000_000 // a test that is in a hurry is no flood
+	config.SystemRate, config.SystemEventRate = 1_000_000, 1_000_000 // a test that is in a hurry is no flood
 	config.LoopbackBindings = true
 	config.ProbeInterval = time.Hour // a test's service is asked by the test
 	if o.Config != nil {

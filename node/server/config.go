@@ -34,6 +34,7 @@ type Config struct {
 	ArchiveDays        int           `yaml:"archive_days"`        // age at which evidence goes into sealed segments, out of exchange.db
 	EvidenceDays       int           `yaml:"evidence_days"`       // how long evidence is kept, at least: older segments may be deleted, by order
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
+	SystemEventRate    int           `yaml:"system_event_rate"`   // events that one system publishes in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
 	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine
 	ProbeInterval      time.Duration `yaml:"probe_interval"`      // how often the services that resources are bound to are asked whether they are there
@@ -49,7 +50,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
-		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, SystemRate: 500,
+		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, SystemRate: 500, SystemEventRate: 50_000,
 		ArchiveDays: 180, EvidenceDays: threeYears, ProbeInterval: time.Minute,
 	}
 }
@@ -183,9 +184,13 @@ func (c Config) defects() []bus.Defect {
 	if c.LogBytes < 64<<20 {
 		defects = append(defects, bus.Defect{Field: "log_bytes", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "67108864 bytes or more"})
 	}
-	if c.SystemRate < 1 || c.SystemRate > 1_000_000 {
-		defects = append(defects, bus.Defect{Field: "system_rate", Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–1000000"})
+	between := func(field string, rate int) {
+		if rate < 1 || rate > 1_000_000 {
+			defects = append(defects, bus.Defect{Field: field, Problem: bus.Text{ZH: "超出范围", EN: "out of range"}, Allowed: "1–1000000"})
+		}
 	}
+	between("system_rate", c.SystemRate)
+	between("system_event_rate", c.SystemEventRate)
 	_, bad := c.webhookNetworks()
 	defects = append(append(defects, bad...), c.OIDC.defects()...)
 	if c.RecoveryKey != "" {

@@ -30,10 +30,11 @@ func TestConfigIsFileThenEnvironmentThenFlags(t *testing.T) {
 // A variable is what its key wants: a number, a boolean, a duration, or whatever text.
 func TestAVariableOfTheEnvironmentHasTheTypeOfItsKey(t *testing.T) {
 	want := server.DefaultConfig()
+	want.SystemEventRate = 700
 	want.SystemRate, want.DiskReserve, want.LoopbackBindings, want.CheckpointInterval, want.RetentionDays = 7, 1<<30, true, 3*time.Second, 0.25
 	want.WebhookNetworks, want.RecoveryKey, want.ClientCA, want.DataDir = "10.0.0.0/8, ::1/128", "12345", "yes: #no\nnull", "true"
 	c, err := server.LoadConfig("", []string{
-		"GXBUS_SYSTEM_RATE=7", "GXBUS_DISK_RESERVE=1073741824", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_RETENTION_DAYS=0.25", "GXBUS_CHECKPOINT_INTERVAL=3s",
+		"GXBUS_SYSTEM_RATE=7", "GXBUS_SYSTEM_EVENT_RATE=700", "GXBUS_DISK_RESERVE=1073741824", "GXBUS_LOOPBACK_BINDINGS=true", "GXBUS_RETENTION_DAYS=0.25", "GXBUS_CHECKPOINT_INTERVAL=3s",
 		"GXBUS_WEBHOOK_NETWORKS=10.0.0.0/8, ::1/128", "GXBUS_RECOVERY_KEY=12345", "GXBUS_CLIENT_CA=yes: #no\nnull", "GXBUS_DATA_DIR=true",
 	})
 	if !reflect.DeepEqual(c, want) {

@@ -70,7 +70,7 @@ func (s *Server) openSignIn(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.signIn = api.SignIn{Passwords: identity.NewPasswordGate(passwordChecks), Memory: memory, Root: root, Rate: s.config.SystemRate}
+	s.signIn = api.SignIn{Passwords: identity.NewPasswordGate(passwordChecks), Memory: memory, Root: root, Rate: s.config.SystemRate, EventRate: s.config.SystemEventRate}
 	if s.config.ClientCA != "" {
 		if s.signIn.ClientCAs, err = poolOf(s.config.ClientCA); err != nil {
 			return err
