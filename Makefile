@@ -81,7 +81,7 @@ test-kill: ## kill -9 random nodes under load, KILL_ROUNDS=50 times
 	GXBUS_KILL_ROUNDS=$(KILL_ROUNDS) go test -vet=off ./node -run TestKill -count=1 -timeout 300s
 
 .PHONY: test-chaos
-test-chaos: ## kill, pause, cut off, slow down and fill up five nodes under load for CHAOS=10m, and account for every event
+test-chaos: ## kill, pause, cut off, slow down and fill up five nodes under load for CHAOS=10m, and account for every event and query
 	@grep -q '^func TestChaos' node/*_test.go || { echo "there is no TestChaos in ./node"; exit 1; }
 	GXBUS_CHAOS=$(CHAOS) go test -vet=off ./node -run TestChaos -count=1 -v -timeout 1800s
 

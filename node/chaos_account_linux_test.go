@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -164,7 +165,7 @@ func (c *chaos) end() {
 		return err
 	})
 	before := c.held.count.Load()
-	c.waitLayer(c.layer)
+	c.waitLayer(holdingLayer, c.layer)
 	layer := holding(sample.ProvinceCivil.ID)
 	layer.Modules = nil
 	_, err := c.Enact(c.ctx, layer)
@@ -227,6 +228,7 @@ func (c *chaos) account() {
 		c.t.Errorf("%s: %d dead letters, %d on record; %v", c.hook.subscription, len(letters), dead, c.hook.wrong)
 	}
 	c.reconciles()
+	c.accountQueries()
 	c.sampled(all, letters)
 	(&killing{Fleet: c.Fleet}).verifyEvidence(c.t)
 	c.t.Logf("%d denied, %d dead letters", denied, len(letters))
@@ -269,27 +271,13 @@ type side struct {
 func (c *chaos) books() map[side]map[audit.Kind]int {
 	c.t.Helper()
 	books := map[side]map[audit.Kind]int{}
-	for _, n := range c.Nodes() {
-		auditor, err := c.SignIn(context.Background(), n, "auditor")
-		must(c.t, err)
-		export, err := auditor.AuditExport(context.Background())
-		must(c.t, err)
-		leaves, err := audit.OpenExport(export)
-		must(c.t, err)
-		for {
-			leaf, err := leaves.NextLeaf()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			must(c.t, err)
-			at := side{leaf.Record.Subscription, n.ID() == "shenzhen"}
-			if books[at] == nil {
-				books[at] = map[audit.Kind]int{}
-			}
-			books[at][leaf.Record.Kind] += leaf.Record.Events
+	c.eachLeaf(func(n *fleet.Node, r audit.Record) {
+		at := side{r.Subscription, n.ID() == "shenzhen"}
+		if books[at] == nil {
+			books[at] = map[audit.Kind]int{}
 		}
-		must(c.t, export.Close())
-	}
+		books[at][r.Kind] += r.Events
+	})
 	return books
 }
 

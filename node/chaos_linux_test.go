@@ -25,6 +25,7 @@ import (
 // each is acknowledged by a subscriber, held, denied, a dead letter, or not what the
 // subscription is for; none was processed twice, the order of each partition key was
 // kept, both sides have the same on record, and the evidence of all nodes verifies.
+// Queries meanwhile count once, however often they are repeated for want of an answer.
 //
 // GXBUS_CHAOS says for how long, GXBUS_CHAOS_SEED repeats the faults.
 func TestChaos(t *testing.T) {
@@ -45,7 +46,10 @@ func TestChaos(t *testing.T) {
 	c.account()
 }
 
-const chaosResource = bus.ResourceID("enterprise-registration")
+const (
+	chaosResource = bus.ResourceID("enterprise-registration")
+	holdingLayer  = bus.LayerID("division/440000")
+)
 
 // chaos is a fleet under load.
 type chaos struct {
@@ -70,6 +74,7 @@ type chaos struct {
 	revoked  *consumer    // loses its grant half way
 	held     *consumer    // what is for it is held from half way on
 	hook     *hook        // is called, and does not take some events
+	inquirer *inquirer    // asks the provider's service
 	layer    bus.Revision // that holds
 }
 
@@ -148,7 +153,7 @@ func newChaos(t *testing.T, choice *rand.Rand) *chaos {
 	c.Fleet, err = fleet.New(buildProgram(t), t.TempDir(), fleet.Province()...)
 	must(t, err)
 	for i, n := range c.Nodes() {
-		n.Settings = []string{fmt.Sprint("GXBUS_DISK_RESERVE=", chaosReserve), "GXBUS_WEBHOOK_NETWORKS=127.0.0.0/8"}
+		n.Settings = []string{fmt.Sprint("GXBUS_DISK_RESERVE=", chaosReserve), "GXBUS_WEBHOOK_NETWORKS=127.0.0.0/8", "GXBUS_LOOPBACK_BINDINGS=true"}
 		c.hosts[n.ID()] = fmt.Sprintf("127.0.43.%d", i+1)
 		n.Peer, err = fleet.FreeAddress(c.hosts[n.ID()])
 		must(t, err)
@@ -186,6 +191,7 @@ func (c *chaos) begin() {
 	for _, x := range append([]*consumer{c.matching, c.revoked, c.held}, c.pulled...) {
 		c.consuming.Go(func() { x.consume(c.ctx) })
 	}
+	c.inquirer = c.asks("guangzhou", sample.GuangzhouHealth)
 	load, halt := context.WithCancel(c.ctx)
 	c.halt = halt
 	for i := range 2 {
@@ -193,6 +199,7 @@ func (c *chaos) begin() {
 		c.publishers = append(c.publishers, p)
 		c.publishing.Go(func() { p.run(load, c.ctx) })
 	}
+	c.publishing.Go(func() { c.inquirer.run(load, c.ctx) })
 }
 
 // speaks is a department's system at a node: it does not wait long for what hangs.
@@ -243,7 +250,7 @@ func (c *chaos) until(what string, do func(context.Context) error) {
 
 // holding keeps from the department of the subscription that is held what is for it.
 func holding(department bus.USCC) bus.Layer {
-	return bus.Layer{ID: bus.DivisionLayer("440000"), Modules: map[string]string{
+	return bus.Layer{ID: holdingLayer, Modules: map[string]string{
 		"incident.rego": `package gxbus.division.d440000
 
 hold contains {"code": "incident", "zh": "暂存", "en": "held"} if {
@@ -276,16 +283,15 @@ func (c *chaos) govern() {
 		_, err = security.Grants().Revoke(ctx, "chaos-revoked", "样例")
 		return err
 	})
-	c.waitLayer(0)
+	c.waitLayer(holdingLayer, 0)
 	layer, err := c.Enact(c.ctx, holding(sample.ProvinceCivil.ID))
 	must(c.t, err)
 	c.layer = layer.Revision
-	c.waitLayer(c.layer)
+	c.waitLayer(holdingLayer, c.layer)
 }
 
-// waitLayer waits until every node decides by a revision of the province's layer; 0:
-// without it.
-func (c *chaos) waitLayer(revision bus.Revision) {
+// waitLayer waits until every node decides by a revision of a layer; 0: without it.
+func (c *chaos) waitLayer(id bus.LayerID, revision bus.Revision) {
 	c.t.Helper()
 	c.until("every node to decide by the layer", func(ctx context.Context) error {
 		admin, err := c.SignIn(ctx, c.Nodes()[0], "sysadmin")
@@ -299,7 +305,7 @@ func (c *chaos) waitLayer(revision bus.Revision) {
 		for _, m := range status.Members {
 			var runs bus.Revision
 			for _, l := range m.Layers {
-				if l.ID == bus.DivisionLayer("440000") {
+				if l.ID == id {
 					runs = l.Revision
 				}
 			}
