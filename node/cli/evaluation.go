@@ -81,14 +81,34 @@ func (a *app) evaluationList() *cobra.Command {
 }
 
 func (a *app) evaluationShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID", Short: a.say("显示报告", "Show a report"), Args: a.exactly("ID"),
-		Example: "  gxbus evaluation show 2026-q1\n  gxbus evaluation show 2026-q1 -o json > 2026-q1.json",
-		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
+	var file string
+	cmd := &cobra.Command{
+		Use: "show ID | --file FILE", Short: a.say("显示报告", "Show a report"), Args: cobra.MaximumNArgs(1),
+		Long: a.say("显示节点保存的报告，或者文件中的报告（JSON 或 XLSX）；文件的签名不在此验证，见 gxbus evaluation verify。",
+			"Show a report that the node keeps, or the one in a file, JSON or XLSX. Its signature is not looked at here: gxbus evaluation\nverify does."),
+		Example: "  gxbus evaluation show 2026-q1\n  gxbus evaluation show 2026-q1 -o json > 2026-q1.json\n  gxbus evaluation show --file quarter/report.json",
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", a.say("报告 `文件`", "`file` of a report"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if (file == "") == (len(args) == 0) {
+			return a.usage(cmd, "须给出报告编号或者 --file，二者取一", "give the id of a report, or --file")
+		}
+		if file != "" {
+			r, book, err := openReport(file)
+			if err != nil {
+				return err
+			}
+			if book != nil {
+				defer book.Close()
+			}
+			return a.printStandings(r)
+		}
+		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			data, err := c.Evaluation(ctx, args[0])
 			return a.printEvaluation(data, err)
-		}),
+		})(cmd, args)
 	}
+	return cmd
 }
 
 func (a *app) evaluationLive() *cobra.Command {
@@ -143,6 +163,10 @@ func (a *app) printEvaluation(data json.RawMessage, err error) error {
 	if err != nil {
 		return err
 	}
+	return a.printStandings(r)
+}
+
+func (a *app) printStandings(r evaluation.Report) error {
 	columns := []column[evaluation.Standing]{
 		{"who", "部门或区划", func(s evaluation.Standing) string { return cmp.Or(string(s.Department), string(s.Division)) }},
 		{"name", "名称", func(s evaluation.Standing) string { return s.Name }},
@@ -166,7 +190,12 @@ func (a *app) printEvaluation(data json.RawMessage, err error) error {
 		}},
 	}
 	for i, x := range r.Scheme.Indicators {
-		columns = append(columns, column[evaluation.Standing]{x.ID, x.ID, func(s evaluation.Standing) string { return a.figureCell(s.Figures[i]) }})
+		columns = append(columns, column[evaluation.Standing]{x.ID, x.ID, func(s evaluation.Standing) string {
+			if i >= len(s.Figures) {
+				return ""
+			}
+			return a.figureCell(s.Figures[i])
+		}})
 	}
 	shown := slices.Concat(r.Departments, r.Divisions)
 	if a.output == "table" { // whoever reads it looks for what there is
@@ -194,41 +223,6 @@ func (a *app) figureCell(f evaluation.Figure) string {
 	default:
 		return fmt.Sprintf("%d/%d", f.Numerator, f.Denominator)
 	}
-}
-
-func (a *app) evaluationExplain() *cobra.Command {
-	var q client.CaseQuery
-	cmd := &cobra.Command{
-		Use: "explain --indicator ID", Short: a.say("列出指标背后的办件或者调用", "List the cases or calls behind a figure"), Args: cobra.NoArgs,
-		Example: "  gxbus evaluation explain --indicator C1\n  gxbus evaluation explain --department 114400000069401674 --indicator C1 --from 2026-01-01 --to 2026-04-01",
-	}
-	flags := cmd.Flags()
-	flags.StringVar((*string)(&q.Department), "department", "", a.say("部门 `统一社会信用代码`（缺省为本部门）", "`code` of a department; else one's own"))
-	flags.StringVar(&q.Indicator, "indicator", "", a.say("指标 `编号`", "`id` of the indicator"))
-	flags.StringVar(&q.From, "from", "", a.say("起始 `日期`（缺省为本季度）", "first `day`; else the present quarter"))
-	flags.StringVar(&q.To, "to", "", a.say("截止 `日期`（不含当日）", "the `day` after the last"))
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, cmd *cobra.Command, _ []string) error {
-		if q.Indicator == "" {
-			return a.usage(cmd, "缺少 --indicator", "missing --indicator")
-		}
-		data, err := c.EvaluationCases(ctx, q)
-		if err != nil {
-			return err
-		}
-		var cases []evaluation.Case
-		if err := json.Unmarshal(data, &cases); err != nil {
-			return err
-		}
-		return printList(a, []column[evaluation.Case]{
-			{"ref", "依据", func(c evaluation.Case) string { return string(c.Ref) }},
-			{"count", "计数", func(c evaluation.Case) string { return fmt.Sprintf("%d/%d", c.MetN, c.N) }},
-			{"started", "起算", func(c evaluation.Case) string { return stamp(c.Started) }},
-			{"deadline", "期限", func(c evaluation.Case) string { return stamp(c.Deadline) }},
-			{"done", "办结", func(c evaluation.Case) string { return stamp(c.Done) }},
-			{"outcome", "结果", func(c evaluation.Case) string { return c.Text.In(a.lang) }},
-		}, cases)
-	})
-	return cmd
 }
 
 func (a *app) evaluationCompare() *cobra.Command {

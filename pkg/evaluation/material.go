@@ -2,6 +2,7 @@ package evaluation
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,11 +69,7 @@ func DecodeMaterial(data []byte) (*Material, error) {
 // directory held, then all rollups and figures. Keys are the verifier keys that are
 // trusted; with none it takes those of the nodes in the material, and says so.
 func VerifyFolder(r Report, folder fs.FS, keys ...string) (Finding, error) {
-	data, err := fs.ReadFile(folder, MaterialFile)
-	if err != nil {
-		return Finding{}, bus.NotFound("evidence", MaterialFile).Because(err)
-	}
-	m, err := DecodeMaterial(data)
+	m, names, err := openFolder(folder)
 	if err != nil {
 		return Finding{}, err
 	}
@@ -84,10 +81,6 @@ func VerifyFolder(r Report, folder fs.FS, keys ...string) (Finding, error) {
 		trusted[r.Node] = keys
 	}
 	days := daysOf(r)
-	names, err := fs.Glob(folder, "*"+EvidenceSuffix)
-	if err != nil {
-		return Finding{}, fmt.Errorf("list evidence: %w", err)
-	}
 	var problems []bus.Text
 	exports := map[bus.NodeID]string{}
 	for _, name := range names {
@@ -109,6 +102,38 @@ func VerifyFolder(r Report, folder fs.FS, keys ...string) (Finding, error) {
 	f.Problems = append(problems, f.Problems...)
 	f.Verified = len(f.Problems) == 0
 	return f, err
+}
+
+// ReadFolder reads what a folder has about a window: the directory's material, and the
+// rollups that the evidence exports give. It verifies nothing: [VerifyFolder] does.
+func ReadFolder(folder fs.FS, w Window) (*Material, error) {
+	m, names, err := openFolder(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		_, rollups, broken, err := derived(folder, name, w.Days())
+		if err = cmp.Or(err, broken); err != nil {
+			return nil, err
+		}
+		m.Rollups.Add(rollups...)
+	}
+	return m, nil
+}
+
+// openFolder reads the material in a folder, and lists the exports beside it.
+func openFolder(folder fs.FS) (m *Material, exports []string, err error) {
+	data, err := fs.ReadFile(folder, MaterialFile)
+	if err != nil {
+		return nil, nil, bus.NotFound("evidence", MaterialFile).Because(err)
+	}
+	if m, err = DecodeMaterial(data); err != nil {
+		return nil, nil, err
+	}
+	if exports, err = fs.Glob(folder, "*"+EvidenceSuffix); err != nil {
+		return nil, nil, fmt.Errorf("list evidence: %w", err)
+	}
+	return m, exports, nil
 }
 
 // exchangesIn gives the exchanges of days in an export that are about something.
@@ -139,8 +164,9 @@ func daysOf(r Report) []calendar.Date {
 	return slices.Compact(days)
 }
 
-// open verifies one export, and derives the rollups of its node.
-func (m *Material) open(folder fs.FS, name string, days []calendar.Date, trusted map[bus.NodeID][]string) (node bus.NodeID, rollups []Rollup, problem *bus.Text, err error) {
+// derived gives the rollups of days that an export gives, up to where it cannot be read,
+// which is broken.
+func derived(folder fs.FS, name string, days []calendar.Date) (node bus.NodeID, rollups []Rollup, broken, err error) {
 	export, err := folder.Open(name)
 	if err != nil {
 		return "", nil, nil, fmt.Errorf("open evidence: %w", err)
@@ -150,9 +176,13 @@ func (m *Material) open(folder fs.FS, name string, days []calendar.Date, trusted
 	if err != nil {
 		return "", nil, nil, err
 	}
-	node = reader.Node()
-	var broken error
-	rollups, err = Derive(node, exported(reader, &broken), days)
+	rollups, err = Derive(reader.Node(), exported(reader, &broken), days)
+	return reader.Node(), rollups, broken, err
+}
+
+// open verifies one export, and derives the rollups of its node.
+func (m *Material) open(folder fs.FS, name string, days []calendar.Date, trusted map[bus.NodeID][]string) (node bus.NodeID, rollups []Rollup, problem *bus.Text, err error) {
+	node, rollups, broken, err := derived(folder, name, days)
 	if err != nil {
 		return node, nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/evaluation/export"
 )
 
@@ -136,4 +137,27 @@ func repacked(t *testing.T, parts []part, at int, content []byte) []byte {
 		t.Fatal(err)
 	}
 	return packed.Bytes()
+}
+
+// Whatever report is handed in, it is written in every form, or refused with a code.
+func FuzzWrite(f *testing.F) {
+	for _, r := range []evaluation.Report{sample(f), {Format: evaluation.ReportFormat}} {
+		data, err := r.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"format":"gxbus-evaluation/1","departments":[{"figures":[{}]}],"divisions":[{}],"scheme":{"indicators":[{"id":"A1"}]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := evaluation.DecodeReport(data)
+		if err != nil {
+			return
+		}
+		for _, form := range export.Formats() {
+			if err := export.Write(io.Discard, r, form, bus.Chinese); err != nil && bus.CodeOf(err) == bus.CodeInternal {
+				t.Errorf("%s is refused without a code: %v", form, err)
+			}
+		}
+	})
 }
