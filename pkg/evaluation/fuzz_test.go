@@ -2,7 +2,6 @@ package evaluation_test
 
 import (
 	"encoding/json"
-	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +138,7 @@ func FuzzEvidence(f *testing.F) {
 				records = append(records, r)
 			}
 		}
-		var log iter.Seq2[audit.Leaf, error] = leaves(records...)
+		log := leaves(records...)
 		first, err := evaluation.Derive("gz", log, days)
 		if err != nil {
 			t.Fatal(err)
