@@ -335,9 +335,11 @@ func (f flow) waits(d bus.Decision, rest []sifted, reached full) audit.Record {
 // arrived since it was made.
 func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	var events []numbered
+	var at cursor
 	fresh := false
-	err := f.x.Store.View(func(tx *bbolt.Tx) error {
-		at, begun, err := cursorOf(tx, f.id)
+	err := f.x.Store.View(func(tx *bbolt.Tx) (err error) {
+		var begun bool
+		at, begun, err = cursorOf(tx, f.id)
 		f.tried = at.attempt
 		if fresh = !begun || at.run < flow.subscription.Replays; fresh || err != nil {
 			return err
@@ -348,6 +350,9 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 	})
 	if err != nil || !fresh {
 		return events, err
+	}
+	if err := f.conclude(ctx, flow, at); err != nil {
+		return nil, err
 	}
 	f.standing.about, f.held, f.under = "", "", underWay{} // of another run
 	err = f.x.Store.Commit(ctx, func(tx *bbolt.Tx) error {

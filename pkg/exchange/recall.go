@@ -73,6 +73,28 @@ func (f *forwarder) reclaim(ctx context.Context, flow flow, events []numbered) (
 	return true, f.exchanged(ctx, flow, events[0].Sequence, f.batch(flow, leaf.Record.Began, d, all), forwarded(flow, leaf.Record.Began, d, all))
 }
 
+// conclude settles what may have left in a run that is over, before another begins.
+func (f *forwarder) conclude(ctx context.Context, flow flow, at cursor) error {
+	if at.upTo < at.next {
+		return nil
+	}
+	flow.subscription.Replays = at.run
+	var events []numbered
+	err := f.x.Store.View(func(tx *bbolt.Tx) (err error) {
+		f.left = leftOutOf(tx, flow.provider, f.id)
+		events, err = eventsFrom(tx, flow.resource.ID, at.next, batchEvents, batchBytes)
+		return err
+	})
+	if err == nil {
+		events, err = f.match(ctx, flow, events)
+	}
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	_, err = f.reclaim(ctx, flow, events)
+	return err
+}
+
 // recall asks the consumer's node to take no attempt up to the newest any more.
 func (f *forwarder) recall(ctx context.Context, flow flow) (received uint64, err error) {
 	back := Recall{f.heading(flow)}

@@ -88,6 +88,40 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 	}
 }
 
+// The subscription is replayed while nobody knows whether a batch had arrived: that is
+// found out before it begins anew.
+func TestWhatArrivedBeforeAReplayIsOnRecord(t *testing.T) {
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	arrived := make(chan struct{}, 100)
+	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
+		arrived <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	w.publish(1, 10)
+	within(t, "the delivery", arrived)
+	w.provider().close()
+	w.step(bus.SubscriptionReplay, bus.StartBeginning)
+	w.line.hook(nil, nil)
+	w.provider().open()
+	eventually(t, "both runs to be on record", func() error {
+		forwarded, received := w.provider().records(audit.KindForwarded), w.consumer().records(audit.KindReceived)
+		if len(forwarded) != 2 || len(received) != 2 {
+			return fmt.Errorf("forwarded %d times, received %d", len(forwarded), len(received))
+		}
+		for i := range forwarded {
+			if forwarded[i].Events != 10 || forwarded[i].Digest != received[i].Digest || forwarded[i].DecisionID != received[i].DecisionID {
+				t.Errorf("run %d: forwarded %+v\nreceived %+v", i, forwarded[i], received[i])
+			}
+		}
+		return nil
+	})
+	if got := ids(w.received(10)); !slices.Equal(got, numbers(1, 10)) {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Only the provider's node takes batches back.
 func TestNobodyElseRecallsABatch(t *testing.T) {
 	w, _ := fake(t)
