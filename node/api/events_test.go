@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -71,6 +73,39 @@ func TestPublishing(t *testing.T) {
 			}
 			return fmt.Errorf("%d others", len(pulled))
 		})
+	})
+	t.Run("the trace of an event travels, that of its request does not", func(t *testing.T) {
+		trace := func(span int) string { return fmt.Sprintf("00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01", span) }
+		head := func(id, request, event string) map[string]string {
+			h := map[string]string{"ce-specversion": "1.0", "ce-id": id, "ce-source": source, "ce-type": "t", "traceparent": request}
+			if event != "" {
+				h["ce-traceparent"] = event
+			}
+			return h
+		}
+		for _, event := range []string{"", trace(7)} {
+			id := "traced-" + event
+			for try := 1; try <= 2; try++ { // each try of a client that traces has a span of its own
+				got := publish(t, "application/json", `{"phone":"19900000004"}`, head(id, trace(try), event))
+				if got.status != 202 || strings.Contains(got.body, `"duplicate":true`) != (try == 2) {
+					t.Errorf("try %d: %d %s", try, got.status, got.body)
+				}
+			}
+			nodetest.Eventually(t, "the event is there", func() error {
+				pulled, _, err := w.First.Client(w.bearers[consumer]).Pull(context.Background(), "sub-1", 10)
+				if err != nil {
+					return err
+				}
+				at := slices.IndexFunc(pulled, func(e cloudevent.Event) bool { return e.ID() == id })
+				if at < 0 {
+					return fmt.Errorf("%d others", len(pulled))
+				}
+				if got, _ := pulled[at].Extensions()["traceparent"].(string); got != event {
+					t.Errorf("it carries %q, want %q", got, event)
+				}
+				return nil
+			})
+		}
 	})
 	t.Run("a charset is tolerated, and each event of a batch is answered", func(t *testing.T) {
 		got := publish(t, batch+"; charset=UTF-8", "["+one("e1", "19900000001")+","+one("e10", "1")+"]", nil)
