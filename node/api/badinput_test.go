@@ -10,6 +10,7 @@ import (
 
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
 )
 
 // refusal is a request that must be refused, and how.
@@ -192,6 +193,12 @@ func jsonRefusals(t *testing.T) []refusal {
 		}},
 		{name: "query out of range", status: 400, code: bus.CodeInvalid, field: "limit", allowed: "1–1000", request: func() request {
 			return request{method: "GET", path: "/api/v1/subscriptions/sub-1/events?limit=1001", who: consumer}
+		}},
+		{name: "S54 a case of any length", status: 400, code: bus.CodeInvalid, field: "case", allowed: "512 bytes", request: func() request {
+			return request{method: "POST", path: "/api/v1/resources/enterprise-registration/query", who: consumer, body: text(`{"case":"` + strings.Repeat("1", 513) + `"}`)}
+		}},
+		{name: "S50 a matter that speaks to the terminal", status: 400, code: bus.CodeInvalid, field: "matter", allowed: "text", request: func() request {
+			return request{method: "GET", path: "/api/v1/resources/enterprise-registration/proxy/x", who: consumer, header: map[string]string{client.HeaderMatter: "%1b%5B31m"}}
 		}},
 		{name: "query that is no number", status: 400, code: bus.CodeInvalid, field: "limit", allowed: "1–1000", request: func() request {
 			return request{method: "GET", path: "/api/v1/subscriptions/sub-1/events?limit=all", who: consumer}

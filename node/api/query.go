@@ -98,14 +98,10 @@ func (a *API) query(ctx context.Context, p bus.Principal, q exchange.Query, time
 			Problem: bus.Text{ZH: "仅业务系统可查询", EN: "only an agency system queries"}, Allowed: "a system credential",
 		})
 	}
-	defects := checkTimeout(timeout)
-	if q.Purpose != "" {
-		defects = append(defects, bus.CheckPurpose("purpose", q.Purpose)...)
-	}
-	if err := bus.Invalid(defects); err != nil {
+	if err := a.found(ctx, p, string(q.Resource)); err != nil {
 		return nil, err
 	}
-	if err := a.found(ctx, p, string(q.Resource)); err != nil {
+	if err := bus.Invalid(append(checkTimeout(timeout), q.Check()...)); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(cmp.Or(timeout, queryTimeout))*time.Millisecond)
@@ -201,6 +197,8 @@ func copied(w io.Writer, first []byte, rest io.Reader) error {
 // passedOn writes an answer as the provider's system gave it, as far as it passes.
 func passedOn(w http.ResponseWriter, reply *exchange.Reply, first []byte, rest io.Reader) error {
 	maps.Copy(w.Header(), reply.Header)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "sandbox") // a page of the service is none of the node's (threat S47)
 	w.Header().Set("Trailer", client.TrailerOutcome)
 	w.WriteHeader(reply.Status)
 	if err := copied(w, first, rest); err != nil {

@@ -58,6 +58,35 @@ func TestWhatAnotherNodeAnswersIsReadWithCare(t *testing.T) {
 	}
 }
 
+// S58: what a hostile provider's node puts around an answer is not believed: no header
+// that is the bus's, of one connection or leads elsewhere, and no status that is none.
+func TestS58AHostileAnswerIsReadWithCare(t *testing.T) {
+	query := cloudevent.New()
+	query.SetID("q")
+	query.SetSource("/systems/x")
+	query.SetType("t")
+	for _, status := range []string{"200", "404", "304", "0", "-1", "101", "199", "600", "1000", "", "200 OK"} {
+		api := newClient(roundTrip(func(*http.Request) (*http.Response, error) {
+			response, err := answered(200, `[]`)()
+			response.Header.Set("Ce-Gxbusstatus", status)
+			for _, name := range []string{"Set-Cookie", "Location", "Gxbus-Decision", "Transfer-Encoding", "Content-Length", "Etag"} {
+				response.Header.Set("Gxbus-Answer-"+name, "forged")
+			}
+			return response, err
+		}))
+		reply, err := api.Query(context.Background(), "x", query)
+		if believed := status == "200" || status == "404" || status == "304"; !believed {
+			if err == nil {
+				t.Errorf("status %q is believed", status)
+			}
+			continue
+		}
+		if err != nil || len(reply.Header) != 1 || reply.Header.Get("Etag") != "forged" {
+			t.Errorf("status %q: %+v, %v", status, reply, err)
+		}
+	}
+}
+
 func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	var none mesh.Node // never reached
 	web := httptest.NewServer(mesh.Handler(none, slog.New(slog.DiscardHandler)))
@@ -86,12 +115,13 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	_, recall := api.Recall(ctx, "x", exchange.Recall{})
 	receipts := api.Receipts(ctx, "x", nil)
 	_, proof := api.Prove(ctx, "x", mesh.ProofQuery{})
+	_, place := api.Locate(ctx, "x", mesh.LocateQuery{})
 	query := cloudevent.New()
 	query.SetID("q")
 	query.SetSource("/systems/x")
 	query.SetType("t")
 	_, asked := api.Query(ctx, "x", query)
-	for i, err := range []error{asked, evidence, recall, receipts, proof, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
+	for i, err := range []error{asked, evidence, recall, receipts, proof, place, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/exchange"
@@ -123,7 +124,7 @@ func (c *Client) Query(ctx context.Context, to bus.NodeID, query event.Event) (*
 		return nil, unreachable(to, err)
 	}
 	status, err := strconv.Atoi(response.Header.Get(headerStatus))
-	if response.StatusCode != http.StatusOK || err != nil {
+	if response.StatusCode != http.StatusOK || err != nil || status < http.StatusOK || status > 599 {
 		defer response.Body.Close()
 		return nil, refused(to, response)
 	}
@@ -135,6 +136,8 @@ func (c *Client) Query(ctx context.Context, to bus.NodeID, query event.Event) (*
 			reply.Header[own] = values
 		}
 	}
+	reply.Header = binding.Kept(reply.Header) // as the provider's node did, if it is what it should be
+	reply.Header.Del("Location")
 	reply.Outcome = func() (o exchange.Outcome, err error) {
 		return o, json.Unmarshal([]byte(response.Trailer.Get(trailerOutcome)), &o)
 	}

@@ -21,7 +21,7 @@ func (s *Server) openBindings(ctx context.Context) error {
 		return err
 	}
 	s.bindings, err = store.Open(ctx, store.Config{
-		File: s.store, Key: key, Guard: store.Guard{Loopback: s.config.LoopbackBindings}, Now: s.now,
+		File: s.store, Key: key, Guard: store.Guard{Loopback: s.config.LoopbackBindings, OwnPorts: s.ownPorts()}, Now: s.now,
 		Fence: func(tx *bbolt.Tx, id bus.ResourceID) error { return s.exchange.KeepsBinding(tx, id) },
 		Append: func(tx *bbolt.Tx, record audit.Record) error {
 			record.At, record.Node = s.now().UTC(), s.self.Node

@@ -32,15 +32,20 @@ func (c Config) webhookNetworks() (networks []netip.Prefix, defects []bus.Defect
 // node itself listens.
 func (s *Server) webhooks() *webhook.Client {
 	networks, _ := s.config.webhookNetworks() // checked when the configuration was read
-	guard := webhook.Guard{Networks: networks, Own: webhook.Interfaces}
-	for _, listen := range []string{s.config.APIListen, s.config.PeerListen, s.config.MetricsListen, s.APIAddress(), s.PeerAddress()} {
-		if at, err := netip.ParseAddrPort(listen); err == nil {
-			guard.OwnPorts = append(guard.OwnPorts, at.Port())
-		}
-	}
+	guard := webhook.Guard{Networks: networks, Own: webhook.Interfaces, OwnPorts: s.ownPorts()}
 	c := webhook.New(webhook.Config{Guard: guard, Now: s.now})
 	s.onClose(func() error { c.Close(); return nil })
 	return c
+}
+
+// ownPorts are those that the node listens at.
+func (s *Server) ownPorts() (ports []uint16) {
+	for _, listen := range []string{s.config.APIListen, s.config.PeerListen, s.config.MetricsListen, s.APIAddress(), s.PeerAddress()} {
+		if at, err := netip.ParseAddrPort(listen); err == nil {
+			ports = append(ports, at.Port())
+		}
+	}
+	return ports
 }
 
 // sinkSeal is what the sinks of subscriptions are encrypted with at this node.

@@ -2,15 +2,25 @@ package binding
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
-// own reports whether a header is the bus's own, or says of the caller what only
-// the bus can know.
+// own reports whether a header is the bus's own, says of the caller what only the bus
+// can know, or makes another request of this one than was allowed (threats S05, S45).
+// One with an underscore is to many services the same as with a hyphen.
 func own(name string) bool {
-	return strings.HasPrefix(name, "Gxbus-") || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Ce-") || name == "X-Real-Ip"
+	begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	return strings.Contains(name, "_") || slices.ContainsFunc(ofBus, begins) || overriding[name]
+}
+
+var ofBus = []string{"Gxbus-", "Ce-", "X-Forwarded", "X-Original-", "X-Rewrite-", "X-Remote-", "X-Ssl-", "X-Client-Cert", "X-Authenticated-"}
+
+var overriding = map[string]bool{
+	"X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true,
+	"X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true, "Client-Ip": true, "X-Cluster-Client-Ip": true, "Remote-User": true, "Via": true,
 }
 
 func splitList(value string) []string {

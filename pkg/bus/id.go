@@ -1,6 +1,12 @@
 package bus
 
-import "regexp"
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Identifiers of the bus. Each is a type of its own so that a wrong one does
 // not compile. All are ASCII; look-alike characters are refused, not folded.
@@ -49,4 +55,18 @@ func CheckID[T ~string](field string, id T) []Defect {
 		return nil
 	}
 	return []Defect{{field, Text{"标识格式不正确", "not a valid identifier"}, slugAllowed}}
+}
+
+// maxNumber is how many bytes the number of a case or a matter has at most: so much
+// of it is indexed in evidence.
+const maxNumber = 512
+
+// CheckNumber returns the defect of a case's number (办件号) or a matter's code
+// (实施清单编码): it comes from outside, stands in each leaf of evidence, and may be
+// empty.
+func CheckNumber(field, text string) []Defect {
+	if len(text) <= maxNumber && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0 {
+		return nil
+	}
+	return []Defect{{field, Text{"过长，或含控制字符", "too long, or has control characters"}, fmt.Sprintf("at most %d bytes of text", maxNumber)}}
 }

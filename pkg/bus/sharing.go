@@ -30,6 +30,7 @@ func (s Subscription) Check() []Defect {
 		defects = append(defects, missing("system"))
 	}
 	defects = append(defects, CheckPurpose("purpose", s.Purpose)...)
+	defects = append(defects, CheckNumber("matter", s.Matter)...)
 	if _, err := startTime(s.Start); err != nil {
 		defects = append(defects, badStart("start"))
 	}

@@ -106,6 +106,9 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	}
 	by := bus.Principal{System: systemOf(e.Source())}
 	request, _ := e.Extensions()[attrRequest].(string)
+	if err := bus.Invalid(append(q.Check(), checkNames(by.System, request)...)); err != nil {
+		return nil, x.refuse(ctx, audit.Record{Principal: bus.Principal{Node: from}, Detail: "query"}, err)
+	}
 	a, err := x.asking(by, request, q, policy.StageProvider)
 	if err != nil {
 		return nil, err

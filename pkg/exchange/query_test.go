@@ -141,6 +141,46 @@ func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
 	}
 }
 
+// S54, S58: what a hostile node names its query by fills no evidence, neither when it is
+// answered nor when it is refused.
+func TestS58AQueryNamesNothingAtLength(t *testing.T) {
+	w, _ := fake(t)
+	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
+		t.Error("the provider's system was asked")
+		return nil, errLine
+	}
+	long := strings.Repeat("x", 60<<10)
+	cases := map[string]func(*exchange.Query, *cloudevent.Event){
+		"case":     func(q *exchange.Query, _ *cloudevent.Event) { q.Case = long },
+		"matter":   func(q *exchange.Query, _ *cloudevent.Event) { q.Matter = "m\u001b[31m" },
+		"grant":    func(q *exchange.Query, _ *cloudevent.Event) { q.Grant = bus.GrantID(long) },
+		"resource": func(q *exchange.Query, _ *cloudevent.Event) { q.Resource = bus.ResourceID(long) },
+		"purpose":  func(q *exchange.Query, _ *cloudevent.Event) { q.Purpose = bus.Purpose(long) },
+		"source":   func(_ *exchange.Query, e *cloudevent.Event) { e.SetSource("/systems/" + long) },
+		"request":  func(_ *exchange.Query, e *cloudevent.Event) { e.SetExtension("gxbusrequest", long) },
+	}
+	for name, change := range cases {
+		q, e := inquiry(`{}`), cloudevent.New()
+		e.SetID("x")
+		e.SetType("cn.gxbus.query.v1")
+		e.SetSource("/systems/" + string(puller.System))
+		change(&q, &e)
+		must(t, e.SetData("application/json", q))
+		if _, err := w.provider().Answer(t.Context(), guangzhou, e); bus.CodeOf(err) != bus.CodeInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	got := w.provider().records()
+	for _, r := range got {
+		if r.Kind != audit.KindRefused || r.Principal.Node != guangzhou || len(r.Principal.System)+len(r.Case)+len(r.Grant)+len(r.Request) > 0 {
+			t.Errorf("on record: %.200v", r)
+		}
+	}
+	if len(got) != len(cases) {
+		t.Errorf("%d refusals on record", len(got))
+	}
+}
+
 func TestAnAnswerIsCutAtTheCapAndSaysSo(t *testing.T) {
 	w, _ := fake(t)
 	closed := false

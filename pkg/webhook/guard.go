@@ -73,6 +73,9 @@ func containsPort(ports []uint16, port uint16) bool {
 	return false
 }
 
+// Check refuses an address that is not to be dialled.
+func (g Guard) Check(at netip.AddrPort) error { return g.check(at, false) }
+
 // control is the check of what a dialler really connects to.
 func (g Guard) control(plain bool) func(network, address string, _ syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {

@@ -138,6 +138,9 @@ func (w *web) request(ctx context.Context, c binding.Call) (*http.Request, error
 			Field: "path", Problem: bus.Text{ZH: "提供方未开放该方法和路径", EN: "the provider does not open this method and path"}, Allowed: "see the resource's binding",
 		})
 	}
+	if err := w.mayAdd(c.Query); err != nil {
+		return nil, err
+	}
 	request, err := http.NewRequestWithContext(ctx, c.Method, w.at(strings.TrimSuffix(w.base.EscapedPath(), "/")+c.Path, c.Query), bytes.NewReader(c.Body))
 	if err != nil {
 		return nil, binding.BadPath()
@@ -155,6 +158,35 @@ func (w *web) at(path, query string) string {
 		query = "?" + query
 	}
 	return w.base.Scheme + "://" + w.base.Host + path + query
+}
+
+// mayAdd refuses what would say something else of a parameter that the binding's URL
+// fixes: which of two counts, services read differently.
+func (w *web) mayAdd(query string) error {
+	if w.base.RawQuery == "" || query == "" {
+		return nil
+	}
+	given, err := url.ParseQuery(query)
+	if err != nil {
+		return binding.BadParameter("query", "names and values, escaped, with & between them")
+	}
+	fixed := map[string]bool{}
+	for name := range w.base.Query() {
+		fixed[plainName(name)] = true
+	}
+	for name := range given {
+		if fixed[plainName(name)] {
+			return binding.BadParameter(name, "another: the provider fixes this one")
+		}
+	}
+	return nil
+}
+
+// plainName is the name of a parameter as the most lenient of services reads it: in any
+// case, as one of a list, with what cannot stand in a variable's name.
+func plainName(name string) string {
+	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "[")
+	return strings.ToLower(strings.NewReplacer(".", "_", " ", "_").Replace(name))
 }
 
 // query makes the request of a query by parameters: those that the path names go
@@ -199,6 +231,9 @@ func (w *web) query(ctx context.Context, c binding.Call) (*http.Request, error) 
 			return nil, bus.E(bus.CodeInvalid).Because(err)
 		}
 		method, query, body = http.MethodPost, "", bytes.NewReader(data)
+	}
+	if err := w.mayAdd(query); err != nil {
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, method, w.at(strings.Join(parts, "/"), query), body)
 	if err != nil {
