@@ -135,6 +135,12 @@ func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {
 // it expires, so that a join cut off half-way can be finished; anybody else is
 // refused, and told no more than that.
 func planNodeJoin(tx *Tx, r request[command.Join]) ([]Change, error) {
+	// Every replica knows the hash of the secret; who certifies saw the secret (threat S24).
+	if roots := tx.Roots(); len(roots) > 0 && roots[len(roots)-1].Holder != r.Principal.Node {
+		return nil, bus.E(bus.CodeForbidden, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "加入由持有签发密钥的节点办理", EN: "the node that certifies the new one takes it in"}, Allowed: "the node that holds the CA's key",
+		})
+	}
 	refused := bus.E(bus.CodeTokenRefused)
 	token, ok := read[bus.Token](tx, Tokens, string(r.body.Token))
 	if !ok || subtle.ConstantTimeCompare(token.SecretHash, r.body.SecretHash) != 1 {

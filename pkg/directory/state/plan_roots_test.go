@@ -62,12 +62,14 @@ func TestARootIsReplacedWithOverlap(t *testing.T) {
 		{"no such holder, no certificate", ask{by: bySysadmin, typ: command.RootAdd, body: bus.Root{Holder: "nowhere"}}, bus.CodeInvalid, "certificate holder"},
 		{"the same root", ask{by: bySysadmin, typ: command.RootAdd, body: bus.Root{Holder: "gz", Certificate: []byte("root 1")}}, bus.CodeExists, "root"},
 		{"the only one retired", retire(first, true), bus.CodeNotFound, "root"},
+		{"S24 a token redeemed by a node that does not certify", ask{by: byTH, typ: command.NodeJoin, body: join("t-new", "new", key)}, bus.CodeForbidden, "node"},
 	})
 	if err := r.ask(add).Err(); err != nil {
 		t.Fatal(err)
 	}
 	checkRefusals(t, w, []refusal{
 		{"a third root", ask{by: bySysadmin, typ: command.RootAdd, body: bus.Root{Holder: "gz", Certificate: []byte("root 3")}}, bus.CodeInUse, "root"},
+		{"S24 a token redeemed by a node that certifies no more", ask{by: byGZ, typ: command.NodeJoin, body: join("t-new", "new", key)}, bus.CodeForbidden, "node"},
 		{"crossed by the new holder", cross(byTH, second), bus.CodeForbidden, ""},
 		{"crossed by the administrator", cross(bySysadmin, second), bus.CodeForbidden, ""},
 		{"the older one crossed", cross(byGZ, first), bus.CodeNotFound, "root"},
