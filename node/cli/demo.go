@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +75,10 @@ func demoDir(dir string) (string, error) {
 	if dir == "" {
 		return os.MkdirTemp("", "gxbus-demo-")
 	}
+	dir, err := filepath.Abs(dir) // it is told to others
+	if err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
@@ -118,6 +123,11 @@ func (a *app) whereToLook(d *demo.Demo, dir string) {
   %[5]s resource list
   %[5]s demo load --dir quarter --scale 0.01    # 一个季度的样例数据及其评价报告
 
+业务系统怎么接入（docs/examples 另有 curl、Python、Node.js 和 Go 的）：
+
+  . %[2]s/consumer.env && java docs/examples/java/Agency.java pull
+  . %[2]s/provider.env && java docs/examples/java/Agency.java publish     # 再开一个终端
+
 接口说明 https://%[1]s/openapi.json，日志 %[2]s/*.log。按 Ctrl-C 结束。
 `, `
 The nodes are up. Look around from another terminal:
@@ -129,6 +139,11 @@ The nodes are up. Look around from another terminal:
   %[5]s audit verify
   %[5]s resource list
   %[5]s demo load --dir quarter --scale 0.01    # a sample quarter and its evaluation report
+
+How an agency's system does it (docs/examples has curl, Python, Node.js and Go too):
+
+  . %[2]s/consumer.env && java docs/examples/java/Agency.java pull
+  . %[2]s/provider.env && java docs/examples/java/Agency.java publish     # from another terminal
 
 The API is described at https://%[1]s/openapi.json, logs are in %[2]s/*.log. Ctrl-C ends it all.
 `), first.API, dir, first.ID, d.Password("auditor"), os.Args[0])

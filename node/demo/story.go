@@ -42,6 +42,7 @@ func (s *story) steps() []chapter {
 		{"revoke", bus.Text{ZH: "中途撤销授权", EN: "the grant is revoked mid-stream"}, s.revoke},
 		{"failover", bus.Text{ZH: "主节点进程被强制终止", EN: "the leader's process is killed"}, s.failover},
 		{"recover", bus.Text{ZH: "节点恢复", EN: "the killed node comes back"}, s.recover},
+		{"agencies", bus.Text{ZH: "两个业务系统备好待用", EN: "two systems are ready to be tried"}, s.agencies},
 		{"evidence", bus.Text{ZH: "验证全部存证", EN: "the evidence of all nodes verifies"}, s.verify},
 	}
 }

@@ -10,7 +10,7 @@ deny contains {
 	"en": "Resources with personal information are not shared as reference; state administrative-basis, verification or collaboration for the matter at hand.",
 } if {
 	input.purpose == "reference"
-	input.action in {"subscribe", "forward", "deliver"}
+	input.action in {"subscribe", "forward", "deliver", "query"}
 	input.consumer.department != input.provider.department
 	some item in input.resource.items
 	item.semantic in personal

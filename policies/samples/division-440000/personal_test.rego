@@ -16,6 +16,10 @@ test_reference_on_personal_items_is_denied if {
 	codes(province.deny) == {"province-no-reference-on-personal"} with input as request
 }
 
+test_a_query_for_reference_is_denied if {
+	codes(province.deny) == {"province-no-reference-on-personal"} with input as request with input.action as "query"
+}
+
 test_every_personal_meaning_counts if {
 	every meaning in ["id-number", "name", "phone", "address", "bank-card"] {
 		count(province.deny) == 1 with input as request

@@ -8,7 +8,7 @@ items contains item.id if {
 }
 
 withheld(item) if {
-	input.action in {"subscribe", "forward", "deliver"}
+	input.action in {"subscribe", "forward", "deliver", "query"}
 	"440100" in input.consumer.divisions
 	item.id == "registered_address"
 	item.semantic == "address"

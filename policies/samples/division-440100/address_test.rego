@@ -17,6 +17,10 @@ test_the_registered_address_is_narrowed_away if {
 	city.items == {"name", "mailing_address"} with input as request
 }
 
+test_a_query_does_not_bring_it if {
+	city.items == {"name", "mailing_address"} with input as request with input.action as "query"
+}
+
 test_consumers_elsewhere_keep_it if {
 	"registered_address" in city.items with input as request
 		with input.consumer.divisions as ["440305", "440300", "440000"]
