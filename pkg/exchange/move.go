@@ -256,6 +256,9 @@ func (m *mover) prepare(ctx context.Context, d bus.Department, h holding) error 
 		if parcel.Contents == nil || parcel.Counted == nil {
 			return fmt.Errorf("node %s does not say what moves", d.Move.From)
 		}
+		if err := m.x.Directory.View(func(tx *state.Tx) error { return parcel.Contents.of(tx, m.id) }); err != nil {
+			return fmt.Errorf("the list of node %s: %w", d.Move.From, err)
+		}
 		next.Contents, next.Counted = parcel.Contents, parcel.Counted
 	}
 	return m.change(ctx, h, func(tx *bbolt.Tx) (holding, []audit.Record, error) {

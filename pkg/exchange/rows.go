@@ -109,6 +109,53 @@ func contentsOf(tx *state.Tx, id bus.USCC) (c contents) {
 	return c
 }
 
+// of refuses a list that names what is not the department's: whoever sends it would
+// have it deleted here, and written anew (threat S58). What this replica does not know
+// yet is waited for.
+func (c contents) of(tx *state.Tx, id bus.USCC) error {
+	foreign := func(what, name string) error {
+		return fmt.Errorf("it names %s %s, which is not the department's", what, name)
+	}
+	unknown := func(what, name string) error { return fmt.Errorf("this replica does not know %s %s yet", what, name) }
+	if c.Department != id {
+		return foreign("department", string(c.Department))
+	}
+	if !slices.IsSorted(c.Resources) {
+		return errors.New("its resources are in no order")
+	}
+	for _, r := range c.Resources {
+		switch provider := tx.Provider(r); {
+		case provider == "":
+			return unknown("resource", string(r))
+		case provider != id:
+			return foreign("resource", string(r))
+		}
+	}
+	subscription := func(name bus.SubscriptionID, owned func(bus.Subscription) bool) error {
+		s, ok := tx.Subscription(name)
+		switch {
+		case !ok && tx.Spent(state.Subscriptions, string(name)): // it was deleted meanwhile: what is left of it is nobody's
+			return nil
+		case !ok:
+			return unknown("subscription", string(name))
+		case !owned(s):
+			return foreign("subscription", string(name))
+		}
+		return nil
+	}
+	for _, name := range c.Cursors {
+		if err := subscription(name, func(s bus.Subscription) bool { return tx.Provider(s.Resource) == id }); err != nil {
+			return err
+		}
+	}
+	for _, in := range c.Inboxes {
+		if err := subscription(in.Subscription, func(s bus.Subscription) bool { return s.Consumer == id && s.Resource == in.Resource }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // read copies about chunkBytes of rows from at on, and says where to go on. What
 // lies in one of the vaults is opened, and passed over where the node cannot: such
 // a row was of no use here either.
@@ -233,6 +280,17 @@ func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, seal vaults, rows []ro
 			return err
 		}
 		bucket, key := c.bucket(tx, r.Part, r.Item)
+		if r.Part == partSinks { // the endpoint allowed another node, whatever that says
+			var s sink
+			if err := json.Unmarshal(r.Value, &s); err != nil {
+				return errors.New("a row that is no sink")
+			}
+			s.Asked = ""
+			var err error
+			if r.Value, err = json.Marshal(s); err != nil {
+				return err
+			}
+		}
 		if r.secret() {
 			vault, ok := seal[r.Part]
 			if !ok {

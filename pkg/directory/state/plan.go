@@ -346,9 +346,12 @@ func retire(table Table, id string) []Change {
 	return []Change{{table, id, nil}, {retired, string(table) + "/" + id, []byte("true")}}
 }
 
+// Spent reports whether something with this id was deleted: it is never used again.
+func (t *Tx) Spent(table Table, id string) bool { return t.bytes(retired, string(table)+"/"+id) != nil }
+
 // spent is the defect of an id that was deleted before.
 func spent(tx *Tx, table Table, id string) []bus.Defect {
-	if tx.bytes(retired, string(table)+"/"+id) == nil {
+	if !tx.Spent(table, id) {
 		return nil
 	}
 	return []bus.Defect{{Field: "id", Problem: bus.Text{ZH: "标识已用过且已删除", EN: "this id was used and deleted"}, Allowed: "a new id"}}
