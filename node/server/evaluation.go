@@ -200,6 +200,9 @@ func (s *Server) lacking(node bus.NodeID, days []calendar.Date) (lacking []calen
 // it. One that is not signed by the node is as good as none.
 func (s *Server) keepRollups(ctx context.Context, n bus.Node, rollups []evaluation.Rollup) error {
 	for _, r := range rollups {
+		if err := r.Check(); err != nil {
+			return err
+		}
 		if r.Node != n.ID {
 			return bus.E(bus.CodeEvidence, bus.Defect{Field: "node", Problem: bus.Text{ZH: "是另一个节点的日汇总", EN: "a rollup of another node"}})
 		}

@@ -21,77 +21,79 @@ const heartbeatGap = 5 * time.Minute
 type pulses struct {
 	gap time.Duration
 	mu  sync.Mutex
-	of  map[bus.ResourceID]*bus.Pulse
+	of  map[bus.ResourceID]*pulse
+}
+
+// pulse is that of one resource, with its provider when it was last asked.
+type pulse struct {
+	bus.Pulse
+	provider bus.USCC
 }
 
 func newPulses(interval time.Duration) *pulses {
-	return &pulses{gap: max(heartbeatGap, 2*interval), of: map[bus.ResourceID]*bus.Pulse{}}
+	return &pulses{gap: max(heartbeatGap, 2*interval), of: map[bus.ResourceID]*pulse{}}
 }
 
-func (p *pulses) beat(id bus.ResourceID, at time.Time, answered bool) {
+func (p *pulses) beat(id bus.ResourceID, provider bus.USCC, at time.Time, answered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of[id] == nil {
-		p.of[id] = &bus.Pulse{}
+		p.of[id] = &pulse{}
 	}
+	p.of[id].provider = provider
 	p.of[id].Beat(at, answered, p.gap)
 }
 
-// until gives the heartbeats of the hours that were over at a time.
-func (p *pulses) until(at time.Time) map[bus.ResourceID][]bus.Heartbeat {
+// until gives the records of the hours that were over at a time, a resource and hour
+// each.
+func (p *pulses) until(at time.Time, node bus.NodeID) (records []audit.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := map[bus.ResourceID][]bus.Heartbeat{}
 	for id, pulse := range p.of {
-		if hours := pulse.Until(at); len(hours) > 0 {
-			all[id] = hours
+		for _, h := range pulse.Until(at) {
+			records = append(records, audit.Record{
+				Kind: audit.KindHeartbeat, Principal: bus.Principal{Node: node}, Resource: id, Provider: pulse.provider, Heartbeat: &h,
+				Detail: fmt.Sprintf("%s %d/60", h.Hour.In(calendar.Shanghai).Format("2006-01-02 15:04"), h.Up()),
+			})
 		}
 	}
-	return all
+	return records
 }
 
 func (p *pulses) forget(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, pulse := range p.of {
-		if pulse.Forget(at) { // it is asked no more, or begins anew
+		if pulse.Forget(at, p.gap) { // it is asked no more
 			delete(p.of, id)
 		}
 	}
 }
 
-// heartbeats reports of which of the resources that are bound here minutes of a heartbeat
-// are expected.
-func (s *Server) heartbeats(bound []binding.Shown) (expected map[bus.ResourceID]bool, err error) {
-	expected = map[bus.ResourceID]bool{}
-	return expected, s.state.View(func(tx *state.Tx) error {
+// beating gives, of the resources that are bound here, those of which minutes of a
+// heartbeat are expected, with their providers, which are served here.
+func (s *Server) beating(bound []binding.Shown) (providers map[bus.ResourceID]bus.USCC, err error) {
+	providers = map[bus.ResourceID]bus.USCC{}
+	err = s.state.View(func(tx *state.Tx) error {
 		for _, b := range bound {
 			if r, ok := tx.Resource(b.Resource); ok && r.Heartbeats() {
-				expected[r.ID] = true
+				providers[r.ID] = r.Provider
 			}
 		}
 		return nil
 	})
-}
-
-// recordHeartbeats puts on record, a leaf a resource and hour, what was heard in the
-// hours that were over at a time. What could not be recorded is tried again after the
-// next round of probes.
-func (s *Server) recordHeartbeats(ctx context.Context, p *pulses, at time.Time) {
-	var records []audit.Record
-	for id, hours := range p.until(at) {
-		provider, err := s.exchange.Provides(id)
-		if err != nil { // its provider is served elsewhere by now
-			continue
-		}
-		for _, h := range hours {
-			records = append(records, audit.Record{
-				Kind: audit.KindHeartbeat, Principal: bus.Principal{Node: s.self.Node}, Resource: id, Provider: provider, Heartbeat: &h,
-				Detail: fmt.Sprintf("%s %d/60", h.Hour.In(calendar.Shanghai).Format("2006-01-02 15:04"), h.Up()),
-			})
+	for id := range providers {
+		if _, elsewhere := s.exchange.Provides(id); elsewhere != nil {
+			delete(providers, id)
 		}
 	}
-	if len(records) > 0 {
+	return providers, err
+}
+
+// recordHeartbeats puts on record what was heard in the hours that were over at a time.
+// What could not be recorded is tried again after the next round of probes.
+func (s *Server) recordHeartbeats(ctx context.Context, p *pulses, at time.Time) {
+	if records := p.until(at, s.self.Node); len(records) > 0 {
 		if err := s.exchange.Record(ctx, records...); err != nil {
 			s.logger.Warn("record heartbeats", "error", err)
 			return

@@ -2,7 +2,10 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,9 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/calendar"
+	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/evaluation"
 )
 
 // What a realtime service answered is on record when the node stops within the hour, and
@@ -66,5 +72,63 @@ func TestHeartbeatsAreOnRecord(t *testing.T) {
 	again := heard()
 	if last := again[len(again)-1]; len(again) <= len(beats) || !strings.Contains(last.Heartbeat.Minutes, "0") && last.Heartbeat.Up() > 1 {
 		t.Errorf("after it failed: %d leaves, %s", len(again), last.Heartbeat.Minutes)
+	}
+}
+
+// An hour goes on record once it is over, while the node runs, and B2 counts it: a
+// realtime entry that answered in the first minutes of a day, and was asked no more until
+// 01:05, has these minutes of 1,440 of that day, and none of the next.
+func TestHeartbeatMinutesComeIntoTheFigure(t *testing.T) {
+	k := &clock{at: time.Now()}
+	day := calendar.DateOf(k.Now()) + 1
+	s := tellWith(t, nodetest.Options{Now: k.Now, Config: func(c *server.Config) { c.ProbeInterval = time.Second }}, fleet.Province()[0])
+	live := s.resource
+	live.ID, live.Codes, live.Modes = "enterprise-live", []bus.ResourceCode{"3010010001/000009"}, []string{"interface"}
+	s.Publish(live)
+	to := newService(t)
+	ctx := context.Background()
+	k.advance(day.Start().Add(time.Minute).Sub(k.Now()))
+	_, err := s.provider.PutBinding(ctx, binding.Binding{Resource: live.ID, HTTP: &binding.HTTP{URL: to.URL + "/firms/{name}", Probe: "/health"}})
+	check(t, err)
+	asked := func(after time.Duration) { // at a time of which the probe has surely begun, and ended
+		k.advance(after)
+		before := to.asked.Load()
+		nodetest.Eventually(t, "the service is asked", func() error {
+			if n := to.asked.Load() - before; n < 3 {
+				return fmt.Errorf("%d times", n)
+			}
+			return nil
+		})
+	}
+	asked(0)
+	asked(4 * time.Minute) // 00:05
+	asked(time.Hour)       // 01:05: of what is between nobody knows anything
+	nodetest.Eventually(t, "the hour is on record", func() error {
+		for _, r := range leavesOf(t, s.Client("auditor")) {
+			if r.Kind == audit.KindHeartbeat && r.Resource == live.ID {
+				if want := "-" + strings.Repeat("1", 5) + strings.Repeat("-", 54); r.Heartbeat.Minutes != want {
+					t.Errorf("%s, want %s", r.Heartbeat.Minutes, want)
+				}
+				return nil
+			}
+		}
+		return errors.New("not yet")
+	})
+	check(t, s.provider.DeleteBinding(ctx, live.ID))
+	k.advance((day + 2).Start().Add(3 * time.Hour).Sub(k.Now()))
+	data, err := s.provider.EvaluationCases(ctx, client.CaseQuery{Indicator: "B2", From: day.String(), To: (day + 2).String()})
+	check(t, err)
+	var cases []evaluation.Case
+	check(t, json.Unmarshal(data, &cases))
+	var told []string
+	for _, c := range cases {
+		told = append(told, fmt.Sprintf("%s %d/%d %s", c.Ref, c.MetN, c.N, c.Text.EN))
+	}
+	want := []string{
+		fmt.Sprintf("rollup/guangdong/%s resource/enterprise-live 5/1440 up in 5 of 1440 minutes", day), // 01:05 goes on record when the day is closed
+		fmt.Sprintf("rollup/guangdong/%s resource/enterprise-live 0/1440 up in 0 of 1440 minutes", day+1),
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
 	}
 }

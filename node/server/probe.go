@@ -60,7 +60,7 @@ func (s *Server) probeAll(ctx context.Context, p *probing) error {
 	if err != nil {
 		return err
 	}
-	beating, err := s.heartbeats(bound)
+	beating, err := s.beating(bound)
 	if err != nil {
 		return err
 	}
@@ -102,16 +102,17 @@ func (s *Server) attachments() (known map[bus.ResourceID]bus.Attachment, err err
 	return known, err
 }
 
-// probe asks one service, and where it is to beat puts down whether it answered.
-func (s *Server) probe(ctx context.Context, p *probing, id bus.ResourceID, have bus.Attachment, beats bool) {
+// probe asks one service, and puts down whether it answered where it is to beat, for its
+// provider beats.
+func (s *Server) probe(ctx context.Context, p *probing, id bus.ResourceID, have bus.Attachment, beats bus.USCC) {
 	asking, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err := s.bindings.Probe(asking, id)
 	if ctx.Err() != nil || bus.CodeOf(err) == bus.CodeNotBound { // it was ended a moment ago
 		return
 	}
-	if beats {
-		p.pulses.beat(id, s.now(), err == nil)
+	if beats != "" {
+		p.pulses.beat(id, beats, s.now(), err == nil)
 	}
 	p.mu.Lock()
 	if p.failed[id]++; err == nil {

@@ -120,12 +120,13 @@ func (p *Pulse) Until(at time.Time) []Heartbeat {
 	return list
 }
 
-// Forget drops the hours that were over at a time; none reports whether nothing is left.
-func (p *Pulse) Forget(at time.Time) (none bool) {
+// Forget drops the hours that were over at a time; idle reports whether nothing is left,
+// and the last probe is too long ago for another to go on from it.
+func (p *Pulse) Forget(at time.Time, gap time.Duration) (idle bool) {
 	for hour := range p.hours {
 		if !hour.Add(time.Hour).After(at) {
 			delete(p.hours, hour)
 		}
 	}
-	return len(p.hours) == 0
+	return len(p.hours) == 0 && at.Sub(p.last) > gap+time.Minute
 }

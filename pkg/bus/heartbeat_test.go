@@ -70,14 +70,18 @@ func TestPulseHandsOutHoursThatAreOver(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	}
-	if p.Forget(nine.Add(time.Hour)) {
+	if p.Forget(nine.Add(time.Hour), time.Minute) {
 		t.Error("the hour that is under way was forgotten")
 	}
 	if got := p.Until(nine.Add(2 * time.Hour)); len(got) != 1 || !got[0].Hour.Equal(nine.Add(time.Hour)) {
 		t.Errorf("%v", got)
 	}
-	if !p.Forget(nine.Add(2 * time.Hour)) {
+	if !p.Forget(nine.Add(2*time.Hour), time.Minute) {
 		t.Error("something is left")
+	}
+	p.Beat(nine.Add(119*time.Minute), true, 5*time.Minute)
+	if p.Forget(nine.Add(2*time.Hour), 5*time.Minute) {
+		t.Error("the probe of a minute ago is forgotten: the next one goes on from it")
 	}
 }
 

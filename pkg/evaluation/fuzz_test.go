@@ -169,3 +169,42 @@ func FuzzEvidence(f *testing.F) {
 		evaluate(t, provincial(first[0], rollup(t, "th", "2026-03-02")), oneDay)
 	})
 }
+
+// Whatever a node says in a rollup is refused, or evaluated: a figure is not negative, and
+// B2 is met by no more than is due.
+func FuzzRollup(f *testing.F) {
+	for _, records := range [][]audit.Record{
+		call(evaluation.ProviderSide, "q", "2026-03-02 09:00", nil), beats("2026-03-02", 0, 24, allUp),
+		{batch(audit.KindDecision, "d1", 1, 10, "2026-03-02 09:00"), batch(audit.KindForwarded, "d1", 1, 10, "2026-03-02 09:01")},
+	} {
+		data, err := json.Marshal(rollup(f, "gz", "2026-03-02", records...))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"format":"gxbus-rollup/1","node":"gz","day":"2026-03-02","rows":[{"side":"consumer","mode":"interface","resource":"r","provider":"` + string(market) + `","consumer":"` + string(housing) + `","outcome":"failed","count":-7,"sum":""}]}`))
+	f.Add([]byte(`{"format":"gxbus-rollup/1","node":"gz","day":"2026-03-02","rows":[{"side":"provider","mode":"heartbeat","resource":"r","outcome":"succeeded","count":-1,"events":9223372036854775807},{"mode":"heartbeat","resource":"r","events":-9223372036854775808}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := evaluation.DecodeRollup(data)
+		if err != nil {
+			refusedWithACode(t, err)
+			return
+		}
+		m := provincial(r, rollup(t, "th", "2026-03-02"))
+		m.Directory.Versions = published(realtime)
+		scheme := evaluation.DefaultScheme()
+		report, err := m.Evaluate(evaluation.Order{ID: "x", Window: oneDay, Scheme: evaluation.SchemeUsed{Scheme: scheme}, At: oneDay.To.Add(24 * time.Hour), Node: "gz"})
+		if err != nil {
+			refusedWithACode(t, err)
+			return
+		}
+		for _, s := range report.Departments {
+			for _, x := range s.Figures {
+				if x.Numerator < 0 || x.Denominator < 0 || x.Indicator == "B2" && x.Numerator > x.Denominator {
+					t.Errorf("%s: %d/%d\n%s", x.Indicator, x.Numerator, x.Denominator, data)
+				}
+			}
+		}
+	})
+}

@@ -17,7 +17,7 @@ const ModeHeartbeat = "heartbeat"
 // more than once, because the node was started anew in it, is one heartbeat.
 func (d *deriver) heartbeat(leaf audit.Leaf) {
 	r, h := leaf.Record, *leaf.Record.Heartbeat
-	if r.At.Before(h.Hour) { // of an hour to come nobody has heard anything
+	if len(h.Check()) > 0 || r.At.Before(h.Hour) { // no log takes the one, and of an hour to come nobody has heard anything
 		return
 	}
 	name := fmt.Sprintf("heartbeat/%s/%s", r.Resource, h.Hour.UTC().Format("2006-01-02T15"))

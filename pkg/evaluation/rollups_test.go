@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -48,3 +49,29 @@ func TestRollupsReadFromTheirJSONGiveTheSameReport(t *testing.T) {
 		t.Errorf("half a rollup: %v", err)
 	}
 }
+
+// A node cannot take away from what others count, nor say it in a form that nobody reads.
+func TestARollupThatCountsLessThanNothingIsRefused(t *testing.T) {
+	honest := rollup(t, "gz", "2026-03-02", call(evaluation.ProviderSide, "q", "2026-03-02 09:00", nil)...)
+	for name, change := range map[string]func(*evaluation.Rollup){
+		"":                      func(*evaluation.Rollup) {},
+		"rollup.rows[0]":        func(r *evaluation.Rollup) { r.Rows[0].Count = -1 },
+		"rollup.rows[0] events": func(r *evaluation.Rollup) { r.Rows[0].Events = -1 },
+		"rollup.format":         func(r *evaluation.Rollup) { r.Format = "gxbus-rollup/2" },
+	} {
+		r := honest
+		r.Rows = slices.Clone(honest.Rows)
+		change(&r)
+		data, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{r.Check(), second(evaluation.DecodeRollup(data))} {
+			if field, _, _ := strings.Cut(name, " "); name == "" && err != nil || name != "" && (bus.CodeOf(err) != bus.CodeInvalid || !strings.Contains(err.Error(), field)) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

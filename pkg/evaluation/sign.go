@@ -39,10 +39,26 @@ func DecodeReport(data []byte) (Report, error) {
 // DecodeRollup reads a rollup, strictly; CodeInvalid where it is none.
 func DecodeRollup(data []byte) (Rollup, error) {
 	r, err := decodeStrictly[Rollup](data, "rollup", "不是日汇总", "not a rollup")
-	if err == nil && r.Format != RollupFormat {
-		err = badFormat("rollup", r.Format, RollupFormat)
+	if err == nil {
+		err = r.Check()
 	}
 	return r, err
+}
+
+// Check refuses, with CodeInvalid, a rollup of another format, and one that counts less
+// than nothing: that would take away from what other nodes say.
+func (r *Rollup) Check() error {
+	if r.Format != RollupFormat {
+		return badFormat("rollup", r.Format, RollupFormat)
+	}
+	for i := range r.Rows {
+		if x := &r.Rows[i]; x.Count < 0 || x.Events < 0 || x.Bytes < 0 {
+			return bus.E(bus.CodeInvalid, bus.Defect{
+				Field: fmt.Sprintf("rollup.rows[%d]", i), Problem: bus.Text{ZH: "计数不得为负", EN: "counts less than nothing"}, Allowed: "0 or more",
+			})
+		}
+	}
+	return nil
 }
 
 func decodeStrictly[T any](data []byte, field, zh, en string) (v T, err error) {
