@@ -24,9 +24,10 @@ const (
 // node. Evidence that is not to be had names nothing. What both have, and one of them on
 // a day out of the window, is named with that day: they disagree about when it began.
 func (m *Material) NameDifferences(r *Report, shown Shown) {
+	heard := m.speakers()
 	for i := range r.Reconciliation.Differences[:min(maxNamed, len(r.Reconciliation.Differences))] {
 		d := &r.Reconciliation.Differences[i]
-		days := m.differing(*d, r.Window)
+		days := m.differing(*d, r.Window, heard)
 		if len(days) == 0 {
 			continue
 		}
@@ -69,7 +70,7 @@ func beside(days []calendar.Date) []calendar.Date {
 }
 
 // differing lists the first days on which the two sides' rollups of a pair differ.
-func (m *Material) differing(d Difference, w Window) []calendar.Date {
+func (m *Material) differing(d Difference, w Window, heard speakers) []calendar.Date {
 	byDay := map[calendar.Date]ledger{}
 	key := pair{d.Mode, d.Resource, d.Provider, d.Consumer, d.Subscription}
 	for i := range m.Rollups.list {
@@ -78,7 +79,7 @@ func (m *Material) differing(d Difference, w Window) []calendar.Date {
 			continue
 		}
 		m.Rollups.each(p, func(r *row) {
-			if pairOf(r.About) == key {
+			if pairOf(r.About) == key && heard.heed(p, r) {
 				if byDay[p.day] == nil {
 					byDay[p.day] = ledger{}
 				}

@@ -335,6 +335,53 @@ func TestAFalsifiedCountIsFoundAndItsExchangeNamed(t *testing.T) {
 	})
 }
 
+// gz serves market, and says of housing, which th serves, that a hundred calls of it to
+// market went well, on both sides; th says that there was one, and that it failed: D1 is 0
+// of 1, and F2 1 of 1. Of what housing publishes, and its services, gz says nothing that
+// counts either. Where housing has been at gz before, its word counts.
+func TestANodeSaysNothingOfADepartmentThatItDoesNotServe(t *testing.T) {
+	row := func(change func(*evaluation.About)) evaluation.Row {
+		about := evaluation.About{Mode: evaluation.ModeInterface, Resource: "r", Provider: market, Consumer: housing, Outcome: evaluation.Succeeded, Within: true, Side: evaluation.ConsumerSide}
+		change(&about)
+		return evaluation.Row{About: about, Count: 100, Events: 100}
+	}
+	lying := rollup(t, "gz", "2026-03-02")
+	lying.Rows = []evaluation.Row{
+		row(func(*evaluation.About) {}),
+		row(func(a *evaluation.About) {
+			a.Mode, a.Resource, a.Provider, a.Side = evaluation.ModePublish, "h", housing, evaluation.ProviderSide
+		}),
+		row(func(a *evaluation.About) {
+			a.Mode, a.Resource, a.Provider, a.Side = evaluation.ModeHeartbeat, "h", housing, evaluation.ProviderSide
+		}),
+		row(func(a *evaluation.About) {
+			a.Mode, a.Resource, a.Provider, a.Side = evaluation.ModeBatch, "h", housing, evaluation.ProviderSide
+		}),
+	}
+	th := rollup(t, "th", "2026-03-02", call(evaluation.ConsumerSide, "q", "2026-03-02 09:00", func(r *audit.Record) { r.Status = 503 })...)
+	for epoch, want := range map[bus.Revision]map[string][2]int64{
+		0: {"D1": {0, 1}, "F2": {1, 1}, "B1": {0, 1}, "B2": {0, 1440}, "D2": {0, 0}},
+		7: {"D1": {100, 101}, "F2": {101, 101}, "B1": {1, 1}, "B2": {1440, 1440}, "D2": {0, 100}},
+	} {
+		m := provincial(lying, th)
+		m.Directory.Departments[1].Epoch = epoch
+		m.Directory.Versions["h"] = published(func(v *bus.Version) { v.Resource.ID, v.Resource.Provider = "h", housing })["r"]
+		r := evaluate(t, m, oneDay)
+		for id, ratio := range want {
+			who := housing
+			if id == "D1" {
+				who = market
+			}
+			if f := figure(t, r, who, id); f.Numerator != ratio[0] || f.Denominator != ratio[1] {
+				t.Errorf("moved %v, %s: %d/%d, want %v", epoch > 0, id, f.Numerator, f.Denominator, ratio)
+			}
+		}
+		if differs := len(r.Reconciliation.Differences); (differs > 0) != (epoch > 0) {
+			t.Errorf("moved %v: %+v", epoch > 0, r.Reconciliation.Differences)
+		}
+	}
+}
+
 // th has not reported: what it would have said is missing, and the provider's word
 // counts for the calls; nothing of it is zero.
 func TestANodeThatHasNotReportedIsMissingNeverZero(t *testing.T) {
@@ -394,6 +441,7 @@ func TestNoOrderSplitOrReplayChangesAFigure(t *testing.T) {
 		standings := func(rollups ...evaluation.Rollup) string {
 			m := provincial(rollups...)
 			m.Directory.Nodes = append(m.Directory.Nodes, bus.Node{ID: "yx", Division: "440104"})
+			m.Directory.Departments[1].Epoch = 7 // housing was served there before
 			m.Directory.Versions = nil
 			r := evaluate(t, m, oneDay)
 			for i := range r.Departments {

@@ -48,6 +48,7 @@ type exchanges struct {
 	arrivals map[bus.ResourceID]map[calendar.Date]bool // days on which events came in
 	served   map[bus.ResourceID]Ref                    // first evidence that data flows
 	ledger   ledger
+	speakers speakers
 	batched  bool              // there are rows of batches
 	turns    map[string][]slot // of each update cycle
 	up       map[bus.ResourceID][]upOn
@@ -62,7 +63,7 @@ func (m *Material) ExchangeFacts(w Window, emit func(Fact)) Reconciliation {
 	x := &exchanges{
 		Directory: &m.Directory, rollups: &m.Rollups, window: w, reported: m.Rollups.reported(), known: map[bus.ResourceID]Attributes{},
 		arrivals: map[bus.ResourceID]map[calendar.Date]bool{}, served: map[bus.ResourceID]Ref{}, ledger: ledger{}, turns: map[string][]slot{},
-		up: map[bus.ResourceID][]upOn{}, refs: map[dayOf]Ref{}, emit: emit,
+		up: map[bus.ResourceID][]upOn{}, refs: map[dayOf]Ref{}, speakers: m.speakers(), emit: emit,
 	}
 	for i := range m.Rollups.list {
 		x.take(i)
@@ -83,6 +84,7 @@ func (x *exchanges) take(i int) {
 	ref, inside := RollupRef(p.node, p.day), x.window.Has(p.day.Start())
 	x.rollups.each(p, func(r *row) {
 		switch {
+		case !x.speakers.heed(p, r):
 		case r.Mode == ModePublish:
 			if r.events > 0 {
 				x.arrived(r.Resource, p.day, ref)
@@ -94,6 +96,34 @@ func (x *exchanges) take(i int) {
 		}
 	})
 }
+
+// speakers are, by what rows are about, the nodes that serve the departments whose side
+// they are of; "" where any node's word counts. A department that has moved was served by
+// another before: nobody knows here until when.
+type speakers []bus.NodeID
+
+func (m *Material) speakers() speakers {
+	moved := map[bus.USCC]bool{}
+	for _, d := range m.Directory.Departments {
+		moved[d.ID] = d.Epoch > 0
+	}
+	list := make(speakers, len(m.Rollups.abouts))
+	for i := range m.Rollups.abouts {
+		about := &m.Rollups.abouts[i]
+		side := about.Consumer
+		if about.Side == ProviderSide {
+			side = about.Provider
+		}
+		if !moved[side] {
+			list[i] = m.Directory.Homes[side]
+		}
+	}
+	return list
+}
+
+// heed reports whether a row counts: a node has nothing to say of the side of a
+// department that it does not serve, or it could make up calls that went well.
+func (s speakers) heed(p *packed, r *row) bool { return s[r.at] == "" || s[r.at] == p.node }
 
 // exchanged adds a row of calls or batches of a day in the window.
 func (x *exchanges) exchanged(r *row, day calendar.Date, ref Ref) {
@@ -230,7 +260,7 @@ func (x *exchanges) each(do func(*row, calendar.Date, Ref)) {
 		}
 		ref := RollupRef(p.node, p.day)
 		x.rollups.each(p, func(r *row) {
-			if r.Mode == ModeBatch && x.bothReported(r, p.day) {
+			if r.Mode == ModeBatch && x.speakers.heed(p, r) && x.bothReported(r, p.day) {
 				do(r, p.day, ref)
 			}
 		})

@@ -193,6 +193,7 @@ func TestB2HeartbeatsFollowTheirDepartment(t *testing.T) {
 		rollup(t, "gz", "2026-03-03"), rollup(t, "th", "2026-03-03", beats("2026-03-03", 0, 1, allUp)...),
 	)
 	m.Directory.Homes = map[bus.USCC]bus.NodeID{market: "th", housing: "th", tax: "th"}
+	m.Directory.Departments[0].Epoch = 7
 	m.Directory.Departments = append(m.Directory.Departments, bus.Department{ID: tax, Name: "样例合并部门", Division: "440100"})
 	versions := published(realtime)
 	merged := versions["r"][0]
@@ -287,6 +288,7 @@ func TestNoOrderSplitOrReplayChangesAHeartbeat(t *testing.T) {
 		}
 		at := rapid.IntRange(0, len(whole)).Draw(rt, "move")
 		m := provincial(rollup(t, "gz", text, whole[:at]...), rollup(t, "th", text, whole[at:]...))
+		m.Directory.Departments[0].Epoch = 7
 		m.Directory.Versions = published(realtime)
 		if f := figure(t, evaluate(t, m, oneDay), market, "B2"); f.Numerator != up || f.Denominator != 1440 {
 			rt.Errorf("over two nodes: %d/%d, want %d/1440", f.Numerator, f.Denominator, up)

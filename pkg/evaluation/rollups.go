@@ -41,6 +41,7 @@ type packedRow struct {
 // row is one of a rollup, unpacked.
 type row struct {
 	*About
+	at            int32 // of About
 	count, events int64
 	names         identity
 }
@@ -100,7 +101,7 @@ func (x *Rollups) each(p *packed, do func(*row)) {
 	var r row
 	for i := range p.rows {
 		from := &p.rows[i]
-		r = row{&x.abouts[from.about], from.count, from.events, from.names}
+		r = row{&x.abouts[from.about], from.about, from.count, from.events, from.names}
 		do(&r)
 	}
 }
