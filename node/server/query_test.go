@@ -198,6 +198,9 @@ func transparent(t *testing.T, s *story, to *service) {
 	if string(body) != `[{"uscc":"x","enterprise_name":"样例企业","phone":"199****0001"}]` || got.Header.Get(client.HeaderAnsweredBy) != client.ByProvider {
 		t.Errorf("answered %s, %v", body, got.Header)
 	}
+	if got.Header.Get("Content-Security-Policy") != "sandbox" || got.Header.Get("X-Content-Type-Options") != "nosniff" { // S47
+		t.Errorf("a page of the service would be one of the node's: %v", got.Header)
+	}
 	r := to.last.Load()
 	if r.URL.Path != "/firms/x/1" || r.URL.RawQuery != "a=b+c" || r.Header.Get("X-Key") != canary || r.Header.Get("Authorization") != "" || r.Header.Get(client.HeaderGrant) != "" {
 		t.Errorf("the service was asked %s %v", r.URL, r.Header)
