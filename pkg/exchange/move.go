@@ -296,8 +296,13 @@ func (m *mover) remove(ctx context.Context, c contents) error {
 	return nil
 }
 
-// fetch copies one chunk. Its rows and the position after them commit together.
+// fetch copies one chunk, where there is room for it: the old node says how much comes,
+// and some room is for evidence (threat S54). Its rows and the position after them commit
+// together.
 func (m *mover) fetch(ctx context.Context, move bus.Move, h holding) error {
+	if err := m.x.Room(); err != nil {
+		return err
+	}
 	parcel, err := m.x.Peers.Handover(ctx, move.From, Handover{Department: m.id, Epoch: move.Epoch, At: &h.At})
 	if err != nil {
 		return fmt.Errorf("fetch from node %s: %w", move.From, err)

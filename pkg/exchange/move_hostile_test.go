@@ -106,3 +106,34 @@ func TestS42AnOldNodeCannotSayThatTheNewOneIsAllowed(t *testing.T) {
 		t.Errorf("sent to %d times, asked by %v", w.sinks.tried, w.sinks.origins)
 	}
 }
+
+// S54: rows of a department that comes fill no disk to its end, and come when there is
+// room.
+func TestS54AMoveLeavesRoomForEvidence(t *testing.T) {
+	w, _ := movable(t)
+	w.publish(1, 20)
+	here := w.nodes[zhuhai]
+	here.full.Store(true)
+	asked := make(chan struct{}, 1000)
+	w.line.onHandover(func(ask exchange.Handover, p exchange.Parcel) (exchange.Parcel, error) {
+		if ask.At != nil {
+			asked <- struct{}{}
+		}
+		return p, nil
+	})
+	w.move(market, zhuhai)
+	eventually(t, "it looks for room again and again", func() error {
+		if n := here.lacked.Load(); n < 3 {
+			return fmt.Errorf("%d times", n)
+		}
+		return here.holds(market, "importing")
+	})
+	if len(asked) > 0 || here.rows("events") > 0 {
+		t.Errorf("%d parcels and %d events came without room", len(asked), here.rows("events"))
+	}
+	here.full.Store(false)
+	w.moved(market, shenzhen, zhuhai)
+	if got := here.rows("events"); got != 20 {
+		t.Errorf("%d events came", got)
+	}
+}

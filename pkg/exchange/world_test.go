@@ -396,6 +396,8 @@ type node struct {
 	log    *audit.Log
 	world  *world
 	retry  time.Duration // pause after a failure
+	full   atomic.Bool   // there is no room for events
+	lacked atomic.Int64  // room, so often
 	tells  bool          // sends receipts
 
 	connected chan bus.NodeID // tells of connections
@@ -447,10 +449,18 @@ func (n *node) open() {
 			return err
 		},
 		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes},
-		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), PushMin: n.retry, PushMax: 4 * n.retry,
+		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), Room: n.room, PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
 	n.world.line.connect(n.id, n.Exchange)
+}
+
+func (n *node) room() error {
+	if n.full.Load() {
+		n.lacked.Add(1)
+		return bus.E(bus.CodeStorageFull)
+	}
+	return nil
 }
 
 // bound is what the bindings of a node are encrypted with.
