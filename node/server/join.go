@@ -29,6 +29,9 @@ func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.J
 	if token.Cluster != s.self.Cluster {
 		return client.JoinAnswer{}, bus.E(bus.CodeForeignCluster)
 	}
+	if err := s.made(ctx, token); err != nil {
+		return client.JoinAnswer{}, err
+	}
 	ca, err := s.signer(ctx)
 	if err != nil {
 		return client.JoinAnswer{}, err
@@ -50,6 +53,25 @@ func (s *Server) Join(ctx context.Context, request client.JoinRequest) (client.J
 		return nil
 	})
 	return answer, err
+}
+
+// made refuses a token that nobody made, before anything is signed, written or put on
+// record for it: who asks is known to nobody, and could go on for ever (threats S15,
+// S24).
+func (s *Server) made(ctx context.Context, token identity.JoinToken) error {
+	for _, look := range []func(context.Context){func(context.Context) {}, s.CatchUp} { // it may be younger than this replica
+		look(ctx)
+		found := false
+		err := s.state.View(func(tx *state.Tx) error {
+			t, ok := tx.Token(token.ID)
+			found = ok && token.Secret.Matches(t.SecretHash)
+			return nil
+		})
+		if err != nil || found {
+			return err
+		}
+	}
+	return bus.E(bus.CodeTokenRefused)
 }
 
 // admit redeems the token, which writes the node into the directory. Whoever

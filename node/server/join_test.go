@@ -63,6 +63,11 @@ func TestS24AJoinTokenAdmitsOneNodeOnce(t *testing.T) {
 		if err := server.Join(ctx, candidate("guangzhou").Founding(), api, invented.Reveal()); !client.IsCode(err, bus.CodeTokenRefused) {
 			t.Errorf("got %v", err)
 		}
+		for _, r := range leavesOf(t, c.Client("auditor")) { // who asks may be anybody, and ask for ever
+			if r.Detail == "join with token t" {
+				t.Errorf("on record, and in the log: %+v", r)
+			}
+		}
 	})
 	if n := members(); n != 1 {
 		t.Fatalf("%d members after refusals only", n)

@@ -229,6 +229,9 @@ func (t *Tx) Provider(id bus.ResourceID) bus.USCC {
 
 func versionKey(id bus.ResourceID, number int) string { return fmt.Sprintf("%s/%06d", id, number) }
 
+// Token returns the join token with this id, used or not.
+func (t *Tx) Token(id bus.TokenID) (bus.Token, bool) { return read[bus.Token](t, Tokens, string(id)) }
+
 // Grant returns the grant with this id.
 func (t *Tx) Grant(id bus.GrantID) (bus.Grant, bool) { return read[bus.Grant](t, Grants, string(id)) }
 
