@@ -50,7 +50,7 @@ const (
 	KindReplayed     Kind = "replayed"      // the consumer had a subscription begin anew: what waited goes
 	KindDeadLettered Kind = "dead-lettered" // given up: the consumer's webhook did not take it after all attempts
 	KindRedriven     Kind = "redriven"      // a dead letter is to be delivered after all
-	KindDiscarded    Kind = "discarded"     // a dead letter was thrown away by the consumer
+	KindDiscarded    Kind = "discarded"     // a dead letter was thrown away by the consumer, or its subscription with what waited
 	KindUnmatched    Kind = "unmatched"     // passed over: the subscription's own filters are not for them
 	KindArchived     Kind = "archived"      // leaves are in a sealed segment, and no longer in the live file
 	KindPruned       Kind = "pruned"        // a segment past its retention was deleted, by order

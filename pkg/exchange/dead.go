@@ -24,8 +24,11 @@ type deadLetter struct {
 }
 
 func deadKey(id bus.SubscriptionID, number uint64) []byte {
-	return append([]byte(deadPrefix+string(id)+"\x00"), sequenceKey(number)...)
+	return append(deadKeys(id), sequenceKey(number)...)
 }
+
+// deadKeys is what the keys of a subscription's dead letters begin with.
+func deadKeys(id bus.SubscriptionID) []byte { return []byte(deadPrefix + string(id) + "\x00") }
 
 // bury gives up on the event that comes next: it leaves the inbox, and those behind it
 // go on.
@@ -86,7 +89,7 @@ func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID) (letters
 		if ledger == nil {
 			return nil
 		}
-		prefix := deadKey(id, 0)[:len(deadPrefix)+len(id)+1]
+		prefix := deadKeys(id)
 		cursor := ledger.Cursor()
 		for key, row := cursor.Seek(prefix); bytes.HasPrefix(key, prefix); key, row = cursor.Next() {
 			var d bus.DeadLetter

@@ -118,6 +118,7 @@ func Open(c Config) (*Exchange, error) {
 	x.workers.Go(func() { x.keepTrimmed(ctx) })
 	x.workers.Go(func() { x.superintend(ctx) })
 	x.workers.Go(func() { x.sendReceipts(ctx) })
+	x.workers.Go(func() { x.keepForgetting(ctx) })
 	return x, nil
 }
 

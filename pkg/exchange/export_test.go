@@ -32,3 +32,6 @@ type Row = row
 
 // Sign gives a parcel the digest of its rows.
 func (p *Parcel) Sign() { p.Digest = p.digest() }
+
+// ForgetEnded does so at once, and reports whether it could.
+func (x *Exchange) ForgetEnded(ctx context.Context) (done bool, err error) { return x.forgetEnded(ctx) }

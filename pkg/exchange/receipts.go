@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -39,20 +38,12 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 	if err != nil {
 		x.Logger.Error("read receipts", "error", err)
 	}
-	var cleared bus.Revision
 	for {
 		select {
 		case <-timer.C:
 			timer.Reset(x.ReceiptEvery)
 		case <-ctx.Done():
 			return
-		}
-		if applied, _ := x.Directory.Applied(); applied != cleared {
-			if err := x.forgetEnded(ctx); err != nil && ctx.Err() == nil {
-				x.Logger.Error("forget receipts", "error", err)
-			} else {
-				cleared = applied
-			}
 		}
 		changed, through, err := x.tell(ctx, next)
 		if err != nil {
@@ -67,42 +58,6 @@ func (x *Exchange) sendReceipts(ctx context.Context) {
 		}
 		x.send(ctx, unsent)
 	}
-}
-
-// forgetEnded deletes the receipts, those to send and those that came, of subscriptions
-// that were deleted: no other will have their ids.
-func (x *Exchange) forgetEnded(ctx context.Context) error {
-	kept := [][]byte{bucketTold, bucketReceipts}
-	ended := make([][]bus.SubscriptionID, len(kept))
-	err := x.Directory.View(func(directory *state.Tx) error {
-		return x.Store.View(func(tx *bbolt.Tx) error {
-			for i, name := range kept {
-				err := tx.Bucket(name).ForEach(func(key, _ []byte) error {
-					if id := bus.SubscriptionID(key); directory.Ended(id) {
-						ended[i] = append(ended[i], id)
-					}
-					return nil
-				})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-	if err != nil || len(slices.Concat(ended...)) == 0 {
-		return err
-	}
-	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
-		for i, name := range kept {
-			for _, id := range ended[i] {
-				if err := tx.Bucket(name).Delete([]byte(id)); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
 }
 
 // everyReceipt lists the subscriptions that there is something to tell of: after a
