@@ -27,7 +27,7 @@ func (f goFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
 // through an interface that the consumer declares.
 var layers = [][]string{
 	{"pkg/bus"},
-	{"pkg/strictjson", "pkg/storage"},
+	{"pkg/strictjson", "pkg/storage", "pkg/rate"},
 	{"pkg/calendar", "pkg/event", "pkg/audit", "pkg/identity", "pkg/signin", "pkg/catalogue", "pkg/backup", "pkg/webhook", "pkg/schema"},
 	{"pkg/binding"},
 	{"pkg/directory", "pkg/peer", "pkg/policy"},

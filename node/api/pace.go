@@ -7,12 +7,12 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/signin"
+	"github.com/gxbus/gxbus/pkg/rate"
 )
 
 // pace is how much one system may do in a second (threat S15).
 type pace struct {
-	rates  *signin.Rates
+	rates  *rate.Buckets[bus.SystemID]
 	second int
 	what   bus.Text // is counted
 	events bool     // it is events
@@ -23,7 +23,7 @@ func newPace(now func() time.Time, second int, events bool) pace {
 	if events {
 		what = bus.Text{ZH: "发布事件", EN: "events"}
 	}
-	return pace{signin.NewRates(now, second), second, what, events}
+	return pace{rate.New[bus.SystemID](now, second), second, what, events}
 }
 
 // keep refuses n of a system that floods, all of it. What is refused is counted, and told

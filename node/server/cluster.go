@@ -35,7 +35,7 @@ func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (sta
 	result, err := s.directory.Accept(ctx, from, entry)
 	if code := bus.CodeOf(err); code == bus.CodeWrongNode {
 		refusal := audit.Record{Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Code: code, Detail: "entry in the name of a principal of another node"}
-		err = errors.Join(err, s.exchange.Record(ctx, refusal))
+		err = errors.Join(err, s.exchange.Refused(ctx, refusal))
 	}
 	return result, err
 }

@@ -162,7 +162,7 @@ func (s *Server) step(leaf audit.Leaf, to bus.Principal) (client.TraceStep, erro
 
 // refused puts on record that a node asked in a name that it may not ask in.
 func (s *Server) refused(ctx context.Context, from bus.NodeID, by bus.Principal, request string, err error) error {
-	return errors.Join(err, s.exchange.Record(ctx, audit.Record{
+	return errors.Join(err, s.exchange.Refused(ctx, audit.Record{
 		Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Request: request, Code: bus.CodeOf(err), Detail: "evidence in the name of " + by.String(),
 	}))
 }

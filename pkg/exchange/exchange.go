@@ -13,6 +13,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/rate"
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/note"
 )
@@ -76,6 +77,7 @@ type Config struct {
 type Exchange struct {
 	Config
 	arrivals *arrivals
+	refusals *rate.Buckets[bus.NodeID]
 	schemas  schemas
 
 	cancel  context.CancelFunc
@@ -101,7 +103,7 @@ func Open(c Config) (*Exchange, error) {
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, refusals: rate.New[bus.NodeID](c.Now, refusalRate), forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil

@@ -42,7 +42,7 @@ func (x *Exchange) Publish(ctx context.Context, by bus.Principal, request string
 // be recorded. A caller that hangs up does not escape the record.
 func (x *Exchange) refuse(ctx context.Context, record audit.Record, err error) error {
 	if refusal := refused(record, err); refusal != nil {
-		if err := x.Record(context.WithoutCancel(ctx), *refusal); err != nil {
+		if err := x.Refused(context.WithoutCancel(ctx), *refusal); err != nil {
 			return err
 		}
 	}

@@ -181,6 +181,33 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 	}
 }
 
+// S15, S54: a node that is refused without end fills no disk: the rest is one number.
+func TestS54RefusalsOfANodeAreCountedBeyondARate(t *testing.T) {
+	w, _ := fake(t)
+	batch := exchange.Batch{Heading: exchange.Heading{From: zhuhai, Subscription: sub}}
+	w.subscribe(sub, puller)
+	flood := func(count int) {
+		for range count {
+			wantCode(t, w.consumer().Receive(t.Context(), zhuhai, batch), bus.CodeWrongNode)
+		}
+	}
+	flood(500)
+	told := w.consumer().records(audit.KindRefused)
+	if len(told) != 41 || told[40].Code != bus.CodeRateLimited || told[40].Principal.Node != zhuhai {
+		t.Errorf("%d refusals on record, the last %+v", len(told), told[len(told)-1])
+	}
+	batch.From = shenzhen // another is heard one by one
+	wantCode(t, w.consumer().Receive(t.Context(), guangzhou, batch), bus.CodeWrongNode)
+	w.clock.advance(11 * time.Second)
+	batch.From = zhuhai
+	flood(1)
+	rest := w.consumer().records(audit.KindRefused)[41:]
+	if len(rest) != 3 || !strings.HasSuffix(rest[1].Detail, ": 459") || rest[2].Code != bus.CodeWrongNode {
+		t.Errorf("and then %+v", rest)
+	}
+	w.consumer().verify()
+}
+
 func TestAnAnswerIsCutAtTheCapAndSaysSo(t *testing.T) {
 	w, _ := fake(t)
 	closed := false

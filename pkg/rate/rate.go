@@ -1,24 +1,25 @@
-package signin
+// Package rate bounds how much one of many may do in a second: requests and events of a
+// system, refusals of a node. It keeps its count in memory, and knows nothing of what it
+// counts.
+package rate
 
 import (
 	"sync"
 	"time"
-
-	"github.com/gxbus/gxbus/pkg/bus"
 )
 
 // tellEvery is how often refusals of one system are told of.
 const tellEvery = 10 * time.Second
 
-// Rates are token buckets, one a system (threat S15): a system that floods is
-// refused, and nobody else. They hold two seconds' worth of what is counted: requests,
-// or events.
-type Rates struct {
+// Buckets are token buckets, one a system or a node (threat S15): who floods is refused,
+// and nobody else. They hold two seconds' worth of what is counted: requests, events,
+// refusals.
+type Buckets[ID comparable] struct {
 	now    func() time.Time
 	second float64 // that a bucket gets
 
 	mu      sync.Mutex
-	buckets map[bus.SystemID]*bucket
+	buckets map[ID]*bucket
 }
 
 type bucket struct {
@@ -28,16 +29,16 @@ type bucket struct {
 	told    time.Time
 }
 
-// NewRates makes buckets that get so much a second.
-func NewRates(now func() time.Time, perSecond int) *Rates {
-	return &Rates{now: now, second: float64(perSecond), buckets: map[bus.SystemID]*bucket{}}
+// New makes buckets that get so much a second.
+func New[ID comparable](now func() time.Time, perSecond int) *Buckets[ID] {
+	return &Buckets[ID]{now: now, second: float64(perSecond), buckets: map[ID]*bucket{}}
 }
 
-// Take takes n of a system, from 1, all or nothing, or says how long it must wait. What
+// Take takes n for id, from 1, all or nothing, or says how long it must wait. What
 // is more than a bucket holds passes when it is full, and is paid for afterwards. tell is
 // how much that was refused is to be put on record now; to record each would do the
 // flood's work. The first is told of at once, what follows together, with the next one.
-func (r *Rates) Take(id bus.SystemID, n int) (wait time.Duration, tell int) {
+func (r *Buckets[ID]) Take(id ID, n int) (wait time.Duration, tell int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
