@@ -45,6 +45,10 @@ type forwarder struct {
 func (f *forwarder) run(ctx context.Context) {
 	pause := f.x.RetryMin
 	for ctx.Err() == nil {
+		select {
+		case <-f.back: // who is back before a step is no news after it
+		default:
+		}
 		more, err := f.step(ctx)
 		if ctx.Err() != nil {
 			return
@@ -79,10 +83,6 @@ func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (
 	var change <-chan struct{}
 	if _, held := errors.AsType[heldError](err); held || bus.CodeOf(err) == bus.CodeMoving {
 		change = f.change
-	}
-	select {
-	case <-f.back: // that was for the step that failed
-	default:
 	}
 	timer, back := time.NewTimer(jittered(pause)), f.back
 	defer timer.Stop()
