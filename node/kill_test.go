@@ -111,11 +111,24 @@ func (o *oracle) acknowledged() []string {
 }
 
 // buildProgram builds the program as it is released.
+// buildProgram builds the program, once for all tests: linking it takes longer than most.
 func buildProgram(tb testing.TB) string {
 	tb.Helper()
-	program := filepath.Join(tb.TempDir(), "gxbus")
-	build(tb, program, ".")
-	return program
+	built.once.Do(func() {
+		dir := filepath.Join(os.TempDir(), fmt.Sprint("gxbus-test-", os.Getpid())) // TestMain removes it
+		must(tb, os.Mkdir(dir, 0o700))
+		build(tb, filepath.Join(dir, "gxbus"), ".")
+		built.program = filepath.Join(dir, "gxbus")
+	})
+	if built.program == "" {
+		tb.Fatal("it was not built, see the first test that wanted it")
+	}
+	return built.program
+}
+
+var built struct {
+	once    sync.Once
+	program string
 }
 
 func build(tb testing.TB, program, from string, flags ...string) {

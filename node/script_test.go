@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,16 @@ import (
 
 // The scripts run the program as people do: every gxbus in them is a process.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gxbus": main})
+	testscript.Main(tidy{m}, map[string]func(){"gxbus": main})
+}
+
+// tidy removes the program that tests have built.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	code := m.M.Run()
+	_ = os.RemoveAll(filepath.Join(os.TempDir(), fmt.Sprint("gxbus-test-", os.Getpid())))
+	return code
 }
 
 func TestScripts(t *testing.T) {
