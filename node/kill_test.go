@@ -110,8 +110,8 @@ func (o *oracle) acknowledged() []string {
 	return o.ids[:len(o.ids):len(o.ids)]
 }
 
-// buildProgram builds the program as it is released.
-// buildProgram builds the program, once for all tests: linking it takes longer than most.
+// buildProgram builds the program as it is released, once for all tests: linking it takes
+// longer than most of them.
 func buildProgram(tb testing.TB) string {
 	tb.Helper()
 	built.once.Do(func() {
