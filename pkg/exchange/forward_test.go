@@ -306,15 +306,7 @@ func TestPausedDestinationHoldsUpNobody(t *testing.T) {
 func TestCrashBetweenDeliveryAndCursorDuplicatesNothing(t *testing.T) {
 	w, _ := fake(t)
 	w.subscribe(sub, puller)
-	arrived := make(chan struct{}, 100)
-	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
-		arrived <- struct{}{}
-		<-ctx.Done() // the answer never comes back
-		return ctx.Err()
-	})
-	w.publish(1, 10)
-	within(t, "the delivery", arrived)
-	w.provider().close()
+	w.loseAnswer(1, 10)
 	w.line.hook(nil, nil)
 	w.provider().open()
 	if at := w.provider().cursor(sub); at != 1 {

@@ -18,15 +18,7 @@ import (
 func TestWhatArrivedBeforeADenialIsOnRecordAsForwarded(t *testing.T) {
 	w, d := fake(t)
 	w.subscribe(sub, puller)
-	arrived := make(chan struct{}, 100)
-	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
-		arrived <- struct{}{}
-		<-ctx.Done() // the answer never comes back
-		return ctx.Err()
-	})
-	w.publish(1, 10)
-	within(t, "the delivery", arrived)
-	w.provider().close()
+	w.loseAnswer(1, 10)
 	d.follow(only(policy.ActionForward, always(refuse("grant-revoked"))))
 	asked := make(chan struct{}, 100)
 	w.line.hook(func(context.Context, exchange.Batch) error {
@@ -93,15 +85,7 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 func TestWhatArrivedBeforeAReplayIsOnRecord(t *testing.T) {
 	w, _ := fake(t)
 	w.subscribe(sub, puller)
-	arrived := make(chan struct{}, 100)
-	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
-		arrived <- struct{}{}
-		<-ctx.Done()
-		return ctx.Err()
-	})
-	w.publish(1, 10)
-	within(t, "the delivery", arrived)
-	w.provider().close()
+	w.loseAnswer(1, 10)
 	w.step(bus.SubscriptionReplay, bus.StartBeginning)
 	w.line.hook(nil, nil)
 	w.provider().open()

@@ -261,6 +261,21 @@ func (w *world) publish(first, last int) {
 	}
 }
 
+// loseAnswer publishes events, and closes the provider's node when they have arrived at
+// the consumer's and before it knows.
+func (w *world) loseAnswer(first, last int) {
+	w.tb.Helper()
+	arrived := make(chan struct{}, 100)
+	w.line.hook(nil, func(ctx context.Context, _ exchange.Batch) error {
+		arrived <- struct{}{}
+		<-ctx.Done() // the answer never comes back
+		return ctx.Err()
+	})
+	w.publish(first, last)
+	within(w.tb, "the delivery", arrived)
+	w.provider().close()
+}
+
 // received waits until the consumer can pull count events, and returns them.
 func (w *world) received(count int) []cloudevent.Event {
 	w.tb.Helper()
