@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/node/mesh"
@@ -74,7 +75,7 @@ func TestS58AHostileAnswerIsReadWithCare(t *testing.T) {
 			}
 			return response, err
 		}))
-		reply, err := api.Query(context.Background(), "x", query)
+		reply, err := api.Query(context.Background(), "x", query, onRecord)
 		if believed := status == "200" || status == "404" || status == "304"; !believed {
 			if err == nil {
 				t.Errorf("status %q is believed", status)
@@ -120,13 +121,15 @@ func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	query.SetID("q")
 	query.SetSource("/systems/x")
 	query.SetType("t")
-	_, asked := api.Query(ctx, "x", query)
+	_, asked := api.Query(ctx, "x", query, onRecord)
 	for i, err := range []error{asked, evidence, recall, receipts, proof, place, cosign, handover, survey, forward, index, status, trace, join, member, renew, root, api.Deliver(ctx, "x", exchange.Batch{})} {
 		if err == nil {
 			t.Errorf("request %d was answered", i)
 		}
 	}
 }
+
+func onRecord() (time.Time, error) { return time.Now(), nil }
 
 func newClient(rt roundTrip) *mesh.Client { return mesh.NewClient(rt, rt) }
 

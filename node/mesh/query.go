@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -34,9 +37,13 @@ const (
 	trailerOutcome = "Gxbus-Outcome"
 )
 
+// A query is an event in structured mode, sent before it is on record. That it is, and
+// since when it is asked, is told in a trailer after it: nothing is done about one without.
+const trailerBegan = "Gxbus-Began"
+
 // Answerer answers queries.
 type Answerer interface {
-	Answer(ctx context.Context, from bus.NodeID, query event.Event) (*exchange.Reply, error)
+	Answer(ctx context.Context, from bus.NodeID, query event.Event, recorded exchange.Recorded) (*exchange.Reply, error)
 }
 
 // answers handles queries.
@@ -47,7 +54,7 @@ func answers(n Node, logger *slog.Logger) http.HandlerFunc {
 			http.Error(w, "not a peer connection", http.StatusForbidden)
 			return
 		}
-		reply, err := answer(r, n, from)
+		reply, err := answer(w, r, n, from)
 		if err != nil {
 			refuse(w, r, from, logger, err)
 			return
@@ -73,19 +80,32 @@ func answers(n Node, logger *slog.Logger) http.HandlerFunc {
 	}
 }
 
-func answer(r *http.Request, n Node, from bus.NodeID) (*exchange.Reply, error) {
+func answer(w http.ResponseWriter, r *http.Request, n Node, from bus.NodeID) (*exchange.Reply, error) {
 	if err := n.Known(from); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, bodyCap))
-	if err != nil {
-		return nil, bus.E(bus.CodeInvalid).Because(err)
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(callTimeout)); err != nil {
+		return nil, err
 	}
-	query, err := event.Unmarshal(body)
+	body := jsontext.NewDecoder(io.LimitReader(r.Body, bodyCap))
+	text, err := body.ReadValue()
+	if err != nil {
+		return nil, bus.E(bus.CodeMalformedJSON).Because(err)
+	}
+	query, err := event.Unmarshal(text)
 	if err != nil {
 		return nil, err
 	}
-	return n.Answer(r.Context(), from, query)
+	return n.Answer(r.Context(), from, query, func() (began time.Time, err error) {
+		if _, err = body.ReadToken(); errors.Is(err, io.EOF) {
+			began, err = time.Parse(time.RFC3339Nano, r.Trailer.Get(trailerBegan))
+		}
+		if err != nil || began.IsZero() {
+			return began, bus.E(bus.CodeInvalid, bus.Defect{Field: "query", Problem: bus.Text{ZH: "未说明已留痕", EN: "does not say that it is on record"}}).Because(err)
+		}
+		return began, control.SetReadDeadline(time.Time{}) // it would end the answer
+	})
 }
 
 // tell puts into headers what goes before the data of an answer.
@@ -108,17 +128,44 @@ func tell(h http.Header, reply *exchange.Reply) {
 	}
 }
 
+// question is the body of a query. Its end is told once it is on record here, and a
+// query without its end is none.
+type question struct {
+	event    *bytes.Reader
+	recorded exchange.Recorded
+	trailer  http.Header
+}
+
+// Read gives the event, and then waits.
+func (q *question) Read(p []byte) (int, error) {
+	n, err := q.event.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	began, failed := q.recorded()
+	if failed != nil {
+		return 0, failed
+	}
+	q.trailer.Set(trailerBegan, began.Format(time.RFC3339Nano))
+	return 0, io.EOF
+}
+
 // Query asks the node of a resource's provider. It has no time limit but ctx's.
-func (c *Client) Query(ctx context.Context, to bus.NodeID, query event.Event) (*exchange.Reply, error) {
+func (c *Client) Query(ctx context.Context, to bus.NodeID, query event.Event, recorded exchange.Recorded) (*exchange.Reply, error) {
 	data, err := event.Marshal(query)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(to)+pathQueries, bytes.NewReader(data))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(to)+pathQueries, nil)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Content-Type", event.ContentTypeEvent)
+	request.Trailer, request.ContentLength = http.Header{trailerBegan: nil}, -1
+	request.GetBody = func() (io.ReadCloser, error) {
+		return io.NopCloser(&question{bytes.NewReader(data), recorded, request.Trailer}), nil
+	}
+	request.Body, _ = request.GetBody()
 	response, err := c.patient.Do(request)
 	if err != nil {
 		return nil, unreachable(to, err)

@@ -61,8 +61,8 @@ func (s *Server) Receipts(ctx context.Context, from bus.NodeID, signed []string)
 }
 
 // Answer answers a query that another node asks.
-func (s *Server) Answer(ctx context.Context, from bus.NodeID, query event.Event) (*exchange.Reply, error) {
-	return s.exchange.Answer(ctx, from, query)
+func (s *Server) Answer(ctx context.Context, from bus.NodeID, query event.Event, recorded exchange.Recorded) (*exchange.Reply, error) {
+	return s.exchange.Answer(ctx, from, query, recorded)
 }
 
 // Describe tells of this node.

@@ -40,7 +40,7 @@ type Peers interface {
 	Deliver(ctx context.Context, to bus.NodeID, batch Batch) error
 	Recall(ctx context.Context, to bus.NodeID, back Recall) (received uint64, err error)
 	Handover(ctx context.Context, from bus.NodeID, ask Handover) (Parcel, error)
-	Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*Reply, error)
+	Query(ctx context.Context, to bus.NodeID, query cloudevent.Event, recorded Recorded) (*Reply, error)
 	Receipts(ctx context.Context, to bus.NodeID, signed []string) error
 }
 

@@ -98,8 +98,13 @@ func (x *Exchange) Query(ctx context.Context, by bus.Principal, request string, 
 	return reply, x.refuse(ctx, a.record, err)
 }
 
-// Answer answers a query that the node from asks for one of its systems.
-func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Event) (*Reply, error) {
+// Recorded waits until a query is on record at the node that asks, and tells when it
+// first began. After an error it is not, and nothing may be done about it.
+type Recorded func() (began time.Time, err error)
+
+// Answer answers a query that the node from asks for one of its systems. It decides while
+// that node writes its record; what it does itself, and its own record, come after.
+func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Event, recorded Recorded) (*Reply, error) {
 	var q Query
 	if err := json.Unmarshal(e.Data(), &q); err != nil || e.Type() != queryType {
 		return nil, bus.E(bus.CodeMalformedEvent).Because(err)
@@ -113,9 +118,16 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	if err != nil {
 		return nil, err
 	}
-	a.record.Principal.Node, a.record.Began = from, e.Time().UTC().Truncate(time.Millisecond)
+	a.record.Principal.Node = from
 	ctx, cancel := a.until(ctx, e)
-	reply, err := a.answer(ctx, from)
+	weighed := a.weigh(ctx, from)
+	began, err := recorded()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	a.record.Began = began.UTC().Truncate(time.Millisecond)
+	reply, err := a.answer(ctx, from, weighed)
 	if err != nil {
 		cancel()
 		return nil, x.refuse(ctx, a.record, err)
@@ -160,30 +172,55 @@ func (x *Exchange) asking(by bus.Principal, request string, q Query, stage polic
 	return a, nil
 }
 
-// ask takes a query through the consumer's node.
+// ask takes a query through the consumer's node. What is allowed here goes to the
+// provider's node, which decides on it while it is put on record here, and is told of
+// that before it does anything else.
 func (a *asking) ask(ctx context.Context) (*Reply, error) {
-	if err := a.admit(ctx, a.x.Self); err != nil {
+	self := a.x.Self
+	if err := a.weigh(ctx, self); err != nil {
 		return nil, err
+	}
+	if !a.decision.Allow {
+		return nil, a.settle(ctx, self)
 	}
 	e, err := a.event(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var reply *Reply
-	if to := a.flow.provider.node; to == a.x.Self {
-		reply, err = a.x.Answer(ctx, to, e)
-	} else {
-		reply, err = a.x.Peers.Query(ctx, to, e)
+	to := a.flow.provider.node
+	settled, unsettled := make(chan struct{}), error(nil)
+	go func() {
+		defer close(settled)
+		unsettled = a.settle(ctx, self)
+	}()
+	recorded := func() (time.Time, error) {
+		<-settled
+		return a.record.Began, unsettled
 	}
-	if err != nil {
+	var reply *Reply
+	if to == self {
+		reply, err = a.x.Answer(ctx, to, e, recorded)
+	} else {
+		reply, err = a.x.Peers.Query(ctx, to, e, recorded)
+	}
+	switch <-settled; {
+	case unsettled != nil:
+		return nil, unsettled
+	case err != nil:
 		return nil, a.failed(ctx, err)
 	}
 	return a.pass(ctx, reply, 0, 0)
 }
 
-// answer takes a query through the provider's node.
-func (a *asking) answer(ctx context.Context, from bus.NodeID) (*Reply, error) {
-	if err := a.admit(ctx, from); err != nil {
+// answer takes a query, on which a decision was taken, through the provider's node.
+func (a *asking) answer(ctx context.Context, from bus.NodeID, weighed error) (*Reply, error) {
+	if a.x.Now().Sub(a.began) >= lookAgain { // the one who asks took its time
+		weighed = a.weigh(ctx, from)
+	}
+	if weighed != nil {
+		return nil, weighed
+	}
+	if err := a.settle(ctx, from); err != nil {
 		return nil, err
 	}
 	call := a.query.Call
@@ -235,7 +272,7 @@ func (a *asking) event(ctx context.Context) (cloudevent.Event, error) {
 	e.SetType(queryType)
 	e.SetSource(sourceOf(a.by.System))
 	e.SetSubject(string(a.query.Resource))
-	e.SetTime(a.record.Began)
+	e.SetTime(a.began)
 	e.SetExtension(attrRequest, a.request)
 	if deadline, ok := ctx.Deadline(); ok {
 		e.SetExtension(attrTimeout, strconv.FormatInt(time.Until(deadline).Milliseconds(), 10))
@@ -258,14 +295,18 @@ func systemOf(source string) bus.SystemID {
 // while the decision is being recorded.
 const tries = 5
 
-// admit decides on a query that came through the node from, and puts that on record
-// with what it counts.
-func (a *asking) admit(ctx context.Context, from bus.NodeID) error {
+// weigh decides on a query that came through the node from.
+func (a *asking) weigh(ctx context.Context, from bus.NodeID) error {
+	if err := a.read(from); err != nil {
+		return err
+	}
+	a.decision = a.x.decide(ctx, a.flow)
+	return nil
+}
+
+// settle puts on record what was decided, with what it counts, until that stands.
+func (a *asking) settle(ctx context.Context, from bus.NodeID) error {
 	for range tries {
-		if err := a.read(from); err != nil {
-			return err
-		}
-		a.decision = a.x.decide(ctx, a.flow)
 		if !a.decision.Allow {
 			return a.x.deny(ctx, a.record, a.decision)
 		}
@@ -277,6 +318,9 @@ func (a *asking) admit(ctx context.Context, from bus.NodeID) error {
 			return err
 		}
 		if stands, err := a.stands(ctx, from); err != nil || stands {
+			return err
+		}
+		if err := a.weigh(ctx, from); err != nil {
 			return err
 		}
 	}

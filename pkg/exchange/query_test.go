@@ -37,6 +37,9 @@ func inquiry(parameters string) exchange.Query {
 	}
 }
 
+// onRecord is what a node says that has its query on record.
+func onRecord() (time.Time, error) { return time.Now(), nil }
+
 // ask asks, reads the answer to its end and closes it.
 func (w *world) ask(by bus.Principal, request string, q exchange.Query) (string, exchange.Outcome, error) {
 	w.tb.Helper()
@@ -117,6 +120,51 @@ func TestARepeatedQueryCountsOnceAndAnotherUnderItsIDIsRefused(t *testing.T) {
 	wantCode(t, err, bus.CodeRateLimited)
 }
 
+// The provider's node does nothing about a query that is not on record at the node that
+// asks, and what it decided while it waited for that is not what counts later.
+func TestAQueryWaitsForTheRecordOfWhoAsks(t *testing.T) {
+	w, d := fake(t)
+	calls := 0
+	w.bound = func(ctx context.Context, call binding.Call) (*binding.Answer, error) {
+		calls++
+		return answering(200, threeFirms)(ctx, call)
+	}
+	e := cloudevent.New()
+	e.SetID("x")
+	e.SetType("cn.gxbus.query.v1")
+	e.SetSource("/systems/" + string(puller.System))
+	must(t, e.SetData("application/json", inquiry(`{}`)))
+	broke := errors.New("no record")
+	began := w.clock.now().Add(-time.Hour)
+	for _, c := range []struct {
+		name     string
+		recorded exchange.Recorded
+		code     bus.Code
+	}{
+		{"none came", func() (time.Time, error) { return began, broke }, ""},
+		{"it took its time, and meanwhile it is denied", func() (time.Time, error) {
+			w.clock.advance(2 * time.Second)
+			d.follow(func(policy.Input) bus.Decision { return bus.Decision{} })
+			return began, nil
+		}, bus.CodeDenied},
+	} {
+		before := len(w.provider().records())
+		_, err := w.provider().Answer(t.Context(), guangzhou, e, c.recorded)
+		if c.code == "" {
+			if !errors.Is(err, broke) || len(w.provider().records()) != before {
+				t.Errorf("%s: %v, %d records", c.name, err, len(w.provider().records())-before)
+			}
+			continue
+		}
+		if wantCode(t, err, c.code); !w.provider().records(audit.KindDecision)[0].Began.Equal(began) {
+			t.Errorf("%s: began %v", c.name, w.provider().records(audit.KindDecision)[0].Began)
+		}
+	}
+	if calls != 0 {
+		t.Errorf("the provider's system was asked %d times", calls)
+	}
+}
+
 // S31: a node may speak for the systems it serves, and for no other.
 func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
 	w, _ := fake(t)
@@ -132,7 +180,7 @@ func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
 		"/systems/" + string(puller.System): shenzhen, "/systems/" + string(publisher.System): guangzhou, "/systems/nobody": guangzhou, "": guangzhou,
 	} {
 		e.SetSource(source)
-		if _, err := w.provider().Answer(t.Context(), from, e); bus.CodeOf(err) != bus.CodeWrongNode && bus.CodeOf(err) != bus.CodeForbidden {
+		if _, err := w.provider().Answer(t.Context(), from, e, onRecord); bus.CodeOf(err) != bus.CodeWrongNode && bus.CodeOf(err) != bus.CodeForbidden {
 			t.Errorf("%s for %q: %v", from, source, err)
 		}
 	}
@@ -166,7 +214,7 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 		e.SetSource("/systems/" + string(puller.System))
 		change(&q, &e)
 		must(t, e.SetData("application/json", q))
-		if _, err := w.provider().Answer(t.Context(), guangzhou, e); bus.CodeOf(err) != bus.CodeInvalid {
+		if _, err := w.provider().Answer(t.Context(), guangzhou, e, onRecord); bus.CodeOf(err) != bus.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

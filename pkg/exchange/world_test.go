@@ -731,14 +731,14 @@ func (e end) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handove
 }
 
 // Query goes straight to the other node.
-func (e end) Query(ctx context.Context, to bus.NodeID, query cloudevent.Event) (*exchange.Reply, error) {
+func (e end) Query(ctx context.Context, to bus.NodeID, query cloudevent.Event, recorded exchange.Recorded) (*exchange.Reply, error) {
 	e.mu.Lock()
 	other := e.ends[to]
 	e.mu.Unlock()
 	if other == nil {
 		return nil, errLine
 	}
-	return other.Answer(ctx, e.id, query)
+	return other.Answer(ctx, e.id, query, recorded)
 }
 
 // Receipts go straight to the other node.
