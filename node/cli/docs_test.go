@@ -70,7 +70,8 @@ func unknownIn(root *cobra.Command, line []string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && !strings.Contains(rest[0], "|") {
+	group := cmd.HasSubCommands() && cmd.Use == cmd.Name() // it takes nothing itself
+	if group && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && !strings.Contains(rest[0], "|") {
 		return "no command " + rest[0]
 	}
 	for _, word := range rest {
