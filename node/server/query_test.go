@@ -190,6 +190,7 @@ func transparent(t *testing.T, s *story, to *service) {
 		},
 	})
 	check(t, err)
+	q.TraceParent, q.TraceState = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=b"
 	got, err := s.consumer.Proxy(ctx, s.resource.ID, "GET", "/x/1", url.Values{"a": {"b c"}}, nil, q)
 	check(t, err)
 	body, err := io.ReadAll(got.Body)
@@ -204,6 +205,9 @@ func transparent(t *testing.T, s *story, to *service) {
 	r := to.last.Load()
 	if r.URL.Path != "/firms/x/1" || r.URL.RawQuery != "a=b+c" || r.Header.Get("X-Key") != canary || r.Header.Get("Authorization") != "" || r.Header.Get(client.HeaderGrant) != "" {
 		t.Errorf("the service was asked %s %v", r.URL, r.Header)
+	}
+	if r.Header.Get("Traceparent") != q.TraceParent || r.Header.Get("Tracestate") != q.TraceState {
+		t.Errorf("the service is told of another trace: %v", r.Header)
 	}
 	for _, c := range []struct{ method, path string }{{"GET", "/y"}, {"GET", "/x/1/2"}, {"DELETE", "/x/1"}} {
 		if _, err := s.consumer.Proxy(ctx, s.resource.ID, c.method, c.path, nil, nil, q); !client.IsCode(err, bus.CodeForbidden) {

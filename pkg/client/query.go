@@ -46,6 +46,7 @@ type Query struct {
 	Timeout    int             `json:"timeout_ms,omitempty" doc:"of the whole query, 20000 where it is left out, 50000 at most"`
 
 	TraceParent string `json:"-"` // W3C trace context that the provider's system is told; "" for none
+	TraceState  string `json:"-"` // that goes with it
 }
 
 // QueryAnswer is the answer to a query.
@@ -64,10 +65,17 @@ type QueryAnswer struct {
 // with CodeProviderAnswer and the status that it gave.
 func (c *Client) Query(ctx context.Context, resource bus.ResourceID, q Query) (QueryAnswer, error) {
 	header := http.Header{}
-	if q.TraceParent != "" {
-		header.Set("Traceparent", q.TraceParent)
-	}
+	q.trace(header)
 	return post[QueryAnswer](ctx, c, call{path: []string{"resources", string(resource), "query"}, header: header}, q)
+}
+
+// trace says which trace a request is part of (W3C Trace Context).
+func (q Query) trace(header http.Header) {
+	for name, value := range map[string]string{"Traceparent": q.TraceParent, "Tracestate": q.TraceState} {
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
 }
 
 // Proxy sends a request to the service that a resource is bound to, by its
@@ -82,6 +90,7 @@ func (c *Client) Proxy(ctx context.Context, resource bus.ResourceID, method, pat
 			header.Set(name, value)
 		}
 	}
+	q.trace(header)
 	if q.Timeout > 0 {
 		header.Set(HeaderTimeout, strconv.Itoa(q.Timeout))
 	}

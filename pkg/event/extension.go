@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	ExtSequence       = "sequence"           // CloudEvents: the producer's own order
 	ExtPartitionKey   = "partitionkey"       // CloudEvents: what is kept in order
 	ExtTraceParent    = "traceparent"        // W3C trace context
+	ExtTraceState     = "tracestate"         // likewise: what the systems on the way add of their own
 	ExtClassification = "dataclassification" // CloudEvents: how its data is classified
 )
 
@@ -32,6 +34,12 @@ func checkExtension(name string, value any) *bus.Defect {
 				Allowed: "00-<32 hex digits>-<16 hex digits>-<2 hex digits>, lower case, ids not zero",
 			}
 		}
+	case ExtTraceState:
+		if !traceState(text) {
+			return &bus.Defect{
+				Problem: bus.Text{ZH: "不是 W3C 跟踪状态", EN: "is no W3C trace state"}, Allowed: fmt.Sprintf("1–%d printable ASCII characters", maxTraceState),
+			}
+		}
 	case ExtSequence, ExtPartitionKey, ExtClassification:
 		if isText {
 			return checkFilled(text)
@@ -47,6 +55,13 @@ func TraceParent(text string) bool {
 	parts := strings.Split(text, "-")
 	return len(parts) == 4 && parts[0] == "00" &&
 		hexOf(parts[1], 32) && parts[1] != zero16+zero16 && hexOf(parts[2], 16) && parts[2] != zero16 && hexOf(parts[3], 2)
+}
+
+const maxTraceState = 512 // characters that are passed on (W3C Trace Context §3.3.1.5)
+
+// traceState reports whether text can be a tracestate header.
+func traceState(text string) bool {
+	return text != "" && len(text) <= maxTraceState && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
 func hexOf(text string, length int) bool {

@@ -198,9 +198,11 @@ func (x *Exchange) delivery(id bus.SubscriptionID, s sink, out Handout) (d webho
 		Endpoint: s.URL, Origin: x.Origin, ID: fmt.Sprintf("%s.%d", id, out.Numbers[0]), MediaType: event.ContentTypeEvent,
 		Authorization: s.Authorization, Secret: []byte(s.Secret),
 	}
+	extensions := out.Events[0].Extensions()
+	d.TraceParent, _ = extensions[event.ExtTraceParent].(string)
+	d.TraceState, _ = extensions[event.ExtTraceState].(string)
 	var body []byte
 	if s.Batch == 1 {
-		d.TraceParent, _ = out.Events[0].Extensions()[event.ExtTraceParent].(string)
 		body, err = event.Marshal(out.Events[0])
 	} else {
 		d.MediaType, d.ID = event.ContentTypeBatch, fmt.Sprintf("%s-%d", d.ID, out.Last)

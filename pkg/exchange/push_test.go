@@ -61,7 +61,7 @@ func (e *endpoint) Send(_ context.Context, d webhook.Delivery) (webhook.Answer, 
 		answer, err = e.answer(ids(events))
 	}
 	if err == nil && answer.Status/100 == 2 {
-		e.taken, e.traces = append(e.taken, ids(events)...), append(e.traces, d.TraceParent)
+		e.taken, e.traces = append(e.taken, ids(events)...), append(e.traces, d.TraceParent+d.TraceState)
 	}
 	return answer, err
 }
@@ -108,17 +108,21 @@ func poison(number int) func([]int) (webhook.Answer, error) {
 // The trace that a publisher began goes on at the consumer's endpoint, across both nodes.
 func TestTheTraceOfAnEventGoesOnAtItsSink(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	w, _ := fake(t)
-	w.subscribe(sub, puller)
-	w.put(nil)
 	traced := sample(1)
 	traced.SetExtension(event.ExtTraceParent, trace)
-	w.publishAll(traced, sample(2))
-	w.sinks.has(t, numbers(1, 2))
-	w.sinks.mu.Lock()
-	defer w.sinks.mu.Unlock()
-	if !slices.Equal(w.sinks.traces, []string{trace, ""}) {
-		t.Errorf("the endpoint was told of traces %q", w.sinks.traces)
+	traced.SetExtension(event.ExtTraceState, "a=b")
+	for batch, want := range map[int][]string{1: {trace + "a=b", ""}, 2: {trace + "a=b"}} { // a batch goes on with its first event
+		w, _ := fake(t)
+		w.subscribe(sub, puller)
+		w.publishAll(traced, sample(2))
+		w.settled(sub, 2)
+		w.put(func(s *bus.Sink) { s.Batch = batch })
+		w.sinks.has(t, numbers(1, 2))
+		w.sinks.mu.Lock()
+		if !slices.Equal(w.sinks.traces, want) {
+			t.Errorf("%d at once: the endpoint was told of traces %q, want %q", batch, w.sinks.traces, want)
+		}
+		w.sinks.mu.Unlock()
 	}
 }
 

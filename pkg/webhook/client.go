@@ -156,7 +156,8 @@ type Delivery struct {
 	Body          string
 	Authorization string // a header; "" for none
 	Secret        []byte // of the signature; empty for none
-	TraceParent   string // of the one event that it takes (W3C Trace Context); "" for none
+	TraceParent   string // of the first event that it takes (W3C Trace Context); "" for none
+	TraceState    string // that goes with it
 }
 
 // Answer is what an endpoint said.
@@ -175,6 +176,9 @@ func (c *Client) Send(ctx context.Context, d Delivery) (Answer, error) {
 	}
 	if d.TraceParent != "" {
 		h.Set("Traceparent", d.TraceParent)
+		if d.TraceState != "" {
+			h.Set("Tracestate", d.TraceState)
+		}
 	}
 	if len(d.Secret) > 0 {
 		at := strconv.FormatInt(c.now().Unix(), 10)

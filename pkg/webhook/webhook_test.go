@@ -207,7 +207,7 @@ func TestADeliveryIsSignedAndTellsItsOrigin(t *testing.T) {
 		}
 		want := "v1," + webhook.Sign(secret, "s1.7", r.Header.Get("Webhook-Timestamp"), string(body))
 		if r.Header.Get("Webhook-Signature") != want || r.Header.Get("Webhook-Id") != "s1.7" || r.Header.Get("WebHook-Request-Origin") != origin ||
-			r.Header.Get("Content-Type") != "application/cloudevents+json" || r.Header.Get("Authorization") != "Bearer x" || string(body) != "{}" || r.Header.Get("Traceparent") != "00-a-b-01" {
+			r.Header.Get("Content-Type") != "application/cloudevents+json" || r.Header.Get("Authorization") != "Bearer x" || string(body) != "{}" || r.Header.Get("Traceparent") != "00-a-b-01" || r.Header.Get("Tracestate") != "a=b" {
 			t.Errorf("%v %s", r.Header, body)
 		}
 		w.Header().Set("Retry-After", "7")
@@ -215,7 +215,7 @@ func TestADeliveryIsSignedAndTellsItsOrigin(t *testing.T) {
 	}))
 	defer sink.Close()
 	answer, err := client(t, nil).Send(t.Context(), webhook.Delivery{
-		Endpoint: sink.URL, Origin: origin, ID: "s1.7", MediaType: "application/cloudevents+json", Body: "{}", Authorization: "Bearer x", Secret: secret, TraceParent: "00-a-b-01",
+		Endpoint: sink.URL, Origin: origin, ID: "s1.7", MediaType: "application/cloudevents+json", Body: "{}", Authorization: "Bearer x", Secret: secret, TraceParent: "00-a-b-01", TraceState: "a=b",
 	})
 	if err != nil || answer != (webhook.Answer{Status: 429, RetryAfter: 7 * time.Second}) {
 		t.Errorf("got %+v, %v", answer, err)
