@@ -142,7 +142,8 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 		"GET /audit/trace": give(client.Trace{Event: "e1", Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
 			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{ "kind": "publish" }`)}}}),
 		"GET /audit/watermarks/m1": give(client.Trace{Silent: []bus.NodeID{"n3"}, Steps: []client.TraceStep{
-			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{"kind":"decision","principal":{"system":"s1"},"grant":"g1","first":1,"last":3,"decision":{"id":"d1","action":"forward","allow":true},"watermark":"m1"}`)}}}),
+			{Node: "n1", Leaf: 4, Record: json.RawMessage(`{"kind":"decision","principal":{"system":"s1"},"grant":"g1","first":1,"last":3,"decision":{"id":"d1","action":"forward","allow":true},"watermark":"m1"}`)},
+			{Node: "n1", Leaf: 5, Record: json.RawMessage(`{"kind":"asked","resource":"r1","case":"case-1","decision_id":"d2"}`)}}}),
 	})
 	file := filepath.Join(t.TempDir(), "evidence.jsonl")
 	sh.ok("audit", "export", "-f", file)
@@ -160,7 +161,7 @@ func TestAnExportThatBreaksOffLeavesNoFile(t *testing.T) {
 	out, errs := sh.ok("audit", "trace", "e1")
 	contains(t, "trace", out+errs, "unknown step publish", "n3")
 	out, errs = sh.ok("audit", "watermark", "m1", "--lang", "zh")
-	contains(t, "watermark", out+errs, "策略裁决：转发", "g1", "s1", "1–3", "d1", "m1", "n3")
+	contains(t, "watermark", out+errs, "策略裁决：转发", "g1", "s1", "1–3", "d1", "m1", "n3", "r1 case-1", "d2")
 }
 
 func TestStatus(t *testing.T) {

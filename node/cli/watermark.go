@@ -11,8 +11,8 @@ import (
 func (a *app) resolveWatermark() *cobra.Command {
 	return &cobra.Command{
 		Use: "watermark VALUE", Short: a.say("查询水印对应的授权、系统、裁决和时间", "Show which grant, system, decision and time a watermark stands for"), Args: a.exactly("VALUE"),
-		Long: a.say("水印是事件的 gxbuswatermark 属性，由设置它的节点（通常是提供部门所在节点）辨认。",
-			"A watermark is the attribute gxbuswatermark of an event. The node that set it, as a rule the provider's, knows it."),
+		Long: a.say("水印是事件的 gxbuswatermark 属性，或查询答复的 Gxbus-Watermark 头，由设置它的节点（通常是提供部门所在节点）辨认。",
+			"A watermark is the attribute gxbuswatermark of an event, or the header Gxbus-Watermark of an answer to a query. The node that set it, as a rule the provider's, knows it."),
 		Example: "  gxbus audit watermark 3kq2f5vdu7n4yh6wzc1xwm2a\n  gxbus audit watermark 3kq2f5vdu7n4yh6wzc1xwm2a -o json",
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			trace, err := c.AuditWatermark(ctx, args[0])
@@ -34,8 +34,7 @@ func (a *app) markedColumns() []column[step] {
 		{"step", "环节", func(s step) string { return stepText(s.record).In(a.lang) }},
 		{"grant", "授权", func(s step) string { return string(s.record.Grant) }},
 		{"who", "主体", func(s step) string { return s.record.Principal.String() }},
-		{"resource", "资源", func(s step) string { return string(s.record.Resource) }},
-		{"events", "事件", func(s step) string { return sprint(s.record.First, "–", s.record.Last) }},
+		{"about", "对象", func(s step) string { return aboutOf(s.record) }},
 		{"decision id", "裁决编号", func(s step) string {
 			if s.record.Decision != nil {
 				return s.record.Decision.ID

@@ -261,7 +261,7 @@ func (s *Server) ask(ctx context.Context, nodes []bus.NodeID, q mesh.TraceQuery)
 }
 
 // Watermark tells what a watermark that this node set stands for: the decision, and
-// the steps of the batch that went out on it, on all nodes.
+// the steps of the batch, or of the query, that was answered on it, on all nodes.
 func (s *Server) Watermark(ctx context.Context, by bus.Principal, request, mark string) (client.Trace, error) {
 	leaf, first, err := s.exchange.Watermark(mark)
 	if err != nil {
@@ -271,8 +271,12 @@ func (s *Server) Watermark(ctx context.Context, by bus.Principal, request, mark 
 	if err != nil {
 		return client.Trace{}, err
 	}
-	found := s.ask(ctx, nodes, mesh.TraceQuery{Event: first, By: by, Request: request})
 	trace := client.Trace{Resource: string(first.Resource)}
+	if leaf.Record.Correlation != "" {
+		trace.Steps, trace.Silent, err = s.queried(ctx, nodes, mesh.EvidenceQuery{By: by, Request: request}, leaf.Record)
+		return trace, err
+	}
+	found := s.ask(ctx, nodes, mesh.TraceQuery{Event: first, By: by, Request: request})
 	for _, id := range nodes {
 		a, ok := found[id]
 		if !ok {

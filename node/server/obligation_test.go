@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -36,7 +37,7 @@ const obliging = `package gxbus.division.d440100
 
 masks := {"legal_representative_id": {"method": "pseudonym"}, "established": {"method": "year"}, "phone": {"method": "verify"}}
 
-rows contains {"item": "registered_capital", "equals": ["100000", "200000", "300000", "400000"]}
+rows contains {"item": "registered_capital", "equals": ["100000", "200000", "300000", "400000"]} if input.action != "query"
 
 limits contains {"limit": 3, "per": "day", "key": "system"} if input.action == "deliver"
 
@@ -52,8 +53,7 @@ test_a_mark if city.watermark
 
 // What a layer obliges to reaches the consumer through two nodes, over HTTP.
 func TestObligationsOverTheRunningBus(t *testing.T) {
-	s := tell(t, fleet.Province()...)
-	s.grant(t)
+	s, _ := bound(t, nodetest.Options{})
 	s.enact(t, bus.Layer{ID: bus.DivisionLayer("440100"), Modules: map[string]string{"a.rego": obliging, "a_test.rego": obligingTest}})
 	s.subscribe(t)
 	s.publish(t, 0, 10) // of which four meet the condition
@@ -76,23 +76,53 @@ func TestObligationsOverTheRunningBus(t *testing.T) {
 
 	mark, _ := got[0].Extensions()["gxbuswatermark"].(string)
 	auditor := s.ClientAt(s.at("shenzhen"), "auditor")
-	trace, err := auditor.AuditWatermark(context.Background(), mark)
-	check(t, err)
-	kinds := map[audit.Kind]audit.Record{}
-	for _, step := range trace.Steps {
-		var r audit.Record
-		check(t, json.Unmarshal(step.Record, &r))
-		if r.Kind != audit.KindDecision || r.Watermark == mark {
-			kinds[r.Kind] = r
+	if steps := marked(t, auditor, mark); !steps["tianhe"][audit.KindDelivered] || !steps["shenzhen"][audit.KindForwarded] {
+		t.Errorf("steps of events: %v", steps)
+	}
+	for range 2 { // each with a mark of its own
+		answer, err := s.consumer.Query(context.Background(), s.resource.ID, inquiry("list"))
+		check(t, err)
+		if want := `[{"uscc":"x","enterprise_name":"样例企业","phone":true}]`; string(answer.Data) != want {
+			t.Errorf("answered %s", answer.Data)
 		}
-	}
-	if r := kinds[audit.KindDecision]; r.Grant != "grant-1" || r.Principal.System != sample.SystemOf(sample.TianheServices).ID {
-		t.Errorf("the decision: %+v", r)
-	}
-	if kinds[audit.KindForwarded].At.IsZero() || kinds[audit.KindDelivered].At.IsZero() {
-		t.Errorf("steps: %v", kinds)
+		steps := marked(t, auditor, answer.Watermark)
+		for _, node := range []bus.NodeID{"tianhe", "shenzhen"} {
+			if got := slices.Sorted(maps.Keys(steps[node])); !slices.Equal(got, []audit.Kind{audit.KindAnswered, audit.KindAsked, audit.KindDecision}) {
+				t.Errorf("steps of a query at %s: %v", node, got)
+			}
+		}
 	}
 	if _, err := auditor.AuditWatermark(context.Background(), "aaaaaaaaaaaaaaaaaaaaaaaa"); !client.IsCode(err, bus.CodeNotFound) {
 		t.Errorf("a made-up mark: %v", err)
 	}
+}
+
+// marked gives the steps that a watermark leads to, by node; one of them is the decision
+// that set it, and no kind of step is there twice at one node of a query.
+func marked(t *testing.T, auditor *client.Client, mark string) map[bus.NodeID]map[audit.Kind]bool {
+	t.Helper()
+	trace, err := auditor.AuditWatermark(context.Background(), mark)
+	check(t, err)
+	steps, set := map[bus.NodeID]map[audit.Kind]bool{}, 0
+	for _, step := range trace.Steps {
+		var r audit.Record
+		check(t, json.Unmarshal(step.Record, &r))
+		if steps[step.Node] == nil {
+			steps[step.Node] = map[audit.Kind]bool{}
+		}
+		if r.Correlation != "" && steps[step.Node][r.Kind] {
+			t.Errorf("%s has a second step %s", step.Node, r.Kind)
+		}
+		steps[step.Node][r.Kind] = true
+		if r.Watermark == mark {
+			set++
+			if r.Decision == nil || r.Grant != "grant-1" || r.Principal.System != sample.SystemOf(sample.TianheServices).ID {
+				t.Errorf("the decision: %+v", r)
+			}
+		}
+	}
+	if set != 1 {
+		t.Errorf("%d decisions set the mark %q", set, mark)
+	}
+	return steps
 }

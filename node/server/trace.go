@@ -54,8 +54,23 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 			return trace, err
 		}
 	}
-	trace.Silent = at.Silent
-	nodes = slices.DeleteFunc(nodes, func(id bus.NodeID) bool { return slices.Contains(at.Silent, id) })
+	line, err := s.timeline(ctx, nodes, ask, at, limit)
+	if err != nil {
+		return trace, err
+	}
+	trace.Steps, trace.Silent = line.merge(), line.place.Silent
+	if q.Event != "" && len(trace.Steps) == 0 && len(trace.Silent) == 0 {
+		return trace, bus.NotFound("event", q.Event)
+	}
+	if line.more {
+		trace.Next = line.place.String()
+	}
+	return trace, nil
+}
+
+// timeline asks nodes for what they recorded beyond at.
+func (s *Server) timeline(ctx context.Context, nodes []bus.NodeID, ask mesh.EvidenceQuery, at place, limit int) (*timeline, error) {
+	nodes = slices.DeleteFunc(slices.Clone(nodes), func(id bus.NodeID) bool { return slices.Contains(at.Silent, id) })
 	found := askWithin(ctx, evidenceTimeout, nodes, func(ctx context.Context, id bus.NodeID) (mesh.EvidenceAnswer, error) {
 		q := at.question(ask, id)
 		if id == s.self.Node {
@@ -67,7 +82,7 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 		}
 		return a, err
 	})
-	line := timeline{place: at, limit: limit}
+	line := &timeline{place: at, limit: limit}
 	for _, id := range nodes {
 		a, ok := found[id]
 		if !ok {
@@ -75,17 +90,33 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 			continue
 		}
 		if err := line.add(id, a); err != nil {
-			return trace, err
+			return nil, err
 		}
 	}
-	trace.Steps, trace.Silent = line.merge(), line.place.Silent
-	if q.Event != "" && len(trace.Steps) == 0 && len(trace.Silent) == 0 {
-		return trace, bus.NotFound("event", q.Event)
+	return line, nil
+}
+
+// apart is how far the steps of one query may lie apart, by the clocks of two nodes: none
+// takes as long as a minute.
+const apart = 10 * time.Minute
+
+// queried tells all that nodes recorded of a query, of which one step is given.
+func (s *Server) queried(ctx context.Context, nodes []bus.NodeID, ask mesh.EvidenceQuery, step audit.Record) (steps []client.TraceStep, silent []bus.NodeID, err error) {
+	ask.Search = &audit.Search{
+		Correlation: step.Correlation, Grant: step.Grant, Case: step.Case, Department: step.Consumer,
+		From: step.At.Add(-apart), To: step.At.Add(apart), Limit: traceLimit,
 	}
-	if line.more {
-		trace.Next = line.place.String()
+	at := place{After: map[bus.NodeID]int64{}}
+	for {
+		line, err := s.timeline(ctx, nodes, ask, at, traceLimit)
+		if err != nil {
+			return nil, nil, err
+		}
+		steps, at = append(steps, line.merge()...), line.place
+		if !line.more {
+			return steps, at.Silent, nil
+		}
 	}
-	return trace, nil
 }
 
 // EvidenceHere tells another node, or this one, what this node recorded, as far as the

@@ -52,6 +52,8 @@ type Search struct {
 	To         time.Time   `json:"to,omitzero"` // exclusive
 	After      int64       `json:"after"`       // a leaf; -1: from the beginning
 	Limit      int         `json:"limit"`       // leaves
+
+	Correlation string `json:"correlation,omitempty"` // of a query; not in the index, so the rest should say where to look
 }
 
 // Check returns every defect of s.
@@ -100,6 +102,7 @@ func valued(values map[field]string) (keys [][]byte) {
 // wants reports whether r is one of those that s is for.
 func (s Search) wants(r *Record) bool {
 	return (s.Grant == "" || r.Grant == s.Grant) && (s.Matter == "" || r.Matter == s.Matter) && (s.Case == "" || r.Case == s.Case) &&
+		(s.Correlation == "" || r.Correlation == s.Correlation) &&
 		(s.Department == "" || r.Provider == s.Department || r.Consumer == s.Department || r.Principal.Department == s.Department) &&
 		(s.From.IsZero() || !r.At.Before(s.From)) && (s.To.IsZero() || r.At.Before(s.To))
 }
@@ -220,7 +223,7 @@ const maxBlocks = 256
 // marks are in the bytes of every leaf that s wants.
 func (s Search) marks() (marks [][]byte) {
 	for _, v := range [...]struct{ name, value string }{
-		{`"grant":`, string(s.Grant)}, {`"matter":`, s.Matter}, {`"case":`, s.Case}, {"", string(s.Department)},
+		{`"grant":`, string(s.Grant)}, {`"matter":`, s.Matter}, {`"case":`, s.Case}, {`"correlation":`, s.Correlation}, {"", string(s.Department)},
 	} {
 		if v.value != "" {
 			text, err := json.Marshal(v.value)

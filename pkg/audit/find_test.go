@@ -28,6 +28,7 @@ func TestFindIsWhatReadingEveryLeafFinds(t *testing.T) {
 				if i%7 == 0 {
 					batch[i].Grant, batch[i].Case, batch[i].Matter = bus.GrantID(pick("", "g-1", "g-2")), pick("", "440106-\"1\"", "办件号-1"), pick("", "m")
 					batch[i].Provider, batch[i].Consumer = bus.USCC(pick("", "A", "AB")), bus.USCC(pick("", "A", "AB"))
+					batch[i].Correlation = pick("", "c-1", "c-12")
 					batch[i].Principal.Department = bus.USCC(pick("", "A", "AB"))
 				}
 			}
@@ -42,7 +43,7 @@ func TestFindIsWhatReadingEveryLeafFinds(t *testing.T) {
 			}
 		}
 		s := audit.Search{
-			Grant: bus.GrantID(pick("", "g-1", "g-3")), Case: pick("", "440106-\"1\"", "办件号-1"), Matter: pick("", "m"), Department: bus.USCC(pick("", "A", "AB")),
+			Grant: bus.GrantID(pick("", "g-1", "g-3")), Case: pick("", "440106-\"1\"", "办件号-1"), Matter: pick("", "m"), Department: bus.USCC(pick("", "A", "AB")), Correlation: pick("", "", "c-1"),
 			From: noon.Add(time.Duration(rapid.IntRange(-10, 700).Draw(rt, "from")) * time.Second), After: -1, Limit: rapid.IntRange(1, 40).Draw(rt, "limit"),
 		}
 		if rapid.Bool().Draw(rt, "until") {
@@ -87,7 +88,7 @@ func TestFindIsWhatReadingEveryLeafFinds(t *testing.T) {
 func wants(s audit.Search, r audit.Record) bool {
 	is := func(want, have string) bool { return want == "" || want == have }
 	department := s.Department == "" || s.Department == r.Provider || s.Department == r.Consumer || s.Department == r.Principal.Department
-	return is(string(s.Grant), string(r.Grant)) && is(s.Case, r.Case) && is(s.Matter, r.Matter) && department && !r.At.Before(s.From) && (s.To.IsZero() || r.At.Before(s.To))
+	return is(string(s.Grant), string(r.Grant)) && is(s.Case, r.Case) && is(s.Matter, r.Matter) && is(s.Correlation, r.Correlation) && department && !r.At.Before(s.From) && (s.To.IsZero() || r.At.Before(s.To))
 }
 
 func TestALeafThatTheIndexHidesIsFound(t *testing.T) {

@@ -86,8 +86,8 @@ func (c *Client) AuditTimeline(ctx context.Context, q TraceQuery) iter.Seq2[Trac
 	}
 }
 
-// AuditWatermark returns what a watermark stands for: the steps of the batch that
-// carries it, in time order, the decision with that watermark among them; auditors
+// AuditWatermark returns what a watermark stands for: the steps of the batch, or of the
+// query whose answer carries it, in time order, the decision with that watermark among them; auditors
 // only. CodeNotFound for one that the node asked did not set.
 func (c *Client) AuditWatermark(ctx context.Context, mark string) (Trace, error) {
 	return do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "watermarks", mark}})

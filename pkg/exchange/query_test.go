@@ -89,6 +89,10 @@ func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
 		if want := []audit.Kind{audit.KindDecision, audit.KindAsked, audit.KindAnswered}; !slices.Equal(kinds, want) {
 			t.Fatalf("%s recorded %v", n.id, kinds)
 		}
+		leaf, first, err := n.Watermark(all[0].Watermark)
+		if must(t, err); leaf.Record.Decision.ID != all[1].DecisionID || first != (exchange.Occurrence{Resource: firms}) {
+			t.Errorf("the mark of %s leads to %+v, %v", n.id, leaf.Record, first)
+		}
 		ends = append(ends, all[2])
 		n.verify()
 	}

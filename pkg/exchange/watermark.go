@@ -9,9 +9,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A watermark is a code on each event of a batch. It says nothing by itself; the
-// node that set it finds by it the decision that the batch went out on, and so
-// the grant, the system and the time. It is a keyed MAC of the decision's id:
+// A watermark is a code on each event of a batch, or on the answer to a query. It says nothing by itself; the
+// node that set it finds by it the decision that it went out on, and so the grant, the system and the time. It is a keyed MAC of the decision's id:
 // nobody can make one up that accuses somebody else.
 var bucketWatermarks = []byte("watermarks") // code → decision id
 
@@ -43,8 +42,8 @@ func keepMark(tx *bbolt.Tx, mark, decision string) error {
 }
 
 // Watermark returns the leaf of the decision that a watermark stands for, and the
-// first event that went out with it; CodeNotFound for one that this node did not
-// set.
+// first event that went out with it, which has no sequence number where that was the
+// answer to a query; CodeNotFound for one that this node did not set.
 func (x *Exchange) Watermark(mark string) (leaf audit.Leaf, first Occurrence, err error) {
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		id := tx.Bucket(bucketWatermarks).Get([]byte(mark))
@@ -56,6 +55,9 @@ func (x *Exchange) Watermark(mark string) (leaf audit.Leaf, first Occurrence, er
 		}
 		r := leaf.Record
 		first = Occurrence{r.Resource, r.First}
+		if !r.HasRange() {
+			return nil
+		}
 		for ; first.Sequence <= r.Last; first.Sequence++ {
 			steps, err := x.Log.Covering(tx, r.Resource, r.Subscription, first.Sequence)
 			if err != nil {
