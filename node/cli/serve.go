@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -40,18 +39,12 @@ func (a *app) serveCommand() *cobra.Command {
 	return cmd
 }
 
-// ballast is memory that is never touched, and so takes none. The collector lets the
-// heap double between two runs: with little in it a busy node would spend a quarter of
-// its processor time collecting.
-const ballast = 16 << 20
-
 // serve runs the node until the context ends or the node fails.
 func (a *app) serve(cmd *cobra.Command, config server.Config) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	weight := make([]byte, ballast)
-	defer runtime.KeepAlive(weight)
+	collectAtLeisure()
 	ctx := cmd.Context()
 	node, err := server.Open(ctx, config, server.Options{Version: a.build.Version, Logger: logger(a.Err, config)})
 	if err != nil {

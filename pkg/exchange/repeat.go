@@ -25,10 +25,13 @@ const (
 
 func askedHour(at time.Time) uint64 { return uint64(at.Unix() / int64(time.Hour/time.Second)) }
 
-func (a *asking) askedKey(hour uint64) []byte {
+// askedKey gives the key of the query's request id in an hour.
+func (a *asking) askedKey() func(hour uint64) []byte {
 	id := sha256.Sum256([]byte(string(a.stage) + "\x00" + string(a.by.System) + "\x00" + a.request))
-	key := binary.BigEndian.AppendUint64([]byte(askedPrefix), hour)
-	return append(key, id[:16]...)
+	return func(hour uint64) []byte {
+		key := binary.BigEndian.AppendUint64([]byte(askedPrefix), hour)
+		return append(key, id[:16]...)
+	}
 }
 
 // askedBefore is where it stands that a query was let through before, nil for not, and
@@ -45,9 +48,9 @@ func (a *asking) before(tx *bbolt.Tx, at seat) (askedBefore, error) {
 	if ledger == nil || a.request == "" {
 		return askedBefore{}, nil
 	}
-	now := askedHour(a.x.Now())
+	now, keyIn := askedHour(a.x.Now()), a.askedKey()
 	for back := range uint64(rememberedBy + 1) {
-		key := a.askedKey(now - back)
+		key := keyIn(now - back)
 		value := ledger.Get(key)
 		digest, rest := value[:min(sha256.Size, len(value))], value[min(sha256.Size, len(value)):]
 		switch {
@@ -91,7 +94,7 @@ func (a *asking) note(tx *bbolt.Tx, at seat, before askedBefore) error {
 	}
 	key := before.key
 	if key == nil {
-		key = a.askedKey(now)
+		key = a.askedKey()(now)
 	}
 	return ledger.Put(key, binary.BigEndian.AppendUint64(a.digest[:], uint64(a.record.Began.UnixMilli())))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -21,14 +23,18 @@ var (
 )
 
 // Store is the exchange file with its group commit: steps that arrive while a
-// commit is on its way to the disk share the next one.
+// commit is on its way to the disk share the next one. One that finds none on its
+// way is committed by its caller, which spares it two changes of goroutine.
 type Store struct {
-	db    *bbolt.DB
-	halt  func(error)
-	queue chan *step
+	db   *bbolt.DB
+	halt func(error)
 
-	closing  chan struct{} // no more steps are taken
-	finished chan struct{} // the last commit is over
+	mu     sync.Mutex
+	idle   *sync.Cond    // told when busy ends
+	busy   bool          // a commit is on its way
+	queue  []*step       // for the next one
+	closed bool          // no more steps are taken
+	more   chan struct{} // steps came meanwhile: the store's own goroutine goes on with them
 }
 
 // step is one all-or-nothing piece of a commit.
@@ -70,18 +76,21 @@ func OpenStore(path string, halt func(error)) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare exchange file: %w", err), db.Close())
 	}
-	s := &Store{
-		db: db, halt: halt, queue: make(chan *step, stepsPerCommit),
-		closing: make(chan struct{}), finished: make(chan struct{}),
-	}
+	s := &Store{db: db, halt: halt, more: make(chan struct{})}
+	s.idle = sync.NewCond(&s.mu)
 	go s.run()
 	return s, nil
 }
 
 // Close commits what is queued and closes the file.
 func (s *Store) Close() error {
-	close(s.closing)
-	<-s.finished
+	s.mu.Lock()
+	s.closed = true
+	for s.busy {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+	close(s.more)
 	return s.db.Close()
 }
 
@@ -96,61 +105,69 @@ func (s *Store) View(fn func(*bbolt.Tx) error) error { return s.db.View(fn) }
 // undoes the step, and only this step, and is returned. A full disk gives
 // bus.CodeStorageFull.
 func (s *Store) Commit(ctx context.Context, write func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	st := &step{write: write, done: make(chan error, 1)}
-	select {
-	case s.queue <- st:
-	case <-s.closing:
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		s.mu.Unlock()
 		return bus.E(bus.CodeUnavailable)
-	case <-ctx.Done():
-		return ctx.Err()
+	case s.busy:
+		s.queue = append(s.queue, st)
+		s.mu.Unlock()
+		return <-st.done // once queued, a step is carried out whatever becomes of ctx
 	}
-	select { // once queued, a step is carried out whatever becomes of ctx
-	case err := <-st.done:
-		return err
-	case <-s.finished:
+	s.busy = true
+	s.mu.Unlock()
+	s.commit([]*step{st})
+	if s.waited() {
+		s.more <- struct{}{}
 	}
-	select { // it may have been in the very last commit
-	case err := <-st.done:
-		return err
-	default:
-		return bus.E(bus.CodeUnavailable)
-	}
+	return <-st.done
 }
 
+// waited reports whether steps wait for the next commit; where none does, whoever
+// comes next makes his own.
+func (s *Store) waited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy = len(s.queue) > 0; !s.busy {
+		s.idle.Broadcast()
+	}
+	return s.busy
+}
+
+// run commits what came while others committed.
 func (s *Store) run() {
-	defer close(s.finished)
-	for {
-		select {
-		case first := <-s.queue:
-			s.commit(s.gather(first))
-		case <-s.closing:
-			select {
-			case first := <-s.queue:
-				s.commit(s.gather(first))
-			default:
-				return
-			}
+	for range s.more {
+		for again := true; again; again = s.waited() {
+			s.commit(s.gather())
 		}
 	}
 }
 
 // gather takes what is queued by now; it never waits for more.
-func (s *Store) gather(first *step) []*step {
-	batch := []*step{first}
-	for len(batch) < stepsPerCommit {
-		select {
-		case next := <-s.queue:
-			batch = append(batch, next)
-		default:
-			return batch
-		}
-	}
+func (s *Store) gather() []*step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.queue), stepsPerCommit)
+	batch := slices.Clone(s.queue[:n])
+	s.queue = slices.Delete(s.queue, 0, n)
 	return batch
 }
 
 // commit writes a batch in one transaction. A step that fails is answered and
-// left out, and the rest run again from the start.
+// left out, and the rest run again from the start. A panic is the end of the node,
+// whose goroutine ever it is in.
 func (s *Store) commit(batch []*step) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.halt(fmt.Errorf("commit to exchange file: panic: %v", r))
+			panic(r)
+		}
+	}()
 	for len(batch) > 0 {
 		failed := -1
 		err := s.db.Update(func(tx *bbolt.Tx) error {
