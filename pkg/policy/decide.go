@@ -101,7 +101,7 @@ func (e *Engine) round(ctx context.Context, layers []*layer, input ast.Value) []
 	ctx, stop := context.WithTimeout(ctx, e.deadline)
 	defer stop()
 	a := &asking{layers: layers, deadline: e.deadline, cancel: topdown.NewCancel(), answered: make(chan struct{})}
-	go a.run(ctx, input)
+	e.hands.give(func() { a.run(ctx, input) })
 	select {
 	case <-a.answered:
 		return a.verdicts

@@ -34,6 +34,7 @@ type Engine struct {
 	compileLimit time.Duration
 	newID        func() string
 	language     *language
+	hands        hands
 
 	loading sync.Mutex                   // one Load at a time
 	seen    map[bus.LayerID]bus.Revision // newest revision ever loaded, also of unloaded layers
@@ -58,8 +59,8 @@ type Status struct {
 func New(opts Options) (*Engine, error) {
 	e := &Engine{
 		deadline: opts.Deadline, compileLimit: opts.CompileLimit, newID: opts.NewID,
-		language: newLanguage(),
-		seen:     map[bus.LayerID]bus.Revision{},
+		language: newLanguage(), hands: make(hands),
+		seen: map[bus.LayerID]bus.Revision{},
 	}
 	if e.deadline <= 0 {
 		e.deadline = 200 * time.Millisecond
