@@ -30,11 +30,10 @@ type Store struct {
 	halt func(error)
 
 	mu     sync.Mutex
-	idle   *sync.Cond    // told when busy ends
-	busy   bool          // a commit is on its way
-	queue  []*step       // for the next one
-	closed bool          // no more steps are taken
-	more   chan struct{} // steps came meanwhile: the store's own goroutine goes on with them
+	idle   *sync.Cond // told when busy ends
+	busy   bool       // a commit is on its way
+	queue  []*step    // for the next one
+	closed bool       // no more steps are taken
 }
 
 // step is one all-or-nothing piece of a commit.
@@ -76,9 +75,8 @@ func OpenStore(path string, halt func(error)) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare exchange file: %w", err), db.Close())
 	}
-	s := &Store{db: db, halt: halt, more: make(chan struct{})}
+	s := &Store{db: db, halt: halt}
 	s.idle = sync.NewCond(&s.mu)
-	go s.run()
 	return s, nil
 }
 
@@ -90,7 +88,6 @@ func (s *Store) Close() error {
 		s.idle.Wait()
 	}
 	s.mu.Unlock()
-	close(s.more)
 	return s.db.Close()
 }
 
@@ -123,7 +120,7 @@ func (s *Store) Commit(ctx context.Context, write func(*bbolt.Tx) error) error {
 	s.mu.Unlock()
 	s.commit([]*step{st})
 	if s.waited() {
-		s.more <- struct{}{}
+		go s.run()
 	}
 	return <-st.done
 }
@@ -141,10 +138,8 @@ func (s *Store) waited() bool {
 
 // run commits what came while others committed.
 func (s *Store) run() {
-	for range s.more {
-		for again := true; again; again = s.waited() {
-			s.commit(s.gather())
-		}
+	for again := true; again; again = s.waited() {
+		s.commit(s.gather())
 	}
 }
 
@@ -165,7 +160,7 @@ func (s *Store) commit(batch []*step) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.halt(fmt.Errorf("commit to exchange file: panic: %v", r))
-			panic(r)
+			panic(r) // as it was: a handler may recover, but the node ends
 		}
 	}()
 	for len(batch) > 0 {

@@ -136,6 +136,22 @@ func TestFailedStepIsUndoneAlone(t *testing.T) {
 	}
 }
 
+// A handler's server recovers from panics; the file does not go on after one.
+func TestAPanicInACommitEndsTheNode(t *testing.T) {
+	b := openBox(t, filepath.Join(t.TempDir(), "x.db"))
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("was swallowed")
+			}
+		}()
+		_ = b.Commit(t.Context(), func(*bbolt.Tx) error { panic("bug") })
+	}()
+	if b.halted.Load() != 1 {
+		t.Errorf("halted %d times", b.halted.Load())
+	}
+}
+
 // A reader that sees the step's key is a reader after the commit.
 func TestAnswerComesAfterTheCommit(t *testing.T) {
 	b := openBox(t, filepath.Join(t.TempDir(), "x.db"))
