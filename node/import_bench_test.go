@@ -34,7 +34,8 @@ const (
 // the program, then measures what living with them costs: entries a second on the
 // way in (read, checked, sent, replicated, acknowledged), when every node finds them all, the 99th percentile of
 // searches with facets, a start after a kill until it is ready and its search whole,
-// resident memory then, and how long an empty node takes to hold it all.
+// resident memory then, and how long an empty node takes to hold it all, from a
+// snapshot and the end of the log.
 //
 // GXBUS_CATALOGUE lists the sizes, 100000 where it is not set.
 func BenchmarkCatalogue(b *testing.B) {
@@ -96,6 +97,7 @@ func catalogue(b *testing.B, entries int) []measured {
 	memory, err := statusMB(follower.PID(), "VmRSS")
 	must(b, err)
 
+	p.trimmed()
 	begun = time.Now()
 	empty, err := p.Grow(p.ctx, p.admin, fleet.Spec{ID: "tianhe", Division: "440106"})
 	must(b, err)
@@ -115,7 +117,7 @@ func catalogue(b *testing.B, entries int) []measured {
 var drafts = client.ResourceQuery{States: []bus.EntryState{bus.StateDraft}, Limit: 20}
 
 // whole waits until a node finds all entries.
-func (p *importing) whole(b *testing.B, n *fleet.Node, entries int) {
+func (p *importing) whole(b testing.TB, n *fleet.Node, entries int) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Minute)
 	defer cancel()

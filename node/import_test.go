@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,30 @@ func TestImportSurvivesKills(t *testing.T) {
 	p.hash(t)
 }
 
+// TestAnEmptyNodeIsSeededByASnapshotAfterAnImport imports entries of many items, as
+// those of a whole database have them.
+func TestAnEmptyNodeIsSeededByASnapshotAfterAnImport(t *testing.T) {
+	dir := t.TempDir()
+	p := newImporting(t, dir)
+	_, err := p.admin.Departments().Put(p.ctx, sample.ProvinceData)
+	must(t, err)
+	file := filepath.Join(dir, "wide.jsonl")
+	const count, items = 3000, 200 // 72 MB
+	wide := make([]bus.Resource, count)
+	for i := range wide {
+		wide[i] = generated(i)
+		for n := range items {
+			wide[i].Items = append(wide[i].Items, bus.Item{ID: bus.ItemID(fmt.Sprintf("column_%03d", n)), Name: strings.Repeat("列", 20), Type: "C", Length: 200, Grade: 1})
+		}
+	}
+	write(t, file, wide...)
+	p.ok("resource", "import", file)
+	p.trimmed()
+	empty, err := p.Grow(p.ctx, p.admin, fleet.Spec{ID: "tianhe", Division: "440106"})
+	must(t, err)
+	p.whole(t, empty, count)
+}
+
 // importing is a fleet, and the program on the side of a person.
 type importing struct {
 	*fleet.Fleet
@@ -252,6 +277,33 @@ func (p *importing) account(path string) intake.Report {
 	return r
 }
 
+// trimmed waits until the log of each node begins behind its first entry, so that an
+// empty node can be seeded by a snapshot alone.
+func (p *importing) trimmed() {
+	p.tb.Helper()
+	for _, n := range p.Nodes() {
+		must(p.tb, fleet.Until(p.ctx, string(n.ID())+" to trim its log", func(ctx context.Context) error {
+			admin, err := p.SignIn(ctx, n, "sysadmin")
+			if err != nil {
+				return err
+			}
+			checks, err := admin.Doctor(p.ctx, false) // a large directory takes it some time
+			if err != nil {
+				return err
+			}
+			at := slices.IndexFunc(checks, func(c client.Check) bool { return c.Name == "applied index" })
+			var applied, first, last, snapshot uint64
+			if _, err := fmt.Sscanf(checks[at].Detail.EN, "applied %d, log %d–%d, snapshot %d", &applied, &first, &last, &snapshot); err != nil {
+				return err
+			}
+			if first == 1 || snapshot < first {
+				return errors.New(checks[at].Detail.EN)
+			}
+			return nil
+		}))
+	}
+}
+
 // hash waits until every node is at one index, and wants one state there.
 func (p *importing) hash(tb testing.TB) string {
 	tb.Helper()
@@ -298,13 +350,23 @@ func unpack(t *testing.T, from, to string) {
 // generate writes entries as a file of JSON Lines has them.
 func generate(tb testing.TB, path string, count int) {
 	tb.Helper()
+	entries := make([]bus.Resource, count)
+	for i := range entries {
+		entries[i] = generated(i)
+	}
+	write(tb, path, entries...)
+}
+
+// write writes a file of JSON Lines.
+func write(tb testing.TB, path string, entries ...bus.Resource) {
+	tb.Helper()
 	file, err := os.Create(path)
 	must(tb, err)
 	enc := json.NewEncoder(file)
-	for i := range count {
+	for _, entry := range entries {
 		must(tb, enc.Encode(bus.DraftContent{
 			Clearance: bus.Clearance{SecrecyReview: "样例保审〔2026〕1号", Consent: "样例签批〔2026〕1号"},
-			Resource:  generated(i),
+			Resource:  entry,
 		}))
 	}
 	must(tb, file.Close())

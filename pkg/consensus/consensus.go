@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -60,6 +61,7 @@ type Group struct {
 	running   atomic.Pointer[raft.Raft] // raft, for its own store to ask whether it leads
 	stop      chan struct{}             // closed when the group closes
 	contacts  *contacts
+	growth    *growth
 }
 
 // ErrLogLost means that the log on disk ends before what the state machine has
@@ -83,7 +85,10 @@ func Open(c Config) (*Group, error) {
 		return nil, errors.Join(fmt.Errorf("build the state again from the log: %w", err), log.Close())
 	}
 	g := &Group{log: log, id: c.ID, stop: make(chan struct{})}
-	durable := durableStore{log, c.Halt, &g.running, g.stop}
+	if g.growth, err = measureGrowth(log, snapshots); err != nil {
+		return nil, errors.Join(fmt.Errorf("measure the raft log: %w", err), log.Close())
+	}
+	durable := durableStore{log, c.Halt, &g.running, g.stop, g.growth}
 	cached, err := raft.NewLogCache(logCache, durable)
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
@@ -98,7 +103,8 @@ func Open(c Config) (*Group, error) {
 		config.LeaderLeaseTimeout, config.CommitTimeout = c.Heartbeat/2, c.Heartbeat/20
 	}
 	config.Logger = logger
-	config.ShutdownOnRemove = false // whether the node goes on is decided above
+	config.SnapshotThreshold = math.MaxUint64 // growth says when
+	config.ShutdownOnRemove = false           // whether the node goes on is decided above
 	config.NoSnapshotRestoreOnStart = holds(applied, snapshots)
 	if g.raft, err = raft.NewRaft(config, c.FSM, cached, durable, snapshots, newSeeded(g.transport, cached, snapshots, g.stop)); err != nil {
 		close(g.stop)
@@ -106,6 +112,7 @@ func Open(c Config) (*Group, error) {
 	}
 	g.running.Store(g.raft)
 	g.contacts = watchContacts(g.raft)
+	g.growth.follow(g.raft, cached, g.stop)
 	c.Fence.watch(g.votes)
 	return g, nil
 }
@@ -262,6 +269,7 @@ func (g *Group) Close() error {
 	close(g.stop)
 	err := g.raft.Shutdown().Error()
 	g.contacts.close()
+	g.growth.done.Wait()
 	return errors.Join(err, g.transport.Close(), g.log.Close())
 }
 

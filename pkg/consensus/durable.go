@@ -23,12 +23,19 @@ type durableStore struct {
 	halt  func(error)
 	group *atomic.Pointer[raft.Raft] // nil before it runs
 	stop  <-chan struct{}            // closed when the group closes
+	grown *growth
 }
 
 func (s durableStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
 func (s durableStore) StoreLogs(logs []*raft.Log) error {
-	write := func() error { return s.BoltStore.StoreLogs(logs) }
+	write := func() error {
+		err := s.BoltStore.StoreLogs(logs)
+		if err == nil {
+			s.grown.stored(logs)
+		}
+		return err
+	}
 	if r := s.group.Load(); r != nil && r.State() == raft.Leader {
 		return s.check(write())
 	}

@@ -101,7 +101,7 @@ func noHalt(t *testing.T, m *member) {
 }
 
 // large is an entry of 200 KiB that changes nothing but the tick.
-func large(t *testing.T, n int) []byte {
+func large(t testing.TB, n int) []byte {
 	t.Helper()
 	data, err := tick(t, n).Encode()
 	if err != nil {

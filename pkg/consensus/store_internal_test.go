@@ -15,7 +15,7 @@ func TestEveryFailedWriteOfTheLogHalts(t *testing.T) {
 		t.Fatal(err)
 	}
 	halted := 0
-	store := durableStore{log, func(error) { halted++ }, new(atomic.Pointer[raft.Raft]), nil}
+	store := durableStore{log, func(error) { halted++ }, new(atomic.Pointer[raft.Raft]), nil, new(growth)}
 	entry := &raft.Log{Index: 1}
 	writes := []struct {
 		name string
