@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"sync"
@@ -55,7 +56,7 @@ func BenchmarkBatchDecision(b *testing.B) {
 const window = 3 * time.Second
 
 // latencies takes decisions on in, one after another, for a time.
-func latencies(b *testing.B, e *policy.Engine, in policy.Input, length time.Duration) (took []time.Duration) {
+func latencies(b testing.TB, e *policy.Engine, in policy.Input, length time.Duration) (took []time.Duration) {
 	b.Helper()
 	for start := time.Now(); time.Since(start) < length; {
 		began := time.Now()
@@ -105,6 +106,28 @@ func BenchmarkLayerActivation(b *testing.B) {
 	}
 }
 
+// bombard has four callers set a bomb off over and over, until it is stopped.
+func bombard(e *policy.Engine) (stop func()) {
+	stopped := make(chan struct{})
+	var bombing sync.WaitGroup
+	for range 4 {
+		bombing.Go(func() {
+			for {
+				e.Decide(context.Background(), forward())
+				select {
+				case <-stopped:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+		})
+	}
+	return func() {
+		close(stopped)
+		bombing.Wait()
+	}
+}
+
 // BenchmarkCostBomb measures decisions that a bomb does not apply to, while four
 // callers set it off over and over from its activation on; ratio is to the same
 // decisions without it. Beside it, how late the bomb's first caller is denied; ratio is
@@ -127,23 +150,9 @@ func BenchmarkCostBomb(b *testing.B) {
 			e := engine(b)
 			quiet += part(latencies(b, e, elsewhere, window), 0.99)
 			e.Load(bombs)
-			stop := make(chan struct{})
-			var bombing sync.WaitGroup
-			for range 4 {
-				bombing.Go(func() {
-					for {
-						e.Decide(b.Context(), forward())
-						select {
-						case <-stop:
-							return
-						case <-time.After(10 * time.Millisecond):
-						}
-					}
-				})
-			}
+			stop := bombard(e)
 			busy += part(latencies(b, e, elsewhere, 2*window), 0.99)
-			close(stop)
-			bombing.Wait()
+			stop()
 		}
 		compared(b, "µs", micros(busy)/float64(b.N), micros(quiet)/float64(b.N))
 	})
