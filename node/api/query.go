@@ -62,7 +62,8 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 			return nil, err
 		}
 		query := exchange.Query{
-			Resource: bus.ResourceID(in.ID), Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case, Items: q.Items,
+			Resource: bus.ResourceID(in.ID), Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
+			Basis: q.Basis, Operator: q.Operator, Items: q.Items,
 			Call: binding.Call{Parameters: q.Parameters},
 		}
 		if event.TraceParent(in.Trace) {
@@ -74,7 +75,7 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 	h.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "proxy-resource", Method: http.MethodGet, Path: "/api/v1/resources/{id}/proxy/{path}", Tags: []string{"exchange"},
 		Summary:     "Call the HTTP service that a resource is bound to",
-		Description: "With any method that its provider opens. Grant, purpose, matter, case, items and time limit are in Gxbus- headers, matter and case escaped as in a query.",
+		Description: "With any method that its provider opens. Grant, purpose, matter, case, basis, operator, items and time limit are in Gxbus- headers, matter, case and basis escaped as in a query.",
 		Security:    []map[string][]string{{"bearer": {}}, {"signature": {}}, {"mutualTLS": {}}},
 		Parameters: []*huma.Param{
 			{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
@@ -246,16 +247,17 @@ func (a *API) proxied(w http.ResponseWriter, r *http.Request) (q exchange.Query,
 	}
 	matter, badMatter := url.QueryUnescape(h.Get(client.HeaderMatter))
 	number, badCase := url.QueryUnescape(h.Get(client.HeaderCase))
+	basis, badBasis := url.QueryUnescape(h.Get(client.HeaderBasis))
 	var badTime error
 	if text := h.Get(client.HeaderTimeout); text != "" {
 		timeout, badTime = strconv.Atoi(text)
 	}
-	if err := errors.Join(badMatter, badCase, badTime); err != nil {
+	if err := errors.Join(badMatter, badCase, badBasis, badTime); err != nil {
 		return q, 0, bus.E(bus.CodeInvalid, bus.Defect{Field: "headers", Problem: bus.Text{ZH: "请求头无法识别", EN: "cannot be read"}, Allowed: "text escaped as in a query, milliseconds"})
 	}
 	q = exchange.Query{
 		Resource: bus.ResourceID(r.PathValue("id")), Grant: bus.GrantID(h.Get(client.HeaderGrant)), Purpose: bus.Purpose(h.Get(client.HeaderPurpose)),
-		Matter: matter, Case: number,
+		Matter: matter, Case: number, Basis: basis, Operator: h.Get(client.HeaderOperator),
 		Call: binding.Call{Method: r.Method, Path: path, Query: r.URL.RawQuery, Header: binding.Kept(h), Body: body},
 	}
 	for id := range strings.SplitSeq(h.Get(client.HeaderItems), ",") {

@@ -16,16 +16,18 @@ func (a *app) queryCommand() *cobra.Command {
 	var items, parameters []string
 	cmd := &cobra.Command{
 		Use: "query RESOURCE", Short: a.say("查询数据资源", "Query a resource"), Args: a.exactly("RESOURCE"), ValidArgsFunction: resources().complete(a),
-		Long: a.say("由业务系统在本部门所在节点查询已挂接服务的资源。每次查询须说明授权、用途、事项和办件号。结果以 JSON 输出。",
-			"By an agency system, at its own node, of a resource that is bound to a service. Each query says under which grant, for\nwhich purpose, matter and case it is. The answer is JSON."),
+		Long: a.say("由业务系统在本部门所在节点查询已挂接服务的资源。每次查询须说明授权、用途、事项和办件号，并可说明依据和经办人代号。结果以 JSON 输出。",
+			"By an agency system, at its own node, of a resource that is bound to a service. Each query says under which grant, for\nwhich purpose, matter and case it is, and can say on what basis and by which operator. The answer is JSON."),
 		Example: "  gxbus query enterprise-registration --grant tianhe-registration --purpose verification \\\n" +
-			"      --matter 440106001000 --case 2026-000123 --param uscc=91440300MA5SAMPLE1",
+			"      --matter 440106001000 --case 2026-000123 --operator window-3 --param uscc=91440300MA5SAMPLE1",
 	}
 	flags := cmd.Flags()
 	flags.StringVar((*string)(&q.Grant), "grant", "", a.say("所依据的授权 `标识`", "`id` of the grant it rests on"))
 	flags.StringVar((*string)(&q.Purpose), "purpose", "", a.say("使用 `用途`", "`purpose`"))
 	flags.StringVar(&q.Matter, "matter", "", a.say("事项 `编码`", "matter `code`"))
 	flags.StringVar(&q.Case, "case", "", a.say("办件 `编号`", "case `number`"))
+	flags.StringVar(&q.Basis, "basis", "", a.say("使用 `依据`", "`basis` of the use"))
+	flags.StringVar(&q.Operator, "operator", "", a.say("经办人 `代号`，本单位自编，不得为姓名", "`pseudonym` of the person who asks, of your agency's making; no name"))
 	flags.StringSliceVar(&items, "item", nil, a.say("所需信息项，可多个；缺省为全部获准项", "item wanted, repeatable; all that is allowed where left out"))
 	flags.StringArrayVar(&parameters, "param", nil, a.say("参数 `名=值`，可多个", "parameter `name=value`, repeatable"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -36,6 +36,7 @@ func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
 			},
 			details: []column[bus.Subscription]{
 				{"matter", "事项", func(s bus.Subscription) string { return s.Matter }},
+				{"basis", "使用依据", func(s bus.Subscription) string { return s.Basis }},
 				{"items", "信息项", func(s bus.Subscription) string { return listed(s.Items) }},
 				{"start", "起点", func(s bus.Subscription) string { return s.Start }},
 				{"paused", "已暂停", func(s bus.Subscription) string { return sprint(s.Paused) }},
@@ -81,6 +82,7 @@ func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription])
 	flags.StringVar((*string)(&s.Grant), "grant", "", a.say("所依据的授权 `标识`", "`id` of the grant it rests on"))
 	flags.StringVar((*string)(&s.Purpose), "purpose", "", a.say("使用 `用途`", "`purpose`"))
 	flags.StringVar(&s.Matter, "matter", "", a.say("事项 `编码`", "matter `code`"))
+	flags.StringVar(&s.Basis, "basis", "", a.say("使用 `依据`", "`basis` of the use"))
 	flags.StringSliceVar(&items, "item", nil, a.say("所需信息项，可多个；缺省为全部获准项", "item wanted, repeatable; all that is allowed where left out"))
 	flags.StringVar(&s.Start, "start", "", a.say("起点：now、beginning 或 `时间`（RFC 3339）；缺省为 now", "where it begins: now, beginning or a `time` (RFC 3339); now where left out"))
 	flags.StringArrayVar(&filters, "filter", nil, a.say("CloudEvents 过滤条件 `JSON`，可多个，须全部满足",

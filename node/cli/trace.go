@@ -39,7 +39,7 @@ func (a *app) stepColumns() []column[step] {
 		{"leaf", "存证序号", func(s step) string { return sprint(s.Leaf) }},
 		{"about", "对象", func(s step) string { return aboutOf(s.record) }},
 		{"step", "环节", func(s step) string { return stepText(s.record).In(a.lang) }},
-		{"who", "主体", func(s step) string { return s.record.Principal.String() }},
+		{"who", "主体", func(s step) string { return strings.TrimSpace(s.record.Principal.String() + " " + s.record.Operator) }},
 		{"decision", "裁决", func(s step) string { return outcome(s.record).In(a.lang) }},
 		{"reason", "理由与义务", func(s step) string { return a.because(s.record) }},
 	}

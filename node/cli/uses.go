@@ -54,6 +54,9 @@ func useColumns(a *app) []column[bus.UseRecord] {
 		{"grant", "授权", func(u bus.UseRecord) string { return string(u.Grant) }},
 		{"purpose", "用途", func(u bus.UseRecord) string { return string(u.Purpose) }},
 		{"matter", "事项", func(u bus.UseRecord) string { return u.Matter }},
+		{"case", "办件号", func(u bus.UseRecord) string { return u.Case }},
+		{"basis", "使用依据", func(u bus.UseRecord) string { return u.Basis }},
+		{"operator", "经办人代号", func(u bus.UseRecord) string { return u.Operator }},
 		{"allowed", "准许", func(u bus.UseRecord) string {
 			if u.Allowed {
 				return a.say("是", "yes")

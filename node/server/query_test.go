@@ -89,7 +89,8 @@ func bound(t *testing.T, o nodetest.Options) (*story, *service) {
 
 func inquiry(name string) client.Query {
 	return client.Query{
-		Grant: "grant-1", Purpose: bus.PurposeVerification, Matter: "440106001000", Case: "办件-1", Parameters: json.RawMessage(fmt.Sprintf(`{"name":%q,"q":"a b"}`, name)),
+		Grant: "grant-1", Purpose: bus.PurposeVerification, Matter: "440106001000", Case: "办件-1", Basis: "示例办法第一条", Operator: "op-7",
+		Parameters: json.RawMessage(fmt.Sprintf(`{"name":%q,"q":"a b"}`, name)),
 	}
 }
 
@@ -184,6 +185,7 @@ func TestAQueryCrossesThreeLevels(t *testing.T) {
 func transparent(t *testing.T, s *story, to *service) {
 	ctx := context.Background()
 	q := inquiry("")
+	q.Case = "办件-2"
 	_, err := s.provider.PutBinding(ctx, binding.Binding{
 		Resource: s.resource.ID, HTTP: &binding.HTTP{
 			URL: to.URL + "/firms", Headers: map[string]string{"X-Key": canary}, Allow: []binding.Route{{Methods: []string{"GET", "POST"}, Path: "/x/*"}},
@@ -208,6 +210,15 @@ func transparent(t *testing.T, s *story, to *service) {
 	}
 	if r.Header.Get("Traceparent") != q.TraceParent || r.Header.Get("Tracestate") != q.TraceState {
 		t.Errorf("the service is told of another trace: %v", r.Header)
+	}
+	steps, _ := timeline(t, s.Client("auditor"), client.TraceQuery{Case: q.Case})
+	for _, step := range steps {
+		if step.Basis != q.Basis || step.Operator != q.Operator {
+			t.Errorf("%s is on record as of %q by %q", step.Kind, step.Basis, step.Operator)
+		}
+	}
+	if len(steps) != 6 { // a decision, asked and answered at both nodes
+		t.Errorf("%d steps on record", len(steps))
 	}
 	for _, c := range []struct{ method, path string }{{"GET", "/y"}, {"GET", "/x/1/2"}, {"DELETE", "/x/1"}} {
 		if _, err := s.consumer.Proxy(ctx, s.resource.ID, c.method, c.path, nil, nil, q); !client.IsCode(err, bus.CodeForbidden) {

@@ -39,7 +39,9 @@ func oneTimeline(t *testing.T, s *story) {
 	}
 	for _, node := range []bus.NodeID{"tianhe", "shenzhen"} {
 		for _, kind := range []audit.Kind{audit.KindDecision, audit.KindAsked, audit.KindAnswered} {
-			if !slices.ContainsFunc(all, func(r audit.Record) bool { return r.Node == node && r.Kind == kind && r.Case == "办件-1" }) {
+			if !slices.ContainsFunc(all, func(r audit.Record) bool {
+				return r.Node == node && r.Kind == kind && r.Case == "办件-1" && r.Basis == "示例办法第一条" && r.Operator == "op-7"
+			}) {
 				t.Errorf("nothing was %s at %s", kind, node)
 			}
 		}

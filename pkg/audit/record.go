@@ -106,6 +106,8 @@ type Record struct {
 	Took         int64              `json:"took_us,omitempty"`     // answered: µs since it was asked here
 	Heartbeat    *bus.Heartbeat     `json:"heartbeat,omitempty"`   // heartbeat: the hour's minutes
 	Began        time.Time          `json:"began,omitzero"`        // of a query or batch: when it began, the same at both nodes; UTC
+	Basis        string             `json:"basis,omitempty"`       // 使用依据
+	Operator     string             `json:"operator,omitempty"`    // 经办人代号, of a query: the consumer's pseudonym
 }
 
 // Leaf is a record with its place in the log, counted from 0.

@@ -216,14 +216,19 @@ func CheckImpersonal(field, text string) []Defect {
 	if utf8.RuneCountInString(text) > maxNote {
 		defects = append(defects, Defect{field, Text{"过长", "too long"}, fmt.Sprint(maxNote, " characters")})
 	}
-	for _, digits := range longDigit.FindAllString(text, -1) {
-		if identityNumber(digits) || len(digits) == 11 && digits[0] == '1' && digits[1] >= '3' {
-			return append(defects, Defect{field, Text{
-				"不得写入身份证号、手机号等个人信息", "an identity or mobile number: no personal information goes into the directory",
-			}, "a digest or a reference of the record"})
-		}
+	if personal(text) {
+		defects = append(defects, Defect{field, Text{
+			"不得写入身份证号、手机号等个人信息", "an identity or mobile number: personal information does not belong here",
+		}, "a digest or a reference of the record"})
 	}
 	return defects
+}
+
+// personal reports whether text has an identity number or a mobile number in it.
+func personal(text string) bool {
+	return slices.ContainsFunc(longDigit.FindAllString(text, -1), func(digits string) bool {
+		return identityNumber(digits) || len(digits) == 11 && digits[0] == '1' && digits[1] >= '3'
+	})
 }
 
 // identityNumber reports whether s has the form, a date of birth and the check

@@ -70,3 +70,22 @@ func CheckNumber(field, text string) []Defect {
 	}
 	return []Defect{{field, Text{"过长，或含控制字符", "too long, or has control characters"}, fmt.Sprintf("at most %d bytes of text", maxNumber)}}
 }
+
+// CheckBasis returns the defects of the basis of a use (使用依据): a text as short as a
+// number, and as little about a person. It may be empty.
+func CheckBasis(field, text string) []Defect {
+	return append(CheckNumber(field, text), CheckImpersonal(field, text)...)
+}
+
+var pseudonym = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$`)
+
+// CheckOperator returns the defect of what a call names the person by who makes it
+// (经办人代号): a pseudonym that the person's agency alone can resolve, or nothing. It
+// stands in evidence for years; an identity or a mobile number is refused, that it is
+// no name is the agency's to see to.
+func CheckOperator(field, text string) []Defect {
+	if text == "" || pseudonym.MatchString(text) && !personal(text) {
+		return nil
+	}
+	return []Defect{{field, Text{"须为本单位的经办人代号，不得为姓名、身份证号或手机号", "not a pseudonym: no name, identity or mobile number"}, "1–64 of A–Z, a–z, 0–9 and inner . _ -"}}
+}

@@ -101,3 +101,19 @@ func FuzzCheckID(f *testing.F) {
 		}
 	})
 }
+
+func TestAnOperatorIsAPseudonym(t *testing.T) {
+	for text, bad := range map[string]bool{
+		"": false, "op-7": false, "GZ.window_03": false, "7": false, strings.Repeat("a", 64): false,
+		strings.Repeat("a", 65): true, "张三": true, "Zhang San": true, "zhang@example.org": true, "-7": true, "op\x1b[31m": true, "op\n": true,
+		"11010519491231002X": true, "13800000000": true, "op-13800000000": true, "20260304120000": false,
+	} {
+		defects := bus.CheckOperator("operator", text)
+		if got := len(defects) > 0; got != bad {
+			t.Errorf("%q: %v, want %v", text, got, bad)
+		}
+		if len(defects) > 0 && (defects[0].Field != "operator" || defects[0].Allowed == "") {
+			t.Errorf("%q: %+v", text, defects)
+		}
+	}
+}

@@ -17,6 +17,9 @@ type UseRecord struct {
 	Grant        GrantID        `json:"grant,omitempty"`
 	Purpose      Purpose        `json:"purpose,omitempty"`
 	Matter       string         `json:"matter,omitempty"`
+	Case         string         `json:"case,omitempty"`     // 办件号, of a query
+	Basis        string         `json:"basis,omitempty"`    // 使用依据
+	Operator     string         `json:"operator,omitempty"` // 经办人代号, of a query
 	Allowed      bool           `json:"allowed"`
 	Reasons      []Reason       `json:"reasons,omitempty"` // why not
 	Events       int            `json:"events,omitempty"`

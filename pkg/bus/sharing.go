@@ -11,6 +11,7 @@ type Subscription struct {
 	Grant    GrantID        `json:"grant,omitempty"`
 	Purpose  Purpose        `json:"purpose"`
 	Matter   string         `json:"matter,omitempty"`  // 实施清单编码
+	Basis    string         `json:"basis,omitempty"`   // 使用依据
 	Items    []ItemID       `json:"items,omitempty"`   // none listed: all that is allowed
 	Filters  []Filter       `json:"filters,omitempty"` // which events, all of them to hold; never change
 	Start    string         `json:"start,omitempty"`   // of which arrivals on: "beginning" or a time, RFC 3339; when it was made where empty
@@ -31,6 +32,7 @@ func (s Subscription) Check() []Defect {
 	}
 	defects = append(defects, CheckPurpose("purpose", s.Purpose)...)
 	defects = append(defects, CheckNumber("matter", s.Matter)...)
+	defects = append(defects, CheckBasis("basis", s.Basis)...)
 	if _, err := startTime(s.Start); err != nil {
 		defects = append(defects, badStart("start"))
 	}

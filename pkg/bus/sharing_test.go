@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -40,5 +41,15 @@ func TestSubscriptionDefects(t *testing.T) {
 	}
 	if got := fields(bus.Subscription{}.Check()); got != "id resource system purpose" {
 		t.Errorf("defects in %q", got)
+	}
+	for _, basis := range []string{strings.Repeat("x", 513), "示例办法\n第一条", "示例办法第一条，13800000000"} {
+		complete.Basis = basis
+		if got := fields(complete.Check()); got != "basis" {
+			t.Errorf("%.20q: defects in %q", basis, got)
+		}
+	}
+	complete.Basis = "示例办法第一条"
+	if defects := complete.Check(); defects != nil {
+		t.Errorf("%+v", defects)
 	}
 }

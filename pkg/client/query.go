@@ -14,12 +14,14 @@ import (
 
 // Headers of queries. The first of them are the caller's, in the transparent form.
 const (
-	HeaderGrant   = "Gxbus-Grant"
-	HeaderPurpose = "Gxbus-Purpose"
-	HeaderMatter  = "Gxbus-Matter"
-	HeaderCase    = "Gxbus-Case"
-	HeaderItems   = "Gxbus-Items"      // with commas between
-	HeaderTimeout = "Gxbus-Timeout-Ms" // of the whole query
+	HeaderGrant    = "Gxbus-Grant"
+	HeaderPurpose  = "Gxbus-Purpose"
+	HeaderMatter   = "Gxbus-Matter"
+	HeaderCase     = "Gxbus-Case"
+	HeaderBasis    = "Gxbus-Basis"
+	HeaderOperator = "Gxbus-Operator"
+	HeaderItems    = "Gxbus-Items"      // with commas between
+	HeaderTimeout  = "Gxbus-Timeout-Ms" // of the whole query
 
 	HeaderAnsweredBy  = "Gxbus-Answered-By"  // provider, or bus
 	HeaderCorrelation = "Gxbus-Correlation"  // names the query at both nodes
@@ -41,6 +43,8 @@ type Query struct {
 	Purpose    bus.Purpose     `json:"purpose,omitempty" doc:"使用用途"`
 	Matter     string          `json:"matter,omitempty" doc:"事项的实施清单编码"`
 	Case       string          `json:"case,omitempty" doc:"办件号"`
+	Basis      string          `json:"basis,omitempty" doc:"使用依据"`
+	Operator   string          `json:"operator,omitempty" doc:"经办人代号: the agency's pseudonym for the person who asks, no name"`
 	Items      []bus.ItemID    `json:"items,omitempty" doc:"none listed: all that is allowed"`
 	Parameters json.RawMessage `json:"parameters,omitempty" doc:"an object: text, numbers, true, false or null by name"`
 	Timeout    int             `json:"timeout_ms,omitempty" doc:"of the whole query, 20000 where it is left out, 50000 at most"`
@@ -85,6 +89,7 @@ func (c *Client) Proxy(ctx context.Context, resource bus.ResourceID, method, pat
 	header := http.Header{}
 	for name, value := range map[string]string{
 		HeaderGrant: string(q.Grant), HeaderPurpose: string(q.Purpose), HeaderMatter: url.QueryEscape(q.Matter), HeaderCase: url.QueryEscape(q.Case),
+		HeaderBasis: url.QueryEscape(q.Basis), HeaderOperator: q.Operator,
 	} {
 		if value != "" {
 			header.Set(name, value)

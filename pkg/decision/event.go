@@ -58,6 +58,7 @@ type Custom struct {
 	Grant        bus.GrantID        `json:"grant,omitempty"`
 	Purpose      bus.Purpose        `json:"purpose,omitempty"`
 	Matter       string             `json:"matter,omitempty"`
+	Basis        string             `json:"basis,omitempty"`
 	First        uint64             `json:"first,omitempty"` // the events that it was about
 	Last         uint64             `json:"last,omitempty"`
 	Events       int                `json:"events,omitempty"`

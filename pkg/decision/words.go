@@ -135,6 +135,9 @@ func (w *words) opening(e Event, in asked, known bool) {
 	if c.Matter != "" {
 		w.say("事项", "matter", c.Matter, c.Matter)
 	}
+	if c.Basis != "" {
+		w.say("依据", "basis", c.Basis, c.Basis)
+	}
 	w.grant(in, known, c.Grant)
 }
 

@@ -167,7 +167,7 @@ func (f flow) record(events []numbered) audit.Record {
 		Resource: f.resource.ID, Subscription: f.subscription.ID, Grant: f.subscription.Grant,
 		Principal: bus.Principal{System: f.subscription.System, Department: f.subscription.Consumer},
 		Provider:  f.resource.Provider, Consumer: f.subscription.Consumer,
-		Purpose: f.subscription.Purpose, Matter: f.subscription.Matter,
+		Purpose: f.subscription.Purpose, Matter: f.subscription.Matter, Basis: f.subscription.Basis,
 		First: events[0].Sequence, Last: events[len(events)-1].Sequence,
 		Events: len(events), Digest: audit.Digest(digests...), Bytes: size,
 	}

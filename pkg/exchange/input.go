@@ -63,7 +63,7 @@ func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
 	f.input = x.input(tx, f.resource)
 	f.input.Consumer = party(tx, consumer, s.System)
 	f.input.Provider = party(tx, provider, "")
-	f.input.Purpose, f.input.Matter, f.input.Items = s.Purpose, s.Matter, s.Items
+	f.input.Purpose, f.input.Matter, f.input.Basis, f.input.Items = s.Purpose, s.Matter, s.Basis, s.Items
 	if grant, ok := tx.Grant(s.Grant); ok && grant.Consumer == s.Consumer { // another's is as good as none
 		f.input.Grant = policy.GrantOf(grant)
 		f.undelivered = grant.Delivered == nil

@@ -13,6 +13,7 @@ const maxRequest = 128
 // resource, grant or item is for the decision to find.
 func (q Query) Check() []bus.Defect {
 	defects := append(bus.CheckNumber("matter", q.Matter), bus.CheckNumber("case", q.Case)...)
+	defects = append(append(defects, bus.CheckBasis("basis", q.Basis)...), bus.CheckOperator("operator", q.Operator)...)
 	defects = append(defects, bus.CheckID("resource", q.Resource)...)
 	if q.Grant != "" {
 		defects = append(defects, bus.CheckID("grant", q.Grant)...)

@@ -46,7 +46,7 @@ func (x *Exchange) Subscribe(ctx context.Context, by bus.Principal, request stri
 	}
 	record := audit.Record{
 		Principal: by, Request: request, Resource: s.Resource, Subscription: s.ID, Grant: s.Grant,
-		Provider: f.resource.Provider, Consumer: s.Consumer, Purpose: s.Purpose, Matter: s.Matter,
+		Provider: f.resource.Provider, Consumer: s.Consumer, Purpose: s.Purpose, Matter: s.Matter, Basis: s.Basis,
 	}
 	d := x.decide(ctx, f)
 	if !d.Allow {

@@ -276,7 +276,7 @@ func TestPullIsBoundedInEventsAndBytes(t *testing.T) {
 }
 
 func TestSubscribingIsDecidedAndRecorded(t *testing.T) {
-	s := bus.Subscription{ID: sub, Resource: firms, Consumer: services, System: puller.System, Grant: grant, Purpose: bus.PurposeReference}
+	s := bus.Subscription{ID: sub, Resource: firms, Consumer: services, System: puller.System, Grant: grant, Purpose: bus.PurposeReference, Basis: "示例办法第一条"}
 	w := newWorld(t, engine(t))
 	must(t, w.consumer().Subscribe(t.Context(), puller, "r", s))
 	ungranted := s
@@ -287,8 +287,25 @@ func TestSubscribingIsDecidedAndRecorded(t *testing.T) {
 	wantCode(t, w.consumer().Subscribe(t.Context(), puller, "r", absent), bus.CodeNotFound)
 	wantCode(t, w.provider().Subscribe(t.Context(), puller, "r", s), bus.CodeWrongNode)
 	decisions := w.consumer().records(audit.KindDecision)
-	if len(decisions) != 2 || !decisions[0].Decision.Allow || decisions[1].Decision.Allow || decisions[0].Principal != puller {
+	if len(decisions) != 2 || !decisions[0].Decision.Allow || decisions[1].Decision.Allow || decisions[0].Principal != puller || decisions[0].Basis != s.Basis {
 		t.Errorf("%+v", decisions)
+	}
+}
+
+func TestWhatASubscriptionRestsOnIsInItsDecisionsAndLeaves(t *testing.T) {
+	w, d := fake(t)
+	w.subscribe(sub, puller)
+	w.publish(1, 3)
+	w.received(3)
+	for _, in := range d.asked {
+		if in.Action != policy.ActionPublish && in.Basis != "示例办法第一条" {
+			t.Errorf("%s decided on %+v", in.Action, in)
+		}
+	}
+	for _, r := range append(w.provider().records(), w.consumer().records()...) {
+		if r.Subscription != "" && r.Basis != "示例办法第一条" {
+			t.Errorf("recorded %+v", r)
+		}
 	}
 }
 

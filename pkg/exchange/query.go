@@ -34,6 +34,8 @@ type Query struct {
 	Purpose  bus.Purpose    `json:"purpose,omitempty"`
 	Matter   string         `json:"matter,omitempty"`
 	Case     string         `json:"case,omitempty"`
+	Basis    string         `json:"basis,omitempty"`
+	Operator string         `json:"operator,omitempty"`
 	Items    []bus.ItemID   `json:"items,omitempty"` // none listed: all that is allowed
 	Call     binding.Call   `json:"call"`
 }
@@ -167,6 +169,7 @@ func (x *Exchange) asking(by bus.Principal, request string, q Query, stage polic
 	named := sha256.Sum256([]byte(string(by.System) + "\x00" + request))
 	a.record = audit.Record{
 		Principal: by, Request: request, Resource: q.Resource, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
+		Basis: q.Basis, Operator: q.Operator,
 		Digest: digestText(a.digest[:]), Correlation: hex.EncodeToString(named[:16]), Began: begun(time.Time{}, a.began),
 	}
 	return a, nil
@@ -340,14 +343,15 @@ func (a *asking) read(from bus.NodeID) error {
 			return bus.NotFound("resource", string(q.Resource))
 		}
 		f, ok := x.flow(tx, bus.Subscription{
-			Resource: q.Resource, Consumer: system.Department, System: system.ID, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Items: q.Items,
+			Resource: q.Resource, Consumer: system.Department, System: system.ID, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter,
+			Basis: q.Basis, Items: q.Items,
 		})
 		if !ok {
 			return bus.E(bus.CodeForbidden)
 		}
 		a.by.Department = system.Department
 		a.record.Principal.Department, a.record.Provider, a.record.Consumer = system.Department, f.resource.Provider, system.Department
-		f.input.Action, f.input.Stage, f.input.Case = policy.ActionQuery, a.stage, q.Case
+		f.input.Action, f.input.Stage, f.input.Case, f.input.Operator = policy.ActionQuery, a.stage, q.Case, q.Operator
 		a.flow = f
 		if from != f.consumer.node {
 			return bus.E(bus.CodeWrongNode, bus.Defect{Field: "system", Problem: bus.Text{ZH: "该系统由其他节点服务", EN: "another node speaks for this system"}})

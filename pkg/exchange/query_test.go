@@ -33,7 +33,8 @@ func answering(status int, body string) func(context.Context, binding.Call) (*bi
 
 func inquiry(parameters string) exchange.Query {
 	return exchange.Query{
-		Resource: firms, Grant: grant, Purpose: bus.PurposeReference, Matter: "m", Case: "case-1", Call: binding.Call{Parameters: json.RawMessage(parameters)},
+		Resource: firms, Grant: grant, Purpose: bus.PurposeReference, Matter: "m", Case: "case-1", Basis: "示例办法第一条", Operator: "op-7",
+		Call: binding.Call{Parameters: json.RawMessage(parameters)},
 	}
 }
 
@@ -72,7 +73,7 @@ func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
 		t.Errorf("got %s, %+v\nwant %s", body, outcome, want)
 	}
 	for _, in := range d.asked {
-		if in.Action != policy.ActionQuery || in.Case != "case-1" || in.Matter != "m" || in.Consumer.System != puller.System || in.Consumer.Department != services || in.Grant == nil {
+		if in.Action != policy.ActionQuery || in.Case != "case-1" || in.Basis != "示例办法第一条" || in.Operator != "op-7" || in.Matter != "m" || in.Consumer.System != puller.System || in.Consumer.Department != services || in.Grant == nil {
 			t.Errorf("%s decided on %+v", in.Stage, in)
 		}
 	}
@@ -82,7 +83,7 @@ func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
 		var kinds []audit.Kind
 		for _, r := range all {
 			kinds = append(kinds, r.Kind)
-			if r.Correlation != all[0].Correlation || r.Correlation == "" || r.Case != "case-1" || r.Principal.System != puller.System || r.Principal.Department != services {
+			if r.Correlation != all[0].Correlation || r.Correlation == "" || r.Case != "case-1" || r.Basis != "示例办法第一条" || r.Operator != "op-7" || r.Principal.System != puller.System || r.Principal.Department != services {
 				t.Errorf("%s recorded %+v", n.id, r)
 			}
 		}
@@ -92,6 +93,16 @@ func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
 		leaf, first, err := n.Watermark(all[0].Watermark)
 		if must(t, err); leaf.Record.Decision.ID != all[1].DecisionID || first != (exchange.Occurrence{Resource: firms}) {
 			t.Errorf("the mark of %s leads to %+v, %v", n.id, leaf.Record, first)
+		}
+		uses, _, err := n.Uses(exchange.Inspection{Resource: firms, Span: exchange.Span{After: -1, Limit: 10}})
+		must(t, err)
+		for _, u := range uses {
+			if u.Case != "case-1" || u.Basis != "示例办法第一条" || u.Operator != "op-7" {
+				t.Errorf("%s lists the use %+v", n.id, u)
+			}
+		}
+		if len(uses) != 2 { // decided, answered
+			t.Errorf("%s lists %d uses", n.id, len(uses))
 		}
 		ends = append(ends, all[2])
 		n.verify()
@@ -204,6 +215,8 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 	long := strings.Repeat("x", 60<<10)
 	cases := map[string]func(*exchange.Query, *cloudevent.Event){
 		"case":     func(q *exchange.Query, _ *cloudevent.Event) { q.Case = long },
+		"basis":    func(q *exchange.Query, _ *cloudevent.Event) { q.Basis = long },
+		"operator": func(q *exchange.Query, _ *cloudevent.Event) { q.Operator = "张三" },
 		"matter":   func(q *exchange.Query, _ *cloudevent.Event) { q.Matter = "m\u001b[31m" },
 		"grant":    func(q *exchange.Query, _ *cloudevent.Event) { q.Grant = bus.GrantID(long) },
 		"resource": func(q *exchange.Query, _ *cloudevent.Event) { q.Resource = bus.ResourceID(long) },
@@ -224,7 +237,7 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 	}
 	got := w.provider().records()
 	for _, r := range got {
-		if r.Kind != audit.KindRefused || r.Principal.Node != guangzhou || len(r.Principal.System)+len(r.Case)+len(r.Grant)+len(r.Request) > 0 {
+		if r.Kind != audit.KindRefused || r.Principal.Node != guangzhou || len(r.Principal.System)+len(r.Case)+len(r.Basis)+len(r.Operator)+len(r.Grant)+len(r.Request) > 0 {
 			t.Errorf("on record: %.200v", r)
 		}
 	}

@@ -122,7 +122,8 @@ func useOf(leaf audit.Leaf) (use bus.UseRecord, ok bool) {
 	r := leaf.Record
 	use = bus.UseRecord{
 		Leaf: leaf.Index, At: r.At, Step: string(r.Kind), Resource: r.Resource, Consumer: r.Consumer, System: r.Principal.System,
-		Subscription: r.Subscription, Grant: r.Grant, Purpose: r.Purpose, Matter: r.Matter, Events: r.Events, DecisionID: r.DecisionID,
+		Subscription: r.Subscription, Grant: r.Grant, Purpose: r.Purpose, Matter: r.Matter, Case: r.Case,
+		Basis: r.Basis, Operator: r.Operator, Events: r.Events, DecisionID: r.DecisionID,
 	}
 	switch r.Kind {
 	case audit.KindDecision:

@@ -233,7 +233,7 @@ func (w *world) propose(by bus.Principal, t command.Type, expect bus.Revision, b
 
 func (w *world) subscribe(id bus.SubscriptionID, by bus.Principal) bus.Revision {
 	w.tb.Helper()
-	s := bus.Subscription{ID: id, Resource: firms, Consumer: by.Department, System: by.System, Purpose: bus.PurposeReference}
+	s := bus.Subscription{ID: id, Resource: firms, Consumer: by.Department, System: by.System, Purpose: bus.PurposeReference, Basis: "示例办法第一条"}
 	if by.Department == services {
 		s.Grant = grant
 	}

@@ -31,7 +31,7 @@ var (
 // discovery gives the input without what is about a use of the data.
 func (in Input) discovery() Input {
 	in.Stage = StageConsumer
-	in.Grant, in.Purpose, in.Matter, in.Case, in.Items, in.Event = nil, "", "", "", nil, nil
+	in.Grant, in.Purpose, in.Matter, in.Case, in.Basis, in.Operator, in.Items, in.Event = nil, "", "", "", "", "", nil, nil
 	return in
 }
 

@@ -16,7 +16,7 @@ import (
 func TestDiscoveryKnowsEveryKeyOfTheInput(t *testing.T) {
 	var full Input
 	full.Version, full.Action, full.Stage, full.Time = InputVersion, ActionDiscover, StageConsumer, Instant{time.Now()}
-	full.Grant, full.Purpose, full.Matter, full.Case = &Grant{}, "x", "x", "x"
+	full.Grant, full.Purpose, full.Matter, full.Case, full.Basis, full.Operator = &Grant{}, "x", "x", "x", "x", "x"
 	full.Items, full.Event = []bus.ItemID{"x"}, Event{"a": "b"}
 	stripped := reflect.ValueOf(full.discovery())
 	for i := range stripped.NumField() {

@@ -56,10 +56,12 @@ type Input struct {
 	Provider  Party          `json:"provider"` // who provides
 	Resource  Resource       `json:"resource"`
 	Grant     *Grant         `json:"grant,omitempty"`
-	Purpose   bus.Purpose    `json:"purpose,omitempty"` // of this use; the grant lists its own
-	Matter    string         `json:"matter,omitempty"`  // 实施清单编码
-	Case      string         `json:"case,omitempty"`    // 办件号
-	Items     []bus.ItemID   `json:"items,omitempty"`   // asked for; none listed: all that is allowed
+	Purpose   bus.Purpose    `json:"purpose,omitempty"`  // of this use; the grant lists its own
+	Matter    string         `json:"matter,omitempty"`   // 实施清单编码
+	Case      string         `json:"case,omitempty"`     // 办件号
+	Basis     string         `json:"basis,omitempty"`    // 使用依据
+	Operator  string         `json:"operator,omitempty"` // 经办人代号, of a query
+	Items     []bus.ItemID   `json:"items,omitempty"`    // asked for; none listed: all that is allowed
 	Event     Event          `json:"event,omitempty"`
 	Directory DirectoryState `json:"directory"`
 }

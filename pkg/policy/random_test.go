@@ -23,6 +23,8 @@ func anyInput(t *rapid.T) policy.Input {
 		Purpose:   one(t, "purpose", append(bus.Purposes(), "")...),
 		Matter:    one(t, "matter", "", "440106001000", "440106009000"),
 		Case:      one(t, "case", "", "20260304-0001", "20260304-0002"),
+		Basis:     one(t, "basis", "", "示例办法第一条"),
+		Operator:  one(t, "operator", "", "op-7"),
 		Directory: policy.DirectoryState{Index: bus.Revision(rapid.Uint32().Draw(t, "index")), AgeSeconds: rapid.IntRange(0, 600).Draw(t, "age")},
 	}
 	if rapid.Bool().Draw(t, "owned") {

@@ -39,8 +39,8 @@ type Facts struct {
 	Grant    *Grant   `json:"grant,omitempty"`
 }
 
-// Split implements [bus.Splitter]. Masked are the case number and every event
-// attribute that may be about a person: all but specversion, type, source, time,
+// Split implements [bus.Splitter]. Masked are the case number, the operator and every
+// event attribute that may be about a person: all but specversion, type, source, time,
 // datacontenttype and dataschema.
 func (in Input) Split() (call, facts []byte, masked []string, err error) {
 	if facts, err = json.Marshal(Facts{in.Consumer, in.Provider, in.Resource, in.Grant}); err != nil {
@@ -56,9 +56,11 @@ func (in Input) Split() (call, facts []byte, masked []string, err error) {
 // mask replaces what is not to be recorded, in a copy where it is shared, and
 // returns the JSON pointers.
 func (in *Input) mask() (masked []string) {
-	if in.Case != "" {
-		in.Case = MaskedValue
-		masked = append(masked, "/case")
+	for name, value := range map[string]*string{"/case": &in.Case, "/operator": &in.Operator} {
+		if *value != "" {
+			*value = MaskedValue
+			masked = append(masked, name)
+		}
 	}
 	in.Event = maps.Clone(in.Event)
 	for name := range in.Event {

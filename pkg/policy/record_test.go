@@ -15,9 +15,9 @@ import (
 // as it is: the masking rule of docs/policies.md.
 func TestEveryFieldOfTheInputIsRecordedOrMasked(t *testing.T) {
 	open := []string{
-		"version", "action", "stage", "time", "consumer", "provider", "resource", "grant", "purpose", "matter", "items", "directory",
+		"version", "action", "stage", "time", "consumer", "provider", "resource", "grant", "purpose", "matter", "basis", "items", "directory",
 	}
-	masked := []string{"case", "event"}
+	masked := []string{"case", "operator", "event"}
 	for i := range reflect.TypeFor[policy.Input]().NumField() {
 		name, _, _ := strings.Cut(reflect.TypeFor[policy.Input]().Field(i).Tag.Get("json"), ",")
 		if slices.Contains(open, name) == slices.Contains(masked, name) {
@@ -29,6 +29,7 @@ func TestEveryFieldOfTheInputIsRecordedOrMasked(t *testing.T) {
 func TestARecordedInputIsTheInputButForWhatIsMasked(t *testing.T) {
 	in := with(func(in *policy.Input) {
 		in.Matter, in.Case, in.Items = "440100001", "case-1", []bus.ItemID{"name"}
+		in.Basis, in.Operator = "示例办法第一条", "op-7"
 		in.Event = policy.Event{"type": "t", "subject": "someone"}
 	})
 	event := in.Event
@@ -39,7 +40,7 @@ func TestARecordedInputIsTheInputButForWhatIsMasked(t *testing.T) {
 	if event["subject"] != "someone" {
 		t.Error("Split changed the input")
 	}
-	if want := []string{"/case", "/event/subject"}; !slices.Equal(masked, want) {
+	if want := []string{"/case", "/event/subject", "/operator"}; !slices.Equal(masked, want) {
 		t.Errorf("masked %q, want %q", masked, want)
 	}
 	f, err := policy.ReadFacts(facts)
@@ -50,7 +51,7 @@ func TestARecordedInputIsTheInputButForWhatIsMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Case, in.Event = policy.MaskedValue, policy.Event{"type": "t", "subject": policy.MaskedValue}
+	in.Case, in.Operator, in.Event = policy.MaskedValue, policy.MaskedValue, policy.Event{"type": "t", "subject": policy.MaskedValue}
 	if want, got := asJSON(t, in), asJSON(t, again); got != want {
 		t.Errorf("recorded %s\nwant     %s", got, want)
 	}

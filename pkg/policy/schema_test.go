@@ -341,7 +341,7 @@ func TestAMisspeltFieldDoesNotCompile(t *testing.T) {
 		column     int
 	}{
 		"of a resource": {`input.resource.sharing_typ == "none"`, "there is no input.resource.sharing_typ; it can be one of codes, id, items, name,", 2},
-		"at the top":    {`input.porpose == "reference"`, "there is no input.porpose; it can be one of action, case,", 2},
+		"at the top":    {`input.porpose == "reference"`, "there is no input.porpose; it can be one of action, basis, case,", 2},
 		"of an item":    {`some item in input.resource.items; item.semnatic == "name"`, "there is no item.semnatic; it can be one of grade, id,", 37},
 		"of a grant":    {`not input.grant.revokd`, "there is no input.grant.revokd; it can be one of application, consumer, division, id,", 6},
 		"looked up":     {`input["consumer"]["departments"] == "x"`, "there is no input.consumer.departments;", 2},

@@ -59,6 +59,8 @@ func documentOf(in Input) (document, error) {
 	o.some("purpose", string(in.Purpose))
 	o.some("matter", in.Matter)
 	o.some("case", in.Case)
+	o.some("basis", in.Basis)
+	o.some("operator", in.Operator)
 	list(&o, "items", in.Items)
 	directory := document{}
 	directory.set("index", ast.Number(strconv.FormatUint(uint64(in.Directory.Index), 10)))

@@ -37,7 +37,7 @@ func Event(leaf audit.Leaf, parts Parts) decision.Event {
 		Custom: decision.Custom{
 			Action: d.Action, Index: d.Index, Leaf: leaf.Index, Request: r.Request, Principal: r.Principal,
 			Provider: r.Provider, Consumer: r.Consumer, Resource: r.Resource, Subscription: r.Subscription, Grant: r.Grant,
-			Purpose: r.Purpose, Matter: r.Matter, First: r.First, Last: r.Last, Events: r.Events,
+			Purpose: r.Purpose, Matter: r.Matter, Basis: r.Basis, First: r.First, Last: r.Last, Events: r.Events,
 		},
 	}
 	for id, revision := range d.Layers {
