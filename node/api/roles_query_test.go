@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/gxbus/gxbus/pkg/binding"
+	"github.com/gxbus/gxbus/pkg/bus"
 )
 
 // queryMatrix is who may do what with the service that a resource is bound to.
@@ -15,7 +16,7 @@ func queryMatrix(known [7]int) map[string]route {
 	binds := [7]int{401, 204, 403, 403, 403, 403, 403}
 	at := func(path string) func(*world, int) request {
 		return func(w *world, _ int) request {
-			w.bind()
+			w.bind(registration)
 			return request{path: "/api/v1/resources/" + string(registration) + path}
 		}
 	}
@@ -41,8 +42,8 @@ func queryMatrix(known [7]int) map[string]route {
 	}
 }
 
-// bind binds the resource to a service, for one test.
-func (w *world) bind() {
+// bind binds a resource to a service, for one test.
+func (w *world) bind(resource bus.ResourceID) {
 	w.t.Helper()
 	service := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
 		answer.Header().Set("Content-Type", "application/json")
@@ -50,7 +51,7 @@ func (w *world) bind() {
 	}))
 	w.t.Cleanup(service.Close)
 	_, err := w.First.Client(w.bearers[provider]).PutBinding(context.Background(), binding.Binding{
-		Resource: registration, HTTP: &binding.HTTP{URL: service.URL, Allow: []binding.Route{{Methods: []string{"GET"}, Path: "/firms"}}},
+		Resource: resource, HTTP: &binding.HTTP{URL: service.URL, Allow: []binding.Route{{Methods: []string{"GET"}, Path: "/firms"}}},
 	})
 	check(w.t, err)
 }

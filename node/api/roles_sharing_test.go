@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -200,8 +201,62 @@ func TestAnApplicationFromItsDraftToTheFirstDay(t *testing.T) {
 	if a.Shown.Delivery == nil || len(g.Items) != 1 || g.Shown.State != bus.GrantInForce || g.Shown.Delivery == nil || g.Consent.Range != "全省行政机关" {
 		t.Errorf("approved: %+v\n%+v", a.Shown, g)
 	}
-	_, err = w.First.Client(w.bearers[consumer]).Subscriptions().Put(ctx, bus.Subscription{ID: "story", Resource: registration, Grant: a.Grant, Purpose: bus.PurposeVerification})
+	system := w.First.Client(w.bearers[consumer])
+	wantDenied(t, w.queries(registration, a.Grant), "base:mode-outside-grant")
+	_, err = system.Subscriptions().Put(ctx, bus.Subscription{ID: "story", Resource: registration, Grant: a.Grant, Purpose: bus.PurposeVerification})
 	check(t, err)
+	if g, err = system.Grants().Read(ctx, a.Grant); err != nil || g.Delivered != nil {
+		t.Errorf("delivered before anything was: %+v, %v", g, err)
+	}
+	_, err = w.First.Client(w.bearers[provider]).Publish(ctx, registration, sample.Event(sample.SystemOf(sample.ShenzhenMarket), 0))
+	check(t, err)
+	w.delivered(a.Grant)
+}
+
+// What is consented to be asked for is not had as events; and the answer to the first
+// query ends the term to deliver.
+func TestAConsentToQueriesFromItsApplicationToTheFirstAnswer(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	r := spareResource(1)
+	r.Modes, r.UpdateCycle = []string{"interface", "batch"}, "daily"
+	w.Publish(r)
+	w.bind(r.ID)
+	a, err := sample.Apply(ctx, w.First.Client(w.bearers[applicant]), w.First.Client(w.bearers[sharing]), sample.Application("queries", r, sample.TianheServices))
+	check(t, err)
+	system := w.First.Client(w.bearers[consumer])
+	_, err = system.Subscriptions().Put(ctx, bus.Subscription{ID: "queries", Resource: r.ID, Grant: a.Grant, Purpose: bus.PurposeVerification})
+	wantDenied(t, err, "base:mode-outside-grant")
+	if g, err := system.Grants().Read(ctx, a.Grant); err != nil || g.Delivered != nil || g.Shown.Delivery == nil {
+		t.Errorf("before the first answer: %+v, %v", g, err)
+	}
+	check(t, w.queries(r.ID, a.Grant))
+	w.delivered(a.Grant)
+}
+
+// queries asks a query under a grant.
+func (w *world) queries(r bus.ResourceID, g bus.GrantID) error {
+	_, err := w.First.Client(w.bearers[consumer]).Query(context.Background(), r, client.Query{Grant: g, Purpose: bus.PurposeVerification, Matter: "440106001000", Case: "办件-1"})
+	return err
+}
+
+// delivered waits until the directory knows of the first exchange under a grant.
+func (w *world) delivered(id bus.GrantID) {
+	w.t.Helper()
+	nodetest.Eventually(w.t, "the first exchange is told", func() error {
+		g, err := w.First.Client(w.bearers[consumer]).Grants().Read(context.Background(), id)
+		if err == nil && g.Delivered == nil {
+			return errors.New("not yet")
+		}
+		return err
+	})
+}
+
+func wantDenied(t *testing.T, err error, field string) {
+	t.Helper()
+	if p := problem(t, err); p.Code != bus.CodeDenied || !slices.ContainsFunc(p.Defects, func(d bus.Defect) bool { return d.Field == field }) {
+		t.Errorf("want a denial by %s, got %v", field, err)
+	}
 }
 
 func problem(t *testing.T, err error) *client.Problem {

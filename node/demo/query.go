@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -17,7 +18,8 @@ import (
 const handledMatter = "440106001000" // that Tianhe asks for
 
 // query has the provider bind the resource to a service of its own, and Tianhe ask it
-// for one enterprise: without a case it is denied, with one it is answered, masked.
+// for one enterprise under an older agreement, for what it applied for is to have events:
+// without a case it is denied, with one it is answered, masked.
 func (s *story) query(ctx context.Context) (told bus.Text, err error) {
 	resource := sample.EnterpriseRegistration()
 	url, err := s.serveRegister()
@@ -31,12 +33,19 @@ func (s *story) query(ctx context.Context) (told bus.Text, err error) {
 	if _, err := provider.PutBinding(ctx, binding.Binding{Resource: resource.ID, HTTP: &binding.HTTP{URL: url + "/enterprises/{uscc}", Probe: "/"}}); err != nil {
 		return told, err
 	}
+	agreed, err := s.as("secadmin").Grants().Put(ctx, sample.Grant("agreement-tianhe", resource, sample.TianheServices))
+	if err != nil {
+		return told, err
+	}
+	if err := fleet.Until(ctx, "every node to know of the agreement", func(ctx context.Context) error { return s.applied(ctx, agreed.Revision) }); err != nil {
+		return told, err
+	}
 	consumer, err := s.system("tianhe", sample.TianheServices)
 	if err != nil {
 		return told, err
 	}
 	asked := client.Query{
-		Grant: "grant-tianhe", Purpose: bus.PurposeAdministrativeBasis, Matter: handledMatter,
+		Grant: agreed.ID, Purpose: bus.PurposeAdministrativeBasis, Matter: handledMatter,
 		Parameters: json.RawMessage(fmt.Sprintf(`{"uscc":%q}`, sample.USCC("440300", 7))),
 	}
 	_, err = consumer.Query(ctx, resource.ID, asked)

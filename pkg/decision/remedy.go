@@ -20,6 +20,7 @@ var remedies = map[string]bus.Text{
 	"matter-missing":        {ZH: "说明办理事项的编码（matter）", EN: "state the code of the matter (matter)"},
 	"case-missing":          {ZH: "说明办件号（case）", EN: "state the number of the case (case)"},
 	"matter-outside-grant":  {ZH: "填写授权所列的事项编码（matter），或为此事项提出共享申请", EN: "name a matter that the grant lists (matter), or apply for this one"},
+	"mode-outside-grant":    {ZH: "按授权的共享方式使用，或就此方式提出共享申请", EN: "use it in the way that the grant names, or apply for this one"},
 	"items-outside-grant":   {ZH: "只请求已授权的信息项，或申请增加", EN: "ask for granted items only, or apply for the others"},
 	"no-items-left":         {ZH: "为所需信息项提出共享申请", EN: "apply for a grant of the items that you need"},
 	"not-shared":            {ZH: "与提供部门协商，或请数据主管部门协调", EN: "talk to the provider, or ask the data authority to mediate"},

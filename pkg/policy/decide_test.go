@@ -32,6 +32,7 @@ func TestBaseDenies(t *testing.T) {
 		"other purpose":         {func(in *policy.Input) { in.Grant.Purposes = []bus.Purpose{"verification"} }, []string{"base purpose-outside-grant"}},
 		"purpose not published": {func(in *policy.Input) { in.Resource.Sharing.Purposes = []bus.Purpose{"verification"} }, []string{"base purpose-outside-resource"}},
 		"other matter":          {func(in *policy.Input) { in.Grant.Matters = []string{"m-1"} }, []string{"base matter-outside-grant"}},
+		"other way of sharing":  {func(in *policy.Input) { in.Grant.Mode = "interface" }, []string{"base mode-outside-grant"}},
 		"item not granted": {func(in *policy.Input) {
 			in.Grant.Items = []bus.ItemID{"name"}
 			in.Items = []bus.ItemID{"name", "id_number"}

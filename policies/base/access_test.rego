@@ -101,13 +101,14 @@ test_every_reason_speaks_both_languages if {
 		{"op": "replace", "path": "/grant/not_before", "value": "2026-05-01T00:00:00.000000000Z"},
 		{"op": "replace", "path": "/purpose", "value": "reference"},
 		{"op": "replace", "path": "/matter", "value": "m-2"},
+		{"op": "add", "path": "/grant/mode", "value": "interface"},
 		{"op": "replace", "path": "/directory/age_seconds", "value": 301},
 		{"op": "add", "path": "/items", "value": ["score", "nothing"]},
 	])
 	reasons := base.deny with input as worst
 	codes(reasons) == {
 		"grant-mismatch", "grant-revoked", "grant-suspended", "grant-expired", "grant-not-yet-valid", "purpose-outside-grant",
-		"purpose-outside-resource", "matter-outside-grant", "directory-stale", "items-unknown", "items-outside-grant", "no-items-left",
+		"purpose-outside-resource", "matter-outside-grant", "mode-outside-grant", "directory-stale", "items-unknown", "items-outside-grant", "no-items-left",
 	}
 	every r in reasons {
 		r.zh != ""

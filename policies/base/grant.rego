@@ -53,6 +53,11 @@ matter_granted if count(object.get(input.grant, "matters", [])) == 0
 
 matter_granted if input.matter in input.grant.matters
 
+# The way of sharing (共享方式) that was consented to.
+mode_granted if input.grant.mode == modes[input.action]
+
+modes := {"query": "interface", "subscribe": "batch", "forward": "batch", "deliver": "batch"}
+
 purpose_stated if input.purpose != ""
 
 purpose_published if input.purpose in input.resource.sharing.purposes
@@ -163,6 +168,16 @@ deny contains {
 	needs_grant
 	input.grant
 	not matter_granted
+}
+
+deny contains {
+	"code": "mode-outside-grant",
+	"zh": "该共享方式不在授权之内；请按授权的共享方式（服务接口或批量交换）使用，或就此方式重新申请。",
+	"en": "The grant was given for another way of sharing; use the one it names (interface or batch), or apply for this one.",
+} if {
+	needs_grant
+	input.grant.mode != "" # an older agreement names none
+	not mode_granted
 }
 
 deny contains {

@@ -50,6 +50,33 @@ test_a_purpose_the_resource_does_not_list if {
 	denied_only_for("purpose-outside-resource", but("/resource/sharing/purposes", ["verification"]))
 }
 
+by(action, mode) := json.patch(asked, [
+	{"op": "replace", "path": "/action", "value": action},
+	{"op": "add", "path": "/grant/mode", "value": mode},
+])
+
+test_a_grant_is_for_the_way_of_sharing_that_was_consented_to if {
+	every action in ["subscribe", "forward", "deliver"] {
+		base.allow with input as by(action, "batch")
+		denied_only_for("mode-outside-grant", by(action, "interface"))
+		denied_only_for("mode-outside-grant", by(action, "file"))
+	}
+	base.allow with input as by("query", "interface")
+	denied_only_for("mode-outside-grant", by("query", "batch"))
+	denied_only_for("mode-outside-grant", by("query", "file"))
+}
+
+test_a_grant_that_names_no_way_of_sharing_is_for_any if {
+	every action in ["subscribe", "forward", "deliver", "query"] {
+		base.allow with input as by(action, "")
+		base.allow with input as json.remove(by(action, ""), ["/grant/mode"])
+	}
+}
+
+test_where_no_grant_is_needed_its_way_of_sharing_does_not_matter if {
+	base.allow with input as by("query", "batch") with input.resource.sharing as {"type": "unconditional"}
+}
+
 test_a_purpose_is_stated if {
 	"purpose-missing" in codes(base.deny) with input as json.remove(unconditional, ["/purpose"])
 	"purpose-missing" in codes(base.deny) with input as but("/purpose", "")
