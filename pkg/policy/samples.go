@@ -20,8 +20,8 @@ var (
 )
 
 // samples returns inputs to which the layer applies, as provider and as
-// consumer: each action, each sharing type, with and without a grant, and a
-// resource of 200 items to show what a layer costs.
+// consumer: each action at each stage, each sharing type, with and without a grant,
+// and a resource of 200 items to show what a layer costs.
 func samples(id bus.LayerID) []sample {
 	var all []sample
 	for _, asProvider := range []bool{true, false} {
@@ -39,10 +39,19 @@ func samples(id bus.LayerID) []sample {
 		}
 		big := sampleInput(provider, consumer, bus.Conditional, 200)
 		all = append(all, sample{bus.Text{ZH: "转发，200 个信息项", EN: "forward, 200 items"}, big})
-		for _, action := range []Action{ActionSubscribe, ActionDeliver} {
-			in := sampleInput(provider, consumer, bus.Conditional, 12)
-			in.Action, in.Stage = action, StageConsumer
-			all = append(all, sample{bus.Text{ZH: "操作 " + string(action), EN: string(action)}, in})
+		for _, use := range []struct {
+			Action
+			Stage
+			name bus.Text
+		}{
+			{ActionSubscribe, StageConsumer, bus.Text{ZH: "订阅", EN: "subscribe"}},
+			{ActionDeliver, StageConsumer, bus.Text{ZH: "交付", EN: "deliver"}},
+			{ActionQuery, StageConsumer, bus.Text{ZH: "查询，使用方节点", EN: "query at the consumer's node"}},
+			{ActionQuery, StageProvider, bus.Text{ZH: "查询，提供方节点", EN: "query at the provider's node"}},
+		} {
+			in := big
+			in.Action, in.Stage = use.Action, use.Stage
+			all = append(all, sample{use.name, in})
 		}
 		discover := sampleInput(provider, consumer, bus.NotShared, 12).discovery()
 		discover.Action, discover.Stage = ActionDiscover, StageConsumer

@@ -51,8 +51,9 @@ func TestS33CostBombsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	join := "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n" +
-		deny("x", "some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0")
+	dear := "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]\n" +
+		"dear if { some a in xs; some b in xs; some c in xs; some d in xs; some e in xs; some f in xs; some g in xs; (((((a+b)+c)+d)+e)+f)+g < 0 }\n"
+	join := dear + deny("x", "dear")
 	loop := func(body string) string {
 		return "xs := [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]\n" + deny("x", "ys := [1 | some a in xs; some b in xs; some c in xs; a*b*c > 0]; "+body)
 	}
@@ -61,6 +62,8 @@ func TestS33CostBombsAreRefused(t *testing.T) {
 		"shift":             {deny("x", "bits.lsh(1, 40000000) == 1"), policy.ProblemBuiltin},
 		"replace":           {deny("x", `replace(input.event.a, "a", input.event.a) == "b"`), policy.ProblemBuiltin},
 		"join":              {join, policy.ProblemTooSlow},
+		"join on queries":   {dear + deny("x", `input.action == "query"; input.stage == "consumer"; dear`), policy.ProblemTooSlow},
+		"at their provider": {dear + deny("x", `input.action == "query"; input.stage == "provider"; dear`), policy.ProblemTooSlow},
 		"nested arrays":     {doubled(40, "1", "[@, @]") + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
 		"nested objects":    {doubled(40, "1", `{"l": @, "r": @}`) + deny("x", "a40 == a39"), policy.ProblemTooHeavy},
 		"nested locals":     {deny("x", strings.ReplaceAll(doubled(40, "input.event.a", "[@, @]"), "\n", "; ")+"a40 == 1"), policy.ProblemTooHeavy},
