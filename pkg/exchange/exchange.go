@@ -79,6 +79,7 @@ type Exchange struct {
 	arrivals *arrivals
 	refusals *rate.Buckets[bus.NodeID]
 	schemas  schemas
+	routes   routes
 
 	cancel  context.CancelFunc
 	workers sync.WaitGroup

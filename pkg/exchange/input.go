@@ -23,11 +23,11 @@ type flow struct {
 }
 
 // basis is what a decision rested on: the revisions of the tables it read.
-type basis [7]bus.Revision
+type basis [9]bus.Revision
 
 func basisOf(tx *state.Tx) (b basis) {
 	for i, t := range [len(b)]state.Table{
-		state.Departments, state.Systems, state.Resources, state.Grants, state.Subscriptions, state.Layers, state.Nodes,
+		state.Divisions, state.Homes, state.Departments, state.Systems, state.Resources, state.Grants, state.Subscriptions, state.Layers, state.Nodes,
 	} {
 		b[i] = tx.Revision(t)
 	}
@@ -46,28 +46,14 @@ func (x *Exchange) flowOf(id bus.SubscriptionID) (f flow, ok bool, err error) {
 	return f, ok, err
 }
 
+// flow reads the flow of a subscription, or of what is asked for like one.
 func (x *Exchange) flow(tx *state.Tx, s bus.Subscription) (f flow, ok bool) {
-	f = flow{subscription: s, basis: basisOf(tx)}
-	if f.resource, ok = tx.Resource(s.Resource); !ok {
+	if f, ok = x.routes.between(tx, route{s.Resource, s.Consumer, s.System, s.Grant}); !ok {
 		return f, false
 	}
-	provider, ok := tx.Department(f.resource.Provider)
-	if !ok {
-		return f, false
-	}
-	consumer, ok := tx.Department(s.Consumer)
-	if !ok {
-		return f, false
-	}
-	f.provider, f.consumer = seatOf(tx, provider), seatOf(tx, consumer)
-	f.input = x.input(tx, f.resource)
-	f.input.Consumer = party(tx, consumer, s.System)
-	f.input.Provider = party(tx, provider, "")
+	f.subscription = s
+	f.input.Time, f.input.Directory.Index = policy.Instant{Time: x.Now()}, tx.Index()
 	f.input.Purpose, f.input.Matter, f.input.Basis, f.input.Items = s.Purpose, s.Matter, s.Basis, s.Items
-	if grant, ok := tx.Grant(s.Grant); ok && grant.Consumer == s.Consumer { // another's is as good as none
-		f.input.Grant = policy.GrantOf(grant)
-		f.undelivered = grant.Delivered == nil
-	}
 	return f, true
 }
 

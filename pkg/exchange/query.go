@@ -339,14 +339,14 @@ func (a *asking) read(from bus.NodeID) error {
 		if !ok || system.Disabled {
 			return bus.E(bus.CodeForbidden, bus.Defect{Field: "system", Problem: bus.Text{ZH: "没有这个系统，或者已停用", EN: "no such system, or a disabled one"}})
 		}
-		if _, ok := tx.Resource(q.Resource); !ok {
-			return bus.NotFound("resource", string(q.Resource))
-		}
 		f, ok := x.flow(tx, bus.Subscription{
 			Resource: q.Resource, Consumer: system.Department, System: system.ID, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter,
 			Basis: q.Basis, Items: q.Items,
 		})
 		if !ok {
+			if _, known := tx.Resource(q.Resource); !known {
+				return bus.NotFound("resource", string(q.Resource))
+			}
 			return bus.E(bus.CodeForbidden)
 		}
 		a.by.Department = system.Department

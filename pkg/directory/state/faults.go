@@ -129,13 +129,13 @@ func (f *faultFinder) certificates() {
 
 func (f *faultFinder) homes() {
 	for d := range f.tx.Divisions() {
-		id := f.tx.bytes(homes, string(d.Code))
+		id := f.tx.bytes(Homes, string(d.Code))
 		if n, ok := f.tx.Node(bus.NodeID(id)); id != nil && (!ok || n.Division != d.Code) {
 			f.add("division %s is served by %q, which is not a node of it", d.Code, id)
 		}
 	}
 	for n := range f.tx.Nodes() {
-		if n.Division != "" && f.tx.bytes(homes, string(n.Division)) == nil {
+		if n.Division != "" && f.tx.bytes(Homes, string(n.Division)) == nil {
 			f.add("no node serves division %s of node %s", n.Division, n.ID)
 		}
 	}

@@ -61,7 +61,7 @@ func planInit(tx *Tx, r request[command.Init]) ([]Change, error) {
 // the node that has served them: their events are numbered there, and whoever
 // subscribed follows those numbers. Moving one is an act of its own.
 func staying(tx *Tx, index bus.Revision, node bus.Node) ([]Change, error) {
-	if tx.bytes(homes, string(node.Division)) != nil {
+	if tx.bytes(Homes, string(node.Division)) != nil {
 		return nil, nil
 	}
 	var changes []Change
@@ -87,7 +87,7 @@ func (t *Tx) nearer(division, candidate bus.DivisionCode) bool {
 		if code == candidate {
 			return true
 		}
-		if t.bytes(homes, string(code)) != nil {
+		if t.bytes(Homes, string(code)) != nil {
 			return false
 		}
 	}
@@ -96,10 +96,10 @@ func (t *Tx) nearer(division, candidate bus.DivisionCode) bool {
 
 // home makes a node the one that serves its division, where that has none yet.
 func home(tx *Tx, node bus.Node) []Change {
-	if node.Division == "" || tx.bytes(homes, string(node.Division)) != nil {
+	if node.Division == "" || tx.bytes(Homes, string(node.Division)) != nil {
 		return nil
 	}
-	return []Change{{homes, string(node.Division), []byte(node.ID)}}
+	return []Change{{Homes, string(node.Division), []byte(node.ID)}}
 }
 
 func planTokenCreate(tx *Tx, r request[bus.Token]) ([]Change, error) {

@@ -21,7 +21,7 @@ func retiredKey(hash []byte) string { return "node-keys/" + hex.EncodeToString(h
 // Serves lists the divisions that a node is the node of.
 func (t *Tx) Serves(id bus.NodeID) []bus.DivisionCode {
 	var divisions []bus.DivisionCode
-	cursor := t.tx.Bucket([]byte(homes)).Cursor()
+	cursor := t.tx.Bucket([]byte(Homes)).Cursor()
 	for code, node := cursor.First(); code != nil; code, node = cursor.Next() {
 		if bus.NodeID(node) == id {
 			divisions = append(divisions, bus.DivisionCode(code))
@@ -87,7 +87,7 @@ func planNodeRemove(tx *Tx, r request[command.Key]) ([]Change, error) {
 		changes = append(changes, Change{retired, retiredKey(node.Key), []byte("true")})
 	}
 	for _, code := range tx.Serves(node.ID) {
-		changes = append(changes, Change{homes, string(code), nil})
+		changes = append(changes, Change{Homes, string(code), nil})
 	}
 	return changes, nil
 }
@@ -185,11 +185,11 @@ func planDivisionAssign(tx *Tx, r request[command.Assign]) ([]Change, error) {
 	if err := bus.Invalid(defects); err != nil {
 		return nil, err
 	}
-	if serving := tx.bytes(homes, string(r.body.Division)); serving != nil {
+	if serving := tx.bytes(Homes, string(r.body.Division)); serving != nil {
 		return nil, bus.E(bus.CodeExists, bus.Defect{
 			Field: "division", Problem: bus.Text{ZH: "该行政区划已有节点：" + string(serving), EN: "the division has a node: " + string(serving)}, Allowed: "a division without a node",
 		})
 	}
 	stay, err := staying(tx, r.index, bus.Node{ID: node.ID, Division: r.body.Division})
-	return append(stay, Change{homes, string(r.body.Division), []byte(node.ID)}), err
+	return append(stay, Change{Homes, string(r.body.Division), []byte(node.ID)}), err
 }

@@ -235,8 +235,8 @@ func refoundNodes(tx *Tx, r Refounding, done *Refounded) ([]Change, error) {
 		}
 	}
 	for d := range tx.Divisions() {
-		if id := tx.bytes(homes, string(d.Code)); id != nil && bus.NodeID(id) != own.ID {
-			changes = append(changes, Change{homes, string(d.Code), nil})
+		if id := tx.bytes(Homes, string(d.Code)); id != nil && bus.NodeID(id) != own.ID {
+			changes = append(changes, Change{Homes, string(d.Code), nil})
 		}
 	}
 	left, err := putAll(tx.Departments(), Departments, func(d *bus.Department) (string, bool) {

@@ -23,7 +23,7 @@ func (t *Tx) Parent(id bus.NodeID) (parent bus.NodeID, ok bool) {
 // others were not.
 func (t *Tx) above(node bus.Node, without ...bus.NodeID) (parent bus.NodeID, ok bool) {
 	for _, code := range t.Chain(node.Division) {
-		first, _ := t.Node(bus.NodeID(t.bytes(homes, string(code))))
+		first, _ := t.Node(bus.NodeID(t.bytes(Homes, string(code))))
 		if first.Division == code && first.ID != node.ID && !first.Relayed() && !slices.Contains(without, first.ID) {
 			return first.ID, true
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/strictjson"
@@ -17,7 +18,7 @@ type Table string
 const (
 	Divisions     Table = "divisions"
 	Nodes         Table = "nodes"
-	homes         Table = "homes" // division → the node that serves it: its first
+	Homes         Table = "homes" // division → the node that serves it: its first
 	Tokens        Table = "tokens"
 	Departments   Table = "departments"
 	Systems       Table = "systems"
@@ -59,7 +60,7 @@ var (
 		Corrections, Disputes,
 	}
 	unwatched = []Table{
-		homes, Tokens, Codes, reviews, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, Schemes, Reports,
+		Homes, Tokens, Codes, reviews, Versions, Triggers, Claims, Calendar, Accounts, certificates, LayerHistory, Schemes, Reports,
 		Attachments, retired, cluster, revisions, journal, meta,
 	}
 	tables = slices.Concat(watched, unwatched)
@@ -314,7 +315,7 @@ func (t *Tx) Home(d bus.Department) (home bus.NodeID, ok bool) {
 		return d.Node, true
 	}
 	for _, code := range t.Chain(d.Division) {
-		if id := t.bytes(homes, string(code)); id != nil {
+		if id := t.bytes(Homes, string(code)); id != nil {
 			return bus.NodeID(id), true
 		}
 	}
@@ -329,12 +330,23 @@ func (t *Tx) Cluster() (id, ca string) {
 
 // Revision returns the index at which a table last changed.
 func (t *Tx) Revision(table Table) bus.Revision {
-	r, _ := read[bus.Revision](t, revisions, string(table))
-	return r
+	return t.number(revisions, string(table))
+}
+
+// number reads a revision, 0 where there is none: each decision asks for several.
+func (t *Tx) number(table Table, key string) bus.Revision {
+	data := t.bytes(table, key)
+	if data == nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(data), 10, 64)
+	if err != nil {
+		return decoded[bus.Revision](table, key, data) // which tells what is wrong
+	}
+	return bus.Revision(n)
 }
 
 // Index returns the applied index that the transaction reads at.
 func (t *Tx) Index() bus.Revision {
-	r, _ := read[bus.Revision](t, meta, keyApplied)
-	return r
+	return t.number(meta, keyApplied)
 }
