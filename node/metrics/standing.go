@@ -24,6 +24,9 @@ type Standing struct {
 	FileBytes      int64         // of exchange.db
 	LiveBytes      int64         // of those, that hold something
 	DiskFree       uint64        // bytes
+	InboxBytes     int64         // of exchange.db, that wait for consumers
+	InboxesFull    int           // inboxes here that nothing more is taken into
+	InboxesWaiting int           // subscriptions whose events wait here for one that is full
 	Backlog        map[bus.NodeID]uint64
 }
 
@@ -47,6 +50,9 @@ var gauges = []gauge{
 	{"evidence_unwitnessed_seconds", "Age of the first of them.", func(s Standing) float64 { return s.UnwitnessedFor.Seconds() }},
 	{"exchange_file_bytes", "Size of exchange.db.", func(s Standing) float64 { return float64(s.FileBytes) }},
 	{"exchange_live_bytes", "Bytes of exchange.db that hold something; log_bytes bounds it.", func(s Standing) float64 { return float64(s.LiveBytes) }},
+	{"inbox_bytes", "Bytes that wait here for consumers to take them.", func(s Standing) float64 { return float64(s.InboxBytes) }},
+	{"inboxes_full", "Subscriptions whose inbox here has no room for more.", func(s Standing) float64 { return float64(s.InboxesFull) }},
+	{"forward_inbox_full", "Subscriptions whose events wait here because their inbox, at the consumer's node, is full.", func(s Standing) float64 { return float64(s.InboxesWaiting) }},
 	{"disk_free_bytes", "Free bytes of the data directory's disk.", func(s Standing) float64 { return float64(s.DiskFree) }},
 }
 

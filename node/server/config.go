@@ -31,6 +31,7 @@ type Config struct {
 	RecoveryKey        string        `yaml:"recovery_key"`        // public part, that backups are sealed to where none is named
 	RetentionDays      float64       `yaml:"retention_days"`      // how long events are kept that all subscriptions are past, and repetitions known; also parts of a day
 	LogBytes           int64         `yaml:"log_bytes"`           // what exchange.db may hold; beyond it no events are taken
+	InboxBytes         int64         `yaml:"inbox_bytes"`         // what may wait here for one subscription; more waits at the provider's node
 	ArchiveDays        int           `yaml:"archive_days"`        // age at which evidence goes into sealed segments, out of exchange.db
 	EvidenceDays       int           `yaml:"evidence_days"`       // how long evidence is kept, at least: older segments may be deleted, by order
 	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
@@ -50,7 +51,7 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "/var/lib/gxbus", PeerListen: "0.0.0.0:8441", APIListen: "0.0.0.0:8440",
 		LogLevel: "info", LogFormat: "text", CheckpointInterval: time.Minute, RaftHeartbeat: time.Second,
-		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, SystemRate: 500, SystemEventRate: 50_000,
+		DiskReserve: 256 << 20, RetentionDays: 7, LogBytes: 32 << 30, InboxBytes: 1 << 30, SystemRate: 500, SystemEventRate: 50_000,
 		ArchiveDays: 180, EvidenceDays: threeYears, ProbeInterval: time.Minute,
 	}
 }
@@ -183,6 +184,9 @@ func (c Config) defects() []bus.Defect {
 	}
 	if c.LogBytes < 64<<20 {
 		defects = append(defects, bus.Defect{Field: "log_bytes", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "67108864 bytes or more"})
+	}
+	if c.InboxBytes < 1<<20 {
+		defects = append(defects, bus.Defect{Field: "inbox_bytes", Problem: bus.Text{ZH: "过小", EN: "too small"}, Allowed: "1048576 bytes or more"})
 	}
 	between := func(field string, rate int) {
 		if rate < 1 || rate > 1_000_000 {

@@ -55,6 +55,7 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 		return nil, err
 	}
 	checks = append(checks, doctor.Witness(s.witnessed()), doctor.Contradictions(s.contradictions()))
+	checks = append(checks, doctor.Inboxes(s.exchange.Inboxes()))
 	peers := askPeers(ctx, nodes, s.self.Node, s.now, s.mesh.Status)
 	checks = append(checks, doctor.Peers(peers), doctor.Clock(peers))
 	return append(checks,

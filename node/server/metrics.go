@@ -83,6 +83,11 @@ func (s *Server) standing() (now metrics.Standing, err error) {
 	if now.DiskFree, _, err = storage.Free(string(s.dir)); err != nil {
 		return now, err
 	}
+	inboxes, err := s.exchange.Inboxes()
+	if err != nil {
+		return now, err
+	}
+	now.InboxBytes, now.InboxesFull, now.InboxesWaiting = inboxes.Bytes, len(inboxes.Full), s.exchange.Stopped()
 	now.Backlog, err = s.exchange.Backlog()
 	return now, err
 }

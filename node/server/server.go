@@ -372,7 +372,7 @@ func (s *Server) openExchange(context.Context) (err error) {
 		Webhooks: s.webhooks(), Origin: string(s.self.Node) + "." + s.self.Cluster, Seal: seal, Bound: s.bindings.Seal(),
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Signer: s.self.signer, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
 		Arrived: s.arrived, Delivered: s.delivered, Connected: s.connected, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
-		Retention: exchange.Retention{Kept: days(s.config.RetentionDays), Bytes: s.config.LogBytes},
+		Retention: exchange.Retention{Kept: days(s.config.RetentionDays), Bytes: s.config.LogBytes, Inbox: s.config.InboxBytes},
 	})
 	if err != nil {
 		return err

@@ -65,6 +65,7 @@ const (
 	CodeUndecided          Code = "policy-undecided"
 	CodeStorageFull        Code = "storage-full"
 	CodeLogFull            Code = "log-full"
+	CodeInboxFull          Code = "inbox-full"
 	CodeSecret             Code = "secrecy-marked"
 	CodeIncomplete         Code = "incomplete"
 	CodeWrongState         Code = "wrong-state"
@@ -126,6 +127,7 @@ var codes = map[Code]codeInfo{
 	CodeHeld:               {KindUnavailable, Text{"共享策略要求暂缓，数据已保留，请稍后重试", "a sharing policy holds this for now; what waits is kept, try again"}},
 	CodeStorageFull:        {KindStorageFull, Text{"存储空间不足，未写入", "storage is full; nothing was written"}},
 	CodeLogFull:            {KindStorageFull, Text{"事件日志已满，未接收", "the log of events is full; nothing was taken"}},
+	CodeInboxFull:          {KindUnavailable, Text{"收件箱已满，事件留在提供方节点，取走后自动续传", "the inbox is full; events wait at the provider's node until some are acknowledged"}},
 	CodeSecret:             {KindInvalid, Text{"涉密资源不得编目", "a resource with a secrecy mark is not catalogued"}},
 	CodeIncomplete:         {KindInvalid, Text{"内容不完整，以下各项须一次补正", "it is not complete; this is all that it lacks"}},
 	CodeWrongState:         {KindConflict, Text{"当前状态不允许此操作", "it is in another state"}},

@@ -63,7 +63,7 @@ func (p *pusher) bury(ctx context.Context, f flow, t trying) error {
 		if err := ledger.Put(deadKey(p.id, t.Number), row); err != nil {
 			return err
 		}
-		if err := inbox.Delete(sequenceKey(t.Number)); err != nil {
+		if err := takeOut(tx, inbox, t.Number); err != nil {
 			return err
 		}
 		return x.append(tx, f.letter(audit.KindDeadLettered, bus.Principal{Node: x.Self}, t.Number, data))
@@ -107,11 +107,7 @@ func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID) (letters
 // on again before it is handed out.
 func (x *Exchange) Redrive(ctx context.Context, by bus.Principal, id bus.SubscriptionID, number uint64) error {
 	err := x.exhume(ctx, by, id, number, audit.KindRedriven, func(tx *bbolt.Tx, data []byte) error {
-		inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(id))
-		if err != nil {
-			return err
-		}
-		return inbox.Put(sequenceKey(number), data)
+		return putInbox(tx, id, numbered{Sequence: number, stored: stored{Event: data}})
 	})
 	if err == nil {
 		x.inboxes.ring(id)

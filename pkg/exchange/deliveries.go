@@ -54,6 +54,9 @@ func (x *Exchange) Standings(at Occurrence) (source string, all []bus.Delivery, 
 			if d, err = standing(tx, d, s, e, at.Sequence, leaves); err != nil {
 				return err
 			}
+			if d.State == bus.DeliveryWaiting && x.inboxFull(s.ID) {
+				d.Detail = "the consumer's inbox is full"
+			}
 			known = append(known, d)
 		}
 		all = known

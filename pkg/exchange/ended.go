@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -128,7 +129,7 @@ func forgetSubscription(tx *bbolt.Tx, id bus.SubscriptionID) (waited, dead int, 
 		rows := tx.Bucket(name)
 		if inbox := rows.Bucket([]byte(id)); inbox != nil {
 			waited = inbox.Stats().KeyN
-			err = rows.DeleteBucket([]byte(id))
+			err = errors.Join(weigh(tx, inbox, -int64(inbox.Sequence())), rows.DeleteBucket([]byte(id)))
 		} else {
 			err = rows.Delete([]byte(id))
 		}

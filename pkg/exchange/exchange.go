@@ -87,6 +87,7 @@ type Exchange struct {
 	resettling chan struct{} // a part of a move has ended
 	firsts     chan struct{} // a first exchange was noted
 	inboxes    bells
+	lanes      lanes
 	trimming   chan struct{} // the log has no room
 	sinks      chan struct{} // a sink was put or deleted
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -19,6 +20,7 @@ const (
 	batchEvents = 256
 	batchBytes  = 1 << 20
 	backPause   = 200 * time.Millisecond // until a node that is back is sent to
+	fullPauses  = 6                      // RetryMax, until an inbox is found full again
 )
 
 // forwarder carries one subscription from its resource's log to the consumer's
@@ -30,7 +32,8 @@ type forwarder struct {
 	resource bus.ResourceID
 	news     chan struct{} // the resource may have new events
 	change   chan struct{} // the directory says something else
-	back     chan struct{} // the consumer's node can be reached again, it seems
+	back     chan struct{} // the consumer's node can be reached again, or has room, it seems
+	full     atomic.Bool   // the inbox there had no room for the newest batch
 
 	standing struct{ about, id string } // newest recorded decision on a batch that is tried again
 	under    underWay
@@ -53,10 +56,12 @@ func (f *forwarder) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		full := bus.CodeOf(err) == bus.CodeInboxFull
+		f.full.Store(full)
 		if err != nil {
 			f.x.Logger.Warn("forward", "subscription", f.id, "error", err, "retry_in", pause)
 			if f.retry(ctx, err, pause) {
-				pause = min(2*pause, f.x.RetryMax)
+				pause = f.x.longer(pause, full)
 				continue
 			}
 		} else if !more {
@@ -80,11 +85,13 @@ func (f *forwarder) idle(ctx context.Context) {
 // that is back is not let wait for long. New events hurry nothing that failed. Jitter
 // keeps the forwarders of a dead node from calling in step.
 func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (over bool) {
-	var change <-chan struct{}
-	if _, held := errors.AsType[heldError](err); held || bus.CodeOf(err) == bus.CodeMoving {
-		change = f.change
+	change, back := f.change, f.back
+	if _, held := errors.AsType[heldError](err); held {
+		back = nil // the node is not what it waits for
+	} else if bus.CodeOf(err) != bus.CodeMoving {
+		change = nil
 	}
-	timer, back := time.NewTimer(jittered(pause)), f.back
+	timer := time.NewTimer(jittered(pause))
 	defer timer.Stop()
 	for {
 		select {
@@ -99,6 +106,15 @@ func (f *forwarder) retry(ctx context.Context, err error, pause time.Duration) (
 			return false
 		}
 	}
+}
+
+// longer is the pause after another. A whole batch is sent to find an inbox full, and of
+// room in it this node is told: that is tried more seldom.
+func (x *Exchange) longer(pause time.Duration, full bool) time.Duration {
+	if full {
+		return min(2*pause, fullPauses*x.RetryMax)
+	}
+	return min(2*pause, x.RetryMax)
 }
 
 func jittered(pause time.Duration) time.Duration { return pause/2 + rand.N(pause) }
@@ -144,13 +160,12 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 		return err == nil, err // what cannot be recorded does not leave
 	}
 	batch := f.batch(flow, record.Began, decision, going)
-	// The decision took a commit to record; nothing may leave on one that no
-	// longer stands. The consumer's node decides again before it hands out.
-	if same, err := x.unchanged(flow.basis); err != nil || !same {
-		return true, err
-	}
-	if err := f.send(ctx, flow.consumer.node, batch); err != nil {
+	sent, err := f.send(ctx, flow, batch)
+	if err != nil {
 		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
+	}
+	if !sent {
+		return true, nil
 	}
 	return true, f.exchanged(ctx, flow, record.First, batch, forwarded(flow, record.Began, decision, going))
 }
@@ -393,14 +408,26 @@ func (f *forwarder) heading(flow flow) Heading {
 	}
 }
 
-func (f *forwarder) send(ctx context.Context, to bus.NodeID, batch Batch) error {
-	if len(batch.Events) == 0 {
-		return nil
+// send takes a batch to the consumer's node, once few enough others are on their way
+// there. The decision took a commit to record, and waiting takes time: on one that no
+// longer stands nothing is sent. The consumer's node decides again before it hands out.
+func (f *forwarder) send(ctx context.Context, flow flow, batch Batch) (sent bool, err error) {
+	to := flow.consumer.node
+	done, err := f.x.lanes.enter(ctx, to)
+	if err != nil {
+		return false, err
 	}
-	if to == f.x.Self {
-		return f.x.Receive(ctx, f.x.Self, batch)
+	defer done()
+	same, err := f.x.unchanged(flow.basis)
+	switch {
+	case err != nil || !same:
+		return false, err
+	case len(batch.Events) == 0:
+		return true, nil
+	case to == f.x.Self:
+		return true, f.x.Receive(ctx, f.x.Self, batch)
 	}
-	return f.x.Peers.Deliver(ctx, to, batch)
+	return true, f.x.Peers.Deliver(ctx, to, batch)
 }
 
 // advance moves the cursor past a batch, with the records of why. A forwarder that

@@ -86,6 +86,37 @@ func (x *Exchange) wake(resource bus.ResourceID) {
 	}
 }
 
+// roomAt has the forwarder of a subscription try again soon, where it is here: something
+// was taken out of the inbox that may have been full.
+func (x *Exchange) roomAt(id bus.SubscriptionID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if f, ok := x.forwarders[id]; ok {
+		poke(f.back)
+	}
+}
+
+// inboxFull reports whether a subscription's events wait here because its inbox is full.
+func (x *Exchange) inboxFull(id bus.SubscriptionID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f, ok := x.forwarders[id]
+	return ok && f.full.Load()
+}
+
+// Stopped counts the subscriptions whose events wait here because their inbox, at
+// the consumer's node, is full.
+func (x *Exchange) Stopped() (count int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range x.forwarders {
+		if f.full.Load() {
+			count++
+		}
+	}
+	return count
+}
+
 // poke leaves one token, however often it is called before somebody looks.
 func poke(c chan struct{}) {
 	select {

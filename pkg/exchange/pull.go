@@ -284,6 +284,7 @@ func (x *Exchange) drop(ctx context.Context, by bus.Principal, f flow, d bus.Dec
 // dropThese removes the events of an inbox that record is about, with the denial and
 // the drop on record.
 func (x *Exchange) dropThese(ctx context.Context, f flow, record audit.Record, d bus.Decision) error {
+	defer x.roomAt(f.subscription.ID)
 	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
@@ -302,6 +303,7 @@ func (x *Exchange) Acknowledge(ctx context.Context, by bus.Principal, id bus.Sub
 	if err != nil {
 		return err
 	}
+	defer x.roomAt(id)
 	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		if err := keeps(tx, f.consumer); err != nil {
 			return err

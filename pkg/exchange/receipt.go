@@ -211,7 +211,7 @@ func (x *Exchange) TakeReceipts(ctx context.Context, from bus.NodeID, signed []s
 	if err != nil {
 		return err
 	}
-	return x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
+	err = x.Store.Commit(ctx, func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(bucketReceipts)
 		for i, r := range receipts {
 			if err := bucket.Put([]byte(r.Subscription), []byte(signed[i])); err != nil {
@@ -220,6 +220,12 @@ func (x *Exchange) TakeReceipts(ctx context.Context, from bus.NodeID, signed []s
 		}
 		return nil
 	})
+	if err == nil {
+		for _, r := range receipts { // what was handed out or dropped leaves room
+			x.roomAt(r.Subscription)
+		}
+	}
+	return err
 }
 
 // expects refuses a receipt of a subscription that has nothing to do with the two nodes.

@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -142,23 +141,20 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	if batch.Attempt <= m.Recalled && m.Recalled > 0 { // whoever waits for an answer tries anew
 		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "attempt", Problem: bus.Text{ZH: "提供方节点已撤回该批次", EN: "the provider's node has taken the batch back"}})
 	}
-	inbox, err := tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(batch.Subscription))
-	if err != nil {
-		return err
-	}
-	inbox.FillPercent = 1
 	var fresh []numbered
 	for _, d := range batch.Events {
-		if d.Sequence <= m.Received {
-			continue
+		if d.Sequence > m.Received {
+			fresh = append(fresh, numbered{Sequence: d.Sequence, stored: stored{Digest: sha256.Sum256(d.Event), Event: d.Event}})
 		}
-		if err := inbox.Put(sequenceKey(d.Sequence), d.Event); err != nil {
-			return err
-		}
-		fresh = append(fresh, numbered{Sequence: d.Sequence, stored: stored{Digest: sha256.Sum256(d.Event), Event: d.Event}})
 	}
 	if len(fresh) == 0 {
 		return nil
+	}
+	if err := x.Retention.holds(tx, batch.Subscription, fresh); err != nil {
+		return err
+	}
+	if err := putInbox(tx, batch.Subscription, fresh...); err != nil {
+		return err
 	}
 	m.Received = fresh[len(fresh)-1].Sequence
 	if err := m.put(tx, batch.Subscription); err != nil {
@@ -195,59 +191,4 @@ func (x *Exchange) beginAnew(tx *bbolt.Tx, flow flow, run uint64) error {
 		Provider: flow.resource.Provider, Consumer: flow.subscription.Consumer, First: first, Last: last, Events: count,
 		Detail: fmt.Sprintf("run %d", run),
 	})
-}
-
-// waiting copies the events in an inbox behind a number, oldest first, up to count
-// of them or about size bytes, but at least one where there is one.
-func waiting(tx *bbolt.Tx, id bus.SubscriptionID, after uint64, count, size int) []numbered {
-	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
-	if inbox == nil {
-		return nil
-	}
-	var events []numbered
-	cursor := inbox.Cursor()
-	for key, data := cursor.Seek(sequenceKey(after + 1)); key != nil && len(events) < count; key, data = cursor.Next() {
-		if size -= len(data); size < 0 && len(events) > 0 {
-			break
-		}
-		events = append(events, numbered{
-			Sequence: binary.BigEndian.Uint64(key),
-			stored:   stored{Digest: sha256.Sum256(data), Event: append([]byte(nil), data...)},
-		})
-	}
-	return events
-}
-
-// clearInbox removes the events from one number up to another from an inbox and says
-// how many they were, and which was the first and the last.
-func clearInbox(tx *bbolt.Tx, id bus.SubscriptionID, from, upTo uint64) (first, last uint64, count int, err error) {
-	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
-	if inbox == nil {
-		return 0, 0, 0, nil
-	}
-	cursor := inbox.Cursor()
-	for key, _ := cursor.Seek(sequenceKey(from)); key != nil && binary.BigEndian.Uint64(key) <= upTo; key, _ = cursor.Seek(sequenceKey(from)) {
-		last = binary.BigEndian.Uint64(key)
-		if count++; count == 1 {
-			first = last
-		}
-		if err := cursor.Delete(); err != nil {
-			return 0, 0, 0, err
-		}
-	}
-	return first, last, count, nil
-}
-
-// discard removes the events that do not pass from an inbox.
-func discard(tx *bbolt.Tx, id bus.SubscriptionID, going []sifted) error {
-	inbox := tx.Bucket(bucketInbox).Bucket([]byte(id))
-	for _, s := range going {
-		if s.fate == toPass {
-			continue
-		}
-		if err := inbox.Delete(sequenceKey(s.Sequence)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

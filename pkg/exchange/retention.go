@@ -26,6 +26,7 @@ import (
 type Retention struct {
 	Kept  time.Duration // 0: for ever
 	Bytes int64         // of the exchange file that hold something; 0: as the disk has room
+	Inbox int64         // bytes that wait for one subscription; 0: as Bytes has room
 }
 
 // bucketHusks keeps what a repetition of an event that has gone is told by: resource

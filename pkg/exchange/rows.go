@@ -276,6 +276,13 @@ func (c contents) write(tx *bbolt.Tx, arrivals *arrivals, seal vaults, rows []ro
 			}
 			continue
 		}
+		if r.Part == partInboxes {
+			event := numbered{Sequence: binary.BigEndian.Uint64(r.Key), stored: stored{Event: r.Value}}
+			if err := putInbox(tx, c.Inboxes[r.Item].Subscription, event); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := c.create(tx, r); err != nil {
 			return err
 		}
@@ -315,8 +322,6 @@ func (c contents) create(tx *bbolt.Tx, r row) (err error) {
 	switch r.Part {
 	case partEvents:
 		_, err = tx.Bucket(bucketEvents).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
-	case partInboxes:
-		_, err = tx.Bucket(bucketInbox).CreateBucketIfNotExists([]byte(c.Inboxes[r.Item].Subscription))
 	case partHusks:
 		_, err = tx.Bucket(bucketHusks).CreateBucketIfNotExists([]byte(c.Resources[r.Item]))
 	case partLedger:
@@ -373,7 +378,13 @@ func (c contents) remove(tx *bbolt.Tx, rows []row) error {
 		if key == nil {
 			key = r.Key
 		}
-		if err := bucket.Delete(key); err != nil {
+		var err error
+		if r.Part == partInboxes {
+			err = takeOut(tx, bucket, binary.BigEndian.Uint64(key))
+		} else {
+			err = bucket.Delete(key)
+		}
+		if err != nil {
 			return err
 		}
 	}

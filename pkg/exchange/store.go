@@ -18,7 +18,7 @@ var (
 	bucketEvents   = []byte("events")   // resource → sequence → stored event
 	bucketArrivals = []byte("arrivals") // arrival number → what makes an event a duplicate
 	bucketCursors  = []byte("cursors")  // subscription → next sequence to forward
-	bucketInbox    = []byte("inbox")    // subscription → sequence → event to hand out
+	bucketInbox    = []byte("inbox")    // subscription → sequence → event to hand out, with its weight
 	bucketMarks    = []byte("marks")    // subscription → received, delivered, acknowledged
 )
 
@@ -70,7 +70,7 @@ func OpenStore(path string, halt func(error)) (*Store, error) {
 				return err
 			}
 		}
-		return nil
+		return weighAll(tx)
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare exchange file: %w", err), db.Close())

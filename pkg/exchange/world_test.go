@@ -417,6 +417,7 @@ type node struct {
 
 	connected chan bus.NodeID // tells of connections
 	bytes     int64           // that its file may hold; 0: any
+	inboxes   int64           // bytes that an inbox may hold; 0: any
 }
 
 func newNode(w *world, id bus.NodeID) *node {
@@ -463,7 +464,7 @@ func (n *node) open() {
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
-		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes},
+		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes, Inbox: n.inboxes},
 		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), Room: n.room, PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
@@ -594,9 +595,12 @@ func hashBucket(write func([]byte) (int, error), b *bbolt.Bucket) {
 	}
 }
 
-// verify demands that the evidence is sound.
+// verify demands that the evidence is sound, and the inboxes as heavy as is noted.
 func (n *node) verify() {
 	n.world.tb.Helper()
+	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
+		return weighed(tx.Bucket([]byte("inbox")))
+	}))
 	must(n.world.tb, n.store.View(func(tx *bbolt.Tx) error {
 		report, err := n.log.Verify(tx, nil, n.key)
 		if err == nil && !report.Verified {
@@ -604,6 +608,27 @@ func (n *node) verify() {
 		}
 		return err
 	}))
+}
+
+// weighed compares the weights of inboxes with what is in them.
+func weighed(inboxes *bbolt.Bucket) error {
+	all := uint64(0)
+	err := inboxes.ForEachBucket(func(id []byte) error {
+		weight := uint64(0)
+		err := inboxes.Bucket(id).ForEach(func(_, data []byte) error {
+			weight += 32 + uint64(len(data))
+			return nil
+		})
+		if noted := inboxes.Bucket(id).Sequence(); noted != weight {
+			return fmt.Errorf("inbox %s weighs %d, not %d", id, weight, noted)
+		}
+		all += weight
+		return err
+	})
+	if err == nil && inboxes.Sequence() != all {
+		err = fmt.Errorf("all inboxes weigh %d, not %d", all, inboxes.Sequence())
+	}
+	return err
 }
 
 func number(key []byte) (n uint64) {
