@@ -23,7 +23,7 @@ func scrape(t *testing.T, m *metrics.Metrics) (int, string) {
 func standing() (metrics.Standing, error) {
 	return metrics.Standing{
 		Leader: true, LeaderKnown: true, Term: 3, Applied: 41, Committed: 42, ReplicaAge: 2 * time.Second, Leaves: 100, Unwitnessed: 7, UnwitnessedFor: time.Minute,
-		FileBytes: 4096, LiveBytes: 1024, DiskFree: 1 << 30, Backlog: map[bus.NodeID]uint64{"tianhe": 12},
+		FileBytes: 4096, LiveBytes: 1024, DiskFree: 1 << 30, InboxBytes: 4000, InboxesFull: 2, InboxesWaiting: 3, Backlog: map[bus.NodeID]uint64{"tianhe": 12},
 	}, nil
 }
 
@@ -61,7 +61,7 @@ func TestWhatANodeDidAndHowItStands(t *testing.T) {
 		`gxbus_query_seconds_bucket{fault="",outcome="answered",le="0.005"} 1`, `gxbus_query_seconds_sum{fault="provider",outcome="failed"} 2`,
 		`gxbus_raft_leader 1`, `gxbus_raft_term 3`, `gxbus_directory_applied_index 41`, `gxbus_raft_committed_index 42`, `gxbus_directory_age_seconds 2`,
 		`gxbus_evidence_leaves 100`, `gxbus_evidence_unwitnessed_leaves 7`, `gxbus_evidence_unwitnessed_seconds 60`,
-		`gxbus_exchange_live_bytes 1024`, `gxbus_forward_backlog_events{node="tianhe"} 12`, `gxbus_build_info{version="1.2.3"} 1`, `go_goroutines `,
+		`gxbus_exchange_live_bytes 1024`, `gxbus_forward_backlog_events{node="tianhe"} 12`, `gxbus_inbox_bytes 4000`, `gxbus_inboxes_full 2`, `gxbus_forward_inbox_full 3`, `gxbus_build_info{version="1.2.3"} 1`, `go_goroutines `,
 	} {
 		if !strings.Contains(body, "\n"+line) {
 			t.Errorf("no line %s", line)

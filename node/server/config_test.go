@@ -62,6 +62,7 @@ func TestConfigIsRefusedWithAllThatIsWrong(t *testing.T) {
 		{"no duration", "checkpoint_interval: often", nil, []string{"FILE"}, "often"},
 		{"kept for no time", "retention_days: 0.00001", nil, []string{"retention_days"}, "0.0001–3650"},
 		{"kept for no number", "retention_days: .nan", nil, []string{"retention_days"}, "0.0001–3650"},
+		{"inboxes too small for a batch", "inbox_bytes: 1000000", nil, []string{"inbox_bytes"}, "1048576"},
 		{"no YAML", "\t{", nil, []string{"FILE"}, ""},
 		{"all at once", "a: 1\nlog_level: loud\npeer_listen: nowhere", []string{"GXBUS_B=1", "GXBUS_API_LISTEN=:x", "GXBUS_CHECKPOINT_INTERVAL=1ms", "GXBUS_LOG_FORMAT=xml", "GXBUS_DATA_DIR="},
 			[]string{"FILE", "GXBUS_B", "data_dir", "peer_listen", "api_listen", "log_level", "log_format", "checkpoint_interval"}, "debug, info, warn, error"},
