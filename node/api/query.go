@@ -72,20 +72,40 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 		return a.query(ctx, p, query, q.Timeout, queryAnswer)
 	})
 	mux.HandleFunc(proxyRoute, a.proxy)
-	h.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: "proxy-resource", Method: http.MethodGet, Path: "/api/v1/resources/{id}/proxy/{path}", Tags: []string{"exchange"},
+	for _, method := range binding.Methods {
+		h.OpenAPI().AddOperation(proxying(method))
+	}
+}
+
+// proxying describes the transparent form with one method.
+func proxying(method string) *huma.Operation {
+	text := &huma.Schema{Type: huma.TypeString}
+	op := &huma.Operation{
+		OperationID: "proxy-resource-" + strings.ToLower(method), Method: method, Path: "/api/v1/resources/{id}/proxy/{path}", Tags: []string{"exchange"},
 		Summary:     "Call the HTTP service that a resource is bound to",
-		Description: "With any method that its provider opens. Grant, purpose, matter, case, basis, operator, items and time limit are in Gxbus- headers, matter, case and basis escaped as in a query.",
+		Description: "Where its provider opens this method for the path. Query, body and headers go on as they are; headers that say who calls, or by which way, stay behind.",
 		Security:    []map[string][]string{{"bearer": {}}, {"signature": {}}, {"mutualTLS": {}}},
 		Parameters: []*huma.Param{
-			{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
-			{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}},
+			{Name: "id", In: "path", Required: true, Schema: text},
+			{Name: "path", In: "path", Required: true, Schema: text, Description: "below the service's own; of any number of segments"},
 		},
 		Responses: map[string]*huma.Response{
 			"200": {Description: "the service's answer"}, "400": {Description: "a refusal of the bus", Content: map[string]*huma.MediaType{problemType: {}}},
 			"default": {Description: "the service's answer with its own status, or a refusal of the bus: see Gxbus-Answered-By"},
 		},
-	})
+	}
+	for _, header := range []struct{ name, description string }{
+		{client.HeaderGrant, "the grant that the query is made under"}, {client.HeaderPurpose, "使用用途"},
+		{client.HeaderMatter, "事项的实施清单编码, escaped as in a query"}, {client.HeaderCase, "办件号, escaped as in a query"},
+		{client.HeaderBasis, "使用依据, escaped as in a query"}, {client.HeaderOperator, "经办人代号"},
+		{client.HeaderItems, "with commas between; all that is allowed where left out"}, {client.HeaderTimeout, "of the whole query, in milliseconds"},
+	} {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: header.name, In: "header", Schema: text, Description: header.description})
+	}
+	if method != http.MethodGet && method != http.MethodHead {
+		op.RequestBody = &huma.RequestBody{Description: "goes on as it is", Content: map[string]*huma.MediaType{"*/*": {}}}
+	}
+	return op
 }
 
 // form writes an answer whose first piece is there.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -161,6 +162,7 @@ func TestAQueryCrossesThreeLevels(t *testing.T) {
 		<-to.gone
 	})
 	t.Run("by its transparent form too", func(t *testing.T) { transparent(t, s, to) })
+	t.Run("posted too, as it is", func(t *testing.T) { posted(t, s, to) })
 	t.Run("and is counted, without a word of who asked what", func(t *testing.T) { counted(t, s) })
 	t.Run("and is one timeline, of all nodes that had a part in it", func(t *testing.T) { oneTimeline(t, s) })
 	t.Run("S44 the canary is in no file, log or error", func(t *testing.T) {
@@ -193,7 +195,7 @@ func transparent(t *testing.T, s *story, to *service) {
 	})
 	check(t, err)
 	q.TraceParent, q.TraceState = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=b"
-	got, err := s.consumer.Proxy(ctx, s.resource.ID, "GET", "/x/1", url.Values{"a": {"b c"}}, nil, q)
+	got, err := s.consumer.Proxy(ctx, s.resource.ID, client.ServiceRequest{Method: "GET", Path: "/x/1", Query: url.Values{"a": {"b c"}}}, q)
 	check(t, err)
 	body, err := io.ReadAll(got.Body)
 	check(t, err)
@@ -221,8 +223,40 @@ func transparent(t *testing.T, s *story, to *service) {
 		t.Errorf("%d steps on record", len(steps))
 	}
 	for _, c := range []struct{ method, path string }{{"GET", "/y"}, {"GET", "/x/1/2"}, {"DELETE", "/x/1"}} {
-		if _, err := s.consumer.Proxy(ctx, s.resource.ID, c.method, c.path, nil, nil, q); !client.IsCode(err, bus.CodeForbidden) {
+		if _, err := s.consumer.Proxy(ctx, s.resource.ID, client.ServiceRequest{Method: c.method, Path: c.path}, q); !client.IsCode(err, bus.CodeForbidden) {
 			t.Errorf("%s %s: %v", c.method, c.path, err)
+		}
+	}
+}
+
+// What is posted arrives as it was sent, and only the items that are wanted come back.
+func posted(t *testing.T, s *story, to *service) {
+	ctx := context.Background()
+	const text = "<企业><名称>样例企业</名称></企业>"
+	q := inquiry("")
+	q.Items = []bus.ItemID{"uscc", "phone"}
+	for _, sent := range []struct {
+		header   http.Header
+		received string // content type
+	}{
+		{http.Header{"Content-Type": {"application/xml; charset=utf-8"}, "X-Sample": {"a", "b"}, "Accept-Language": {"de"}, "Authorization": {"Basic c2VjcmV0"}}, "application/xml; charset=utf-8"},
+		{http.Header{client.HeaderGrant: {"another"}}, "application/json"},
+	} {
+		got, err := s.consumer.Proxy(ctx, s.resource.ID, client.ServiceRequest{Method: "POST", Path: "/x/1", Header: sent.header, Body: []byte(text)}, q)
+		check(t, err)
+		answer, err := io.ReadAll(got.Body)
+		check(t, err)
+		_ = got.Body.Close()
+		if string(answer) != `[{"uscc":"x","phone":"199****0001"}]` {
+			t.Errorf("answered %s", answer)
+		}
+		r := to.last.Load()
+		body, _ := io.ReadAll(r.Body)
+		if r.Method != "POST" || string(body) != text || r.Header.Get("Content-Type") != sent.received || !slices.Equal(r.Header["X-Sample"], sent.header["X-Sample"]) || r.Header.Get("Authorization") != "" {
+			t.Errorf("the service was sent %s %q, %v", r.Method, body, r.Header)
+		}
+		if language := sent.header.Get("Accept-Language"); language != "" && r.Header.Get("Accept-Language") != language {
+			t.Errorf("in language %q", r.Header.Get("Accept-Language"))
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (b Binding) Check() []bus.Defect {
 	return append(defects, bus.Defect{Field: "http", Problem: bus.Text{ZH: "须且只须挂接一种服务", EN: "it is bound to nothing, or to two"}, Allowed: "one of http, postgresql"})
 }
 
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var Methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func (h HTTP) check() []bus.Defect {
 	var defects []bus.Defect
@@ -164,8 +164,8 @@ func (h HTTP) check() []bus.Defect {
 	}
 	for i, r := range h.Allow {
 		field := fmt.Sprintf("http.allow[%d]", i)
-		if len(r.Methods) == 0 || slices.ContainsFunc(r.Methods, func(m string) bool { return !slices.Contains(methods, m) }) {
-			wrong(field+".methods", "不支持的方法", "not methods", strings.Join(methods, ", "))
+		if len(r.Methods) == 0 || slices.ContainsFunc(r.Methods, func(m string) bool { return !slices.Contains(Methods, m) }) {
+			wrong(field+".methods", "不支持的方法", "not methods", strings.Join(Methods, ", "))
 		}
 		if !strings.HasPrefix(r.Path, "/") || strings.Contains(strings.TrimSuffix(r.Path, "/**"), "**") {
 			wrong(field+".path", "路径不正确", "not a path", "/a/*/b or /a/**")

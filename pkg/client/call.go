@@ -96,7 +96,9 @@ func (c *Client) request(ctx context.Context, call call, target *url.URL, reques
 		req.Header[name] = values
 	}
 	req.Header.Set("User-Agent", c.cfg.UserAgent)
-	req.Header.Set("Accept-Language", string(c.cfg.Language))
+	if req.Header.Get("Accept-Language") == "" {
+		req.Header.Set("Accept-Language", string(c.cfg.Language))
+	}
 	switch {
 	case c.key != nil: // each attempt anew: a nonce is good once
 		req.Header.Set("Authorization", c.key.Sign(call.method, target.RequestURI(), call.body, time.Now()))

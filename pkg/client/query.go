@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -82,25 +83,47 @@ func (q Query) trace(header http.Header) {
 	}
 }
 
+// ServiceRequest is a request to the service that a resource is bound to.
+type ServiceRequest struct {
+	Method string
+	Path   string // escaped, and below the service's own
+	Query  url.Values
+	Header http.Header // Content-Type is application/json where there is a body and it is not said
+	Body   []byte
+}
+
 // Proxy sends a request to the service that a resource is bound to, by its
-// transparent form. path is escaped and below the service's own; of q Parameters and
-// Items are not used, the caller closes the answer's body.
-func (c *Client) Proxy(ctx context.Context, resource bus.ResourceID, method, path string, query url.Values, body []byte, q Query) (*http.Response, error) {
+// transparent form. Method, path, query, headers and body go on as they are; headers
+// that say who calls, or by which way, stay behind. Of q Parameters are not used. The
+// caller closes the answer's body.
+func (c *Client) Proxy(ctx context.Context, resource bus.ResourceID, r ServiceRequest, q Query) (*http.Response, error) {
 	header := http.Header{}
+	maps.Copy(header, r.Header)
+	q.head(header)
+	segments := append([]string{"resources", string(resource), "proxy"}, strings.Split(strings.TrimPrefix(r.Path, "/"), "/")...)
+	return c.send(ctx, call{method: r.Method, path: segments, query: r.Query, header: header, media: header.Get("Content-Type"), body: r.Body})
+}
+
+// head says in headers what a query rests on.
+func (q Query) head(header http.Header) {
+	timeout := ""
+	if q.Timeout > 0 {
+		timeout = strconv.Itoa(q.Timeout)
+	}
+	items := make([]string, len(q.Items))
+	for i, id := range q.Items {
+		items[i] = string(id)
+	}
 	for name, value := range map[string]string{
 		HeaderGrant: string(q.Grant), HeaderPurpose: string(q.Purpose), HeaderMatter: url.QueryEscape(q.Matter), HeaderCase: url.QueryEscape(q.Case),
 		HeaderBasis: url.QueryEscape(q.Basis), HeaderOperator: q.Operator,
+		HeaderItems: strings.Join(items, ","), HeaderTimeout: timeout,
 	} {
-		if value != "" {
+		if header.Del(name); value != "" {
 			header.Set(name, value)
 		}
 	}
 	q.trace(header)
-	if q.Timeout > 0 {
-		header.Set(HeaderTimeout, strconv.Itoa(q.Timeout))
-	}
-	segments := append([]string{"resources", string(resource), "proxy"}, strings.Split(strings.TrimPrefix(path, "/"), "/")...)
-	return c.send(ctx, call{method: method, path: segments, query: query, header: header, body: body})
 }
 
 // PutBinding binds a resource to a service of its provider, in place of the one before.
