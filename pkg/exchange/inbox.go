@@ -19,7 +19,7 @@ const eventWeight = 32 // of one beyond its bytes
 
 // inbox is how heavy one inbox may be now. All of them have half of the file; one may
 // weigh as much as they leave free of that, so that however many are never emptied there
-// is room for those that are (ADR 0028).
+// is room for those that are (ADR 0029).
 func (r Retention) inbox(tx *bbolt.Tx) int64 {
 	most := cmp.Or(r.Inbox, math.MaxInt64)
 	if r.Bytes == 0 {
