@@ -135,6 +135,7 @@ func (b Binding) Check() []bus.Defect {
 	return append(defects, bus.Defect{Field: "http", Problem: bus.Text{ZH: "须且只须挂接一种服务", EN: "it is bound to nothing, or to two"}, Allowed: "one of http, postgresql"})
 }
 
+// Methods are those that a provider can open for the transparent form.
 var Methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func (h HTTP) check() []bus.Defect {
