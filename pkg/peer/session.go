@@ -43,21 +43,6 @@ type session struct {
 	conns map[*Conn]struct{} // open here
 }
 
-// carrier is the connection below a session. The multiplexer lets whoever waits
-// for a stream of a session that ends spin, until the connection is closed: that
-// is its processor time, and with many streams all of the machine's. So they are
-// woken first.
-type carrier struct {
-	*tls.Conn
-	session *session
-}
-
-// Close closes the connection.
-func (c carrier) Close() error {
-	c.session.wake()
-	return c.Conn.Close()
-}
-
 func (s *session) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +76,7 @@ func (p *Plane) adopt(id bus.NodeID, conn *tls.Conn, dialled bool) (*session, er
 	if relayed, ok := conn.NetConn().(*Conn); ok {
 		s.via = relayed.PeerID()
 	}
-	mux, err := open(carrier{conn, s}, p.muxConfig())
+	mux, err := open(&carrier{Conn: conn, session: s}, p.muxConfig())
 	if err != nil {
 		return nil, err
 	}
