@@ -288,7 +288,13 @@ func (x *crossing) prepare(batches, size int) [][]byte {
 }
 
 // post publishes a batch as any HTTP client would.
+// post publishes, again where the node says that it could not decide in time, as a
+// publisher does.
 func (x *crossing) post(to bus.ResourceID, body []byte) error {
+	return fleet.Until(x.ctx, "events to be taken", func(context.Context) error { return x.postOnce(to, body) })
+}
+
+func (x *crossing) postOnce(to bus.ResourceID, body []byte) error {
 	q, err := http.NewRequestWithContext(x.ctx, http.MethodPost, "https://"+x.fleet.Node("shenzhen").API+"/api/v1/resources/"+string(to)+"/events", bytes.NewReader(body))
 	if err != nil {
 		return err

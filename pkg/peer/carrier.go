@@ -16,8 +16,8 @@ import (
 // header waits for what it announces.
 type carrier struct {
 	net.Conn // TLS
-	session *session
-	frame   []byte // a header whose data has not come, and then the whole
+	session  *session
+	frame    []byte // a header whose data has not come, and then the whole
 }
 
 // A header of the multiplexer: version, type, flags(2), stream(4), length(4).
