@@ -301,7 +301,7 @@ func (c *chaos) reconciles() {
 	for _, n := range c.Nodes() {
 		auditor, err := c.SignIn(context.Background(), n, "auditor")
 		must(c.t, err)
-		for page, err := range auditor.Exchanges(context.Background(), client.ExchangeQuery{Resource: chaosResource}) {
+		for page, err := range auditor.Exchanges(context.Background(), client.ExchangeQuery{Resource: chaosResource, Here: true}) {
 			must(c.t, err)
 			for _, r := range page.Items {
 				switch r.Status {

@@ -32,6 +32,7 @@ type Cluster interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Fingerprint() identity.Fingerprint // of the cluster's root certificate
 	Trace(ctx context.Context, by bus.Principal, request string, q client.TraceQuery, page string) (client.Trace, error)
+	Exchanges(ctx context.Context, by bus.Principal, request string, q client.ExchangeQuery, page string) (client.ExchangePage, error)
 	Prove(ctx context.Context, by bus.Principal, request, event string) (client.ProofFile, error)
 	Watermark(ctx context.Context, by bus.Principal, request, mark string) (client.Trace, error)
 	Repair

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -18,14 +19,20 @@ func (a *app) listExchanges() *cobra.Command {
 	var q client.ExchangeQuery
 	cmd := &cobra.Command{
 		Use: "list", Short: a.say("列出本部门的共享交换", "List the department's exchanges"), Args: a.exactly(),
-		Long: a.say("按本节点存证列出发布和订阅批次：各环节时间、条数、大小、状态及过错方。部门看本部门的，数据主管部门看本区划及以下的，审计管理员看全部。查看本身亦留存证。",
-			"List publications and batches of subscriptions as the node's evidence has them: when each step was, how much, how it stands\nand whose fault it is. A department sees its own, a data authority those of its division and below, the auditor all. That\nthey were looked at is recorded too."),
-		Example: "  gxbus exchange list --status withheld\n  gxbus exchange list --resource enterprise-registration --from 2026-03-01 --to 2026-03-31 -o csv",
+		Long: a.say("按各节点存证列出发布、订阅批次和查询，每次交换一行：各环节时间、条数、大小、状态及过错方。部门看本部门的，数据主管部门看本区划及以下的，审计管理员看全部。未应答的节点另行列出。查看本身亦留存证。",
+			"List publications, batches of subscriptions and queries as all nodes have them on record, one line each: when each step was,\nhow much, how it stands and whose fault it is. A department sees its own, a data authority those of its division and below,\nthe auditor all. Nodes that did not answer are named. That it was looked at is recorded too.\n\nOf a query, accepted is when it was asked, forwarded when the provider's node let it through, received when the provider's\nsystem answered, delivered when the answer was handed out whole."),
+		Example: "  gxbus exchange list --status withheld\n  gxbus exchange list --mode query --case 2026-000123\n  gxbus exchange list --resource enterprise-registration --from 2026-03-01 --to 2026-03-31 -o csv",
 	}
 	flags := cmd.Flags()
 	flags.StringVar((*string)(&q.Resource), "resource", "", a.say("仅此资源 `标识` 的", "only those of the resource with this `id`"))
+	flags.StringVar((*string)(&q.Mode), "mode", "", a.say("仅此 `方式` 的：publish、subscribe、query", "only those of the `mode` publish, subscribe or query"))
 	flags.StringVar((*string)(&q.Status), "status", "", a.say("仅此 `状态` 的", "only those with this `status`"))
 	flags.StringVar((*string)(&q.Fault), "fault", "", a.say("仅此 `过错方` 的：policy、caller、provider、network、bus", "only those by the `fault` of policy, caller, provider, network or bus"))
+	flags.StringVar((*string)(&q.Department), "department", "", a.say("仅此 `部门` 提供或使用的", "only what this `department` provides or uses"))
+	flags.StringVar((*string)(&q.Grant), "grant", "", a.say("仅此 `授权` 之下的", "only what is under this `grant`"))
+	flags.StringVar(&q.Case, "case", "", a.say("仅此 `办件号` 的", "only what names this `case`"))
+	flags.StringVar(&q.Trace, "trace", "", a.say("仅此 `跟踪编号`（W3C）的", "only what is part of the trace with this `id` (W3C Trace Context)"))
+	flags.BoolVar(&q.Here, "here", false, a.say("仅本节点的存证，不询问其他节点", "only what this node has on record: no other is asked"))
 	within := a.withinDays(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
@@ -34,13 +41,21 @@ func (a *app) listExchanges() *cobra.Command {
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
 			var records []bus.ExchangeRecord
+			var silent []bus.NodeID
 			for page, err := range c.Exchanges(ctx, q) {
 				if err != nil {
 					return err
 				}
-				records = append(records, page.Items...)
+				records, silent = append(records, page.Items...), page.Silent
 			}
-			return printList(a, a.exchangeColumns(), records)
+			if len(silent) > 0 {
+				a.notice("未答复的节点："+listed(silent), "nodes that did not answer: "+listed(silent))
+			}
+			columns := a.exchangeColumns()
+			if a.output == "table" {
+				columns = filled(columns, records)
+			}
+			return printList(a, columns, records)
 		})(cmd, args)
 	}
 	return cmd
@@ -57,11 +72,14 @@ var (
 
 func (a *app) exchangeColumns() []column[bus.ExchangeRecord] {
 	return []column[bus.ExchangeRecord]{
+		{"recorded", "留痕时间", func(r bus.ExchangeRecord) string { return instant(r.At) }},
+		{"node", "节点", func(r bus.ExchangeRecord) string { return string(r.Node) }},
 		{"leaf", "存证序号", func(r bus.ExchangeRecord) string { return sprint(r.Leaf) }},
 		{"mode", "方式", func(r bus.ExchangeRecord) string { return a.wordOf(modeWords, string(r.Mode)) }},
 		{"status", "状态", func(r bus.ExchangeRecord) string { return a.wordOf(statusWords, string(r.Status)) }},
 		{"fault", "过错方", func(r bus.ExchangeRecord) string { return a.wordOf(faultWords, string(r.Fault)) }},
 		{"resource", "资源", func(r bus.ExchangeRecord) string { return string(r.Resource) }},
+		{"provider", "提供方", func(r bus.ExchangeRecord) string { return string(r.Provider) }},
 		{"consumer", "使用方", func(r bus.ExchangeRecord) string { return string(r.Consumer) }},
 		{"system", "系统", func(r bus.ExchangeRecord) string { return string(r.System) }},
 		{"sequence", "序号", func(r bus.ExchangeRecord) string { return sequenceRange(r.First, r.Last) }},
@@ -71,8 +89,21 @@ func (a *app) exchangeColumns() []column[bus.ExchangeRecord] {
 		{"forwarded", "送出时间", func(r bus.ExchangeRecord) string { return stamp(r.Forwarded) }},
 		{"received", "到达时间", func(r bus.ExchangeRecord) string { return stamp(r.Received) }},
 		{"delivered", "交付时间", func(r bus.ExchangeRecord) string { return stamp(r.Delivered) }},
+		{"acknowledged", "确认时间", func(r bus.ExchangeRecord) string { return stamp(r.Acknowledged) }},
+		{"as_of", "回执时间", func(r bus.ExchangeRecord) string { return stamp(r.AsOf) }},
+		{"case", "办件号", func(r bus.ExchangeRecord) string { return r.Case }},
+		{"operator", "经办人代号", func(r bus.ExchangeRecord) string { return r.Operator }},
+		{"correlation", "关联号", func(r bus.ExchangeRecord) string { return r.Correlation }},
+		{"trace", "跟踪编号", func(r bus.ExchangeRecord) string { return r.Trace }},
 		{"code", "错误码", func(r bus.ExchangeRecord) string { return string(r.Code) }},
 	}
+}
+
+// filled are the columns that have something to say of any of the values.
+func filled[V any](columns []column[V], values []V) []column[V] {
+	return slices.DeleteFunc(columns, func(c column[V]) bool {
+		return len(values) > 0 && !slices.ContainsFunc(values, func(v V) bool { return c.cell(v) != "" })
+	})
 }
 
 // sequenceRange shows the sequence numbers that a batch goes from and to.

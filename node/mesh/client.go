@@ -83,6 +83,11 @@ func (c *Client) Evidence(ctx context.Context, of bus.NodeID, q EvidenceQuery) (
 	return call[EvidenceAnswer](ctx, c, of, http.MethodPost, pathEvidence, q)
 }
 
+// Record asks a node, in somebody's name, for its half of the operational record.
+func (c *Client) Record(ctx context.Context, of bus.NodeID, q RecordQuery) (RecordAnswer, error) {
+	return call[RecordAnswer](ctx, c, of, http.MethodPost, pathRecord, q)
+}
+
 // Prove asks a node to prove what it recorded.
 func (c *Client) Prove(ctx context.Context, of bus.NodeID, q ProofQuery) (ProofAnswer, error) {
 	return call[ProofAnswer](ctx, c, of, http.MethodPost, pathProve, q)

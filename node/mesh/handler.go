@@ -56,6 +56,7 @@ type Describer interface {
 	LocateHere(ctx context.Context, from bus.NodeID, q LocateQuery) (LocateAnswer, error)
 	TraceHere(ctx context.Context, from bus.NodeID, q TraceQuery) (TraceAnswer, error)
 	EvidenceHere(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error)
+	RecordHere(ctx context.Context, from bus.NodeID, q RecordQuery) (RecordAnswer, error)
 	ProveHere(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error)
 	RollupsHere(q RollupQuery) (RollupAnswer, error)
 	ExchangesHere(from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
@@ -96,6 +97,9 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	})))
 	mux.HandleFunc("POST "+pathEvidence, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error) {
 		return n.EvidenceHere(ctx, from, q)
+	})))
+	mux.HandleFunc("POST "+pathRecord, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q RecordQuery) (RecordAnswer, error) {
+		return n.RecordHere(ctx, from, q)
 	})))
 	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error) {
 		return n.ProveHere(ctx, from, q)

@@ -23,6 +23,7 @@ const (
 	pathTrace      = "/peer/v1/trace"      // POST: from the provider's node
 	pathReceipts   = "/peer/v1/receipts"   // POST: to the provider's node
 	pathEvidence   = "/peer/v1/evidence"   // POST
+	pathRecord     = "/peer/v1/record"     // POST
 	pathProve      = "/peer/v1/proofs"     // POST
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
@@ -103,6 +104,23 @@ type EvidenceAnswer struct {
 	Steps   []client.TraceStep `json:"steps,omitempty"`
 	Through int64              `json:"through"` // of a search: the leaf up to which was looked
 	More    bool               `json:"more,omitempty"`
+}
+
+// RecordQuery asks a node, in somebody's name, for its half of the operational record: of
+// what a search is for, or how far given batches have come there.
+type RecordQuery struct {
+	By      bus.Principal      `json:"by"`
+	Request string             `json:"request,omitempty"` // request id
+	Search  *exchange.Search   `json:"search,omitempty"`
+	Batches []exchange.BatchID `json:"batches,omitempty"`
+}
+
+// RecordAnswer is what of it the caller may see, in the order of the node's log, or of
+// the batches.
+type RecordAnswer struct {
+	Records []bus.ExchangeRecord `json:"records,omitempty"`
+	Through int64                `json:"through"` // of a search: the leaf up to which was looked
+	More    bool                 `json:"more,omitempty"`
 }
 
 // ProofQuery asks a node, in an auditor's name, to prove what it recorded of events.

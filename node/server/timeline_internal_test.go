@@ -45,11 +45,14 @@ func TestPagesOfATimelineLeaveNothingOut(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			line := timeline{place: at, limit: limit}
+			line := timeline[client.TraceStep]{place: at, limit: limit}
 			for _, id := range slices.Sorted(maps.Keys(logs)) {
-				if err := line.add(id, answered(rt, logs[id], at, id, limit)); err != nil {
+				a := answered(rt, logs[id], at, id, limit)
+				steps, err := toldBy(id, a.Steps)
+				if err != nil {
 					rt.Fatal(err)
 				}
+				line.add(source[client.TraceStep]{id, steps, a.Through, a.More})
 			}
 			told = append(told, line.merge()...)
 			if page = line.place.String(); !line.more {
@@ -74,10 +77,7 @@ func TestPagesOfATimelineLeaveNothingOut(t *testing.T) {
 // answered is what a node says that stops after some leaves, or has looked at some
 // and found none.
 func answered(rt *rapid.T, log []client.TraceStep, at place, id bus.NodeID, limit int) (a mesh.EvidenceAnswer) {
-	after := int64(-1)
-	if n, ok := at.After[id]; ok {
-		after = n
-	}
+	after := at.after(id)
 	rest := log[after+1:]
 	a.Steps = slices.Clone(rest[:min(len(rest), rapid.IntRange(1, limit).Draw(rt, "told"))])
 	a.Through, a.More = after+int64(len(a.Steps)), len(a.Steps) < len(rest)

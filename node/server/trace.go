@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,7 +68,7 @@ func (s *Server) Trace(ctx context.Context, by bus.Principal, request string, q 
 }
 
 // timeline asks nodes for what they recorded beyond at.
-func (s *Server) timeline(ctx context.Context, nodes []bus.NodeID, ask mesh.EvidenceQuery, at place, limit int) (*timeline, error) {
+func (s *Server) timeline(ctx context.Context, nodes []bus.NodeID, ask mesh.EvidenceQuery, at place, limit int) (*timeline[client.TraceStep], error) {
 	nodes = slices.DeleteFunc(slices.Clone(nodes), func(id bus.NodeID) bool { return slices.Contains(at.Silent, id) })
 	found := askWithin(ctx, evidenceTimeout, nodes, func(ctx context.Context, id bus.NodeID) (mesh.EvidenceAnswer, error) {
 		q := at.question(ask, id)
@@ -82,16 +81,18 @@ func (s *Server) timeline(ctx context.Context, nodes []bus.NodeID, ask mesh.Evid
 		}
 		return a, err
 	})
-	line := &timeline{place: at, limit: limit}
+	line := &timeline[client.TraceStep]{place: at, limit: limit}
 	for _, id := range nodes {
 		a, ok := found[id]
 		if !ok {
 			line.place.Silent = append(line.place.Silent, id)
 			continue
 		}
-		if err := line.add(id, a); err != nil {
+		steps, err := toldBy(id, a.Steps)
+		if err != nil {
 			return nil, err
 		}
+		line.add(source[client.TraceStep]{id, steps, a.Through, a.More})
 	}
 	return line, nil
 }
@@ -212,9 +213,11 @@ func few(events []exchange.Occurrence) error {
 	if len(events) <= mostEvents {
 		return nil
 	}
-	return bus.E(bus.CodeInvalid, bus.Defect{
-		Field: "occurrences", Problem: bus.Text{ZH: "事件过多", EN: "too many events"}, Allowed: fmt.Sprintf("at most %d", mostEvents),
-	})
+	return tooMany("occurrences", mostEvents)
+}
+
+func tooMany(field string, most int) error {
+	return bus.E(bus.CodeInvalid, bus.Defect{Field: field, Problem: bus.Text{ZH: "过多", EN: "too many"}, Allowed: fmt.Sprintf("at most %d", most)})
 }
 
 // LocateHere tells a node where this one keeps an event, as far as the principal in
@@ -315,118 +318,29 @@ func inOneLine(question any) string {
 	return string(about)
 }
 
-// place is how far a timeline has come, as its pages hand it on.
-type place struct {
-	After  map[bus.NodeID]int64 `json:"after,omitempty"` // leaf of a node that is told or passed over
-	Silent []bus.NodeID         `json:"silent,omitempty"`
-}
-
-func readPlace(page string) (p place, err error) {
-	if page != "" {
-		var text []byte
-		if text, err = base64.RawURLEncoding.DecodeString(page); err == nil {
-			err = json.Unmarshal(text, &p)
-		}
-	}
-	if err != nil {
-		return p, bus.E(bus.CodeInvalid, bus.Defect{
-			Field: "page", Problem: bus.Text{ZH: "翻页标记不正确", EN: "not a page of this list"}, Allowed: "next of the page before",
-		}).Because(err)
-	}
-	if p.After == nil {
-		p.After = map[bus.NodeID]int64{}
-	}
-	return p, nil
-}
-
-func (p place) String() string {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return "" // never, of these
-	}
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
 // question is what to ask a node.
 func (p place) question(q mesh.EvidenceQuery, id bus.NodeID) mesh.EvidenceQuery {
 	if q.Search == nil {
 		return q
 	}
 	s := *q.Search
-	s.After = -1
-	if after, ok := p.After[id]; ok {
-		s.After = after
-	}
+	s.After = p.after(id)
 	q.Search = &s
 	return q
 }
 
-// timeline merges what nodes tell, each in the order of its log, by time. It stops
-// where a node that has more to tell runs out, so that nothing is told before its turn.
-type timeline struct {
-	place   place
-	limit   int
-	sources []*source
-	more    bool
-}
-
-type source struct {
-	id      bus.NodeID
-	steps   []client.TraceStep
-	at      []time.Time // of each step
-	through int64
-	more    bool
-}
-
-func (t *timeline) add(id bus.NodeID, a mesh.EvidenceAnswer) error {
-	from := &source{id: id, steps: a.Steps, through: a.Through, more: a.More}
-	for i, step := range a.Steps {
+// toldBy are the steps that a node told, each with its time.
+func toldBy(id bus.NodeID, steps []client.TraceStep) ([]told[client.TraceStep], error) {
+	all := make([]told[client.TraceStep], len(steps))
+	for i, step := range steps {
 		var when struct {
 			At time.Time `json:"at"`
 		}
 		if err := json.Unmarshal(step.Record, &when); err != nil {
-			return fmt.Errorf("evidence of node %s, leaf %d: %w", id, step.Leaf, err)
+			return nil, fmt.Errorf("evidence of node %s, leaf %d: %w", id, step.Leaf, err)
 		}
-		a.Steps[i].Node = id // whatever it says of itself
-		from.at = append(from.at, when.At)
+		step.Node = id // whatever it says of itself
+		all[i] = told[client.TraceStep]{step, step.Leaf, when.At}
 	}
-	t.sources = append(t.sources, from)
-	return nil
-}
-
-// merge gives the page, and leaves in place where the next one begins.
-func (t *timeline) merge() []client.TraceStep {
-	page := []client.TraceStep{}
-	for len(page) < t.limit {
-		first := t.earliest()
-		if first == nil {
-			break
-		}
-		page = append(page, first.steps[0])
-		t.place.After[first.id] = first.steps[0].Leaf
-		first.steps, first.at = first.steps[1:], first.at[1:]
-	}
-	for _, from := range t.sources {
-		if len(from.steps) == 0 {
-			t.place.After[from.id] = from.through
-		}
-		t.more = t.more || from.more || len(from.steps) > 0
-	}
-	return page
-}
-
-// earliest is the source whose next step comes first; nil where none may be told.
-func (t *timeline) earliest() (first *source) {
-	for _, from := range t.sources {
-		if len(from.steps) == 0 {
-			if from.more {
-				return nil
-			}
-			continue
-		}
-		if first == nil || from.at[0].Before(first.at[0]) {
-			first = from
-		}
-	}
-	return first
+	return all, nil
 }

@@ -54,6 +54,7 @@ type Search struct {
 	Limit      int         `json:"limit"`       // leaves
 
 	Correlation string `json:"correlation,omitempty"` // of a query; not in the index, so the rest should say where to look
+	Trace       string `json:"trace,omitempty"`       // W3C trace id; likewise
 }
 
 // Check returns every defect of s.
@@ -102,7 +103,7 @@ func valued(values map[field]string) (keys [][]byte) {
 // wants reports whether r is one of those that s is for.
 func (s Search) wants(r *Record) bool {
 	return (s.Grant == "" || r.Grant == s.Grant) && (s.Matter == "" || r.Matter == s.Matter) && (s.Case == "" || r.Case == s.Case) &&
-		(s.Correlation == "" || r.Correlation == s.Correlation) &&
+		(s.Correlation == "" || r.Correlation == s.Correlation) && (s.Trace == "" || r.Trace == s.Trace) &&
 		(s.Department == "" || r.Provider == s.Department || r.Consumer == s.Department || r.Principal.Department == s.Department) &&
 		(s.From.IsZero() || !r.At.Before(s.From)) && (s.To.IsZero() || r.At.Before(s.To))
 }
@@ -223,7 +224,7 @@ const maxBlocks = 256
 // marks are in the bytes of every leaf that s wants.
 func (s Search) marks() (marks [][]byte) {
 	for _, v := range [...]struct{ name, value string }{
-		{`"grant":`, string(s.Grant)}, {`"matter":`, s.Matter}, {`"case":`, s.Case}, {`"correlation":`, s.Correlation}, {"", string(s.Department)},
+		{`"grant":`, string(s.Grant)}, {`"matter":`, s.Matter}, {`"case":`, s.Case}, {`"correlation":`, s.Correlation}, {`"trace":`, s.Trace}, {"", string(s.Department)},
 	} {
 		if v.value != "" {
 			text, err := json.Marshal(v.value)

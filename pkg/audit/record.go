@@ -108,6 +108,9 @@ type Record struct {
 	Began        time.Time          `json:"began,omitzero"`        // of a query or batch: when it began, the same at both nodes; UTC
 	Basis        string             `json:"basis,omitempty"`       // 使用依据
 	Operator     string             `json:"operator,omitempty"`    // 经办人代号, of a query: the consumer's pseudonym
+	Trace        string             `json:"trace,omitempty"`       // W3C trace id: of a query, or of the first of the events that has one
+	Asked        time.Time          `json:"asked,omitzero"`        // answered: when the provider's node let the query through, as that node says
+	Replied      time.Time          `json:"replied,omitzero"`      // answered: when the provider's system began to answer, as that node says
 }
 
 // Leaf is a record with its place in the log, counted from 0.

@@ -2,13 +2,18 @@ package bus
 
 import "time"
 
-// ExchangeRecord is one exchange as the evidence of a node has it: a publication, or
-// a batch of a subscription; who, what, how much, when, and how it stands. A time is
-// zero where this node has no leaf of that step: the other node has.
+// ExchangeRecord is one exchange as the evidence of its nodes has it: a publication, a
+// batch of a subscription, or a query; who, what, how much, when, and how it stands. A
+// time is zero where the step was not taken, or the node that has a leaf of it did not
+// tell.
 type ExchangeRecord struct {
-	Leaf         int64          `json:"leaf"` // of the node's evidence log, from 0
+	Node         NodeID         `json:"node"`           // whose evidence tells it
+	Leaf         int64          `json:"leaf"`           // of that node's log, from 0
+	At           time.Time      `json:"at"`             // of that leaf
+	Peer         NodeID         `json:"peer,omitempty"` // the node that it came from; it tells of it, where it answers
 	Mode         ExchangeMode   `json:"mode"`
 	Status       ExchangeStatus `json:"status"`
+	AsOf         time.Time      `json:"as_of,omitzero"`  // the consumer's node does not answer: the status is by its receipt of then
 	Fault        Fault          `json:"fault,omitempty"` // whose, where it went wrong
 	Code         Code           `json:"code,omitempty"`  // of what went wrong
 	Resource     ResourceID     `json:"resource,omitempty"`
@@ -19,26 +24,29 @@ type ExchangeRecord struct {
 	Grant        GrantID        `json:"grant,omitempty"`
 	Purpose      Purpose        `json:"purpose,omitempty"`
 	Matter       string         `json:"matter,omitempty"`
-	First        uint64         `json:"first,omitempty"` // sequence numbers, inclusive
+	Case         string         `json:"case,omitempty"`        // 办件号
+	Basis        string         `json:"basis,omitempty"`       // 使用依据
+	Operator     string         `json:"operator,omitempty"`    // 经办人代号
+	Correlation  string         `json:"correlation,omitempty"` // of a query
+	Trace        string         `json:"trace,omitempty"`       // W3C trace id, of the first event that has one
+	First        uint64         `json:"first,omitempty"`       // sequence numbers, inclusive
 	Last         uint64         `json:"last,omitempty"`
 	Events       int            `json:"events,omitempty"`
 	Bytes        int64          `json:"bytes,omitempty"` // of those events
-	Accepted     time.Time      `json:"accepted,omitzero"`
-	Forwarded    time.Time      `json:"forwarded,omitzero"`
-	Received     time.Time      `json:"received,omitzero"`
-	Delivered    time.Time      `json:"delivered,omitzero"`
-	Request      string         `json:"request,omitempty"`     // id of the request
-	DecisionID   string         `json:"decision_id,omitempty"` // it rests on
+	ExchangeTimes
+	Request    string `json:"request,omitempty"`     // id of the request
+	DecisionID string `json:"decision_id,omitempty"` // it rests on
 }
 
-// At is when the exchange began here, as far as is known.
-func (r ExchangeRecord) At() time.Time {
-	for _, at := range []time.Time{r.Accepted, r.Forwarded, r.Received} {
-		if !at.IsZero() {
-			return at
-		}
-	}
-	return r.Delivered
+// ExchangeTimes are when an exchange passed each of its points. Those of a query are
+// when it was first asked, let through at the provider's node, answered by the provider's
+// system, and handed out whole.
+type ExchangeTimes struct {
+	Accepted     time.Time `json:"accepted,omitzero"`     // at the provider's node
+	Forwarded    time.Time `json:"forwarded,omitzero"`    // the provider's node knows that the consumer's has it
+	Received     time.Time `json:"received,omitzero"`     // at the consumer's node
+	Delivered    time.Time `json:"delivered,omitzero"`    // handed out
+	Acknowledged time.Time `json:"acknowledged,omitzero"` // by the consumer
 }
 
 // ExchangeMode is how data is exchanged.
@@ -69,6 +77,15 @@ const (
 	ExchangeRefused      ExchangeStatus = "refused"
 	ExchangeFailed       ExchangeStatus = "failed" // a query that was let through and has no answer
 )
+
+// OnTheWay reports whether a batch of this status may yet come further.
+func (s ExchangeStatus) OnTheWay() bool {
+	switch s {
+	case ExchangeForwarded, ExchangeReceived, ExchangeDelivered, ExchangeAcknowledged:
+		return true
+	}
+	return false
+}
 
 // Fault is whose fault it is that an exchange went wrong.
 type Fault string

@@ -75,15 +75,7 @@ func (c *Client) AuditTimeline(ctx context.Context, q TraceQuery) iter.Seq2[Trac
 	if q.Limit > 0 {
 		filter["limit"] = strconv.Itoa(q.Limit)
 	}
-	return func(yield func(Trace, error) bool) {
-		for {
-			page, err := do[Trace](ctx, c, call{method: http.MethodGet, path: []string{"audit", "trace"}, query: given(filter)})
-			if !yield(page, err) || err != nil || page.Next == "" {
-				return
-			}
-			filter["page"] = page.Next
-		}
-	}
+	return nextPages(ctx, c, []string{"audit", "trace"}, filter, func(t Trace) string { return t.Next })
 }
 
 // AuditWatermark returns what a watermark stands for: the steps of the batch, or of the

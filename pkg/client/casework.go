@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"iter"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -132,6 +134,21 @@ type UsePage struct {
 func (c *Client) Uses(ctx context.Context, id bus.ResourceID, q Inspection) iter.Seq2[UsePage, error] {
 	filter := map[string]string{"grant": string(q.Grant), "consumer": string(q.Consumer), "from": moment(q.From), "to": moment(q.To)}
 	return leafPages(ctx, c, []string{"resources", string(id), "uses"}, filter, func(p UsePage) *int64 { return p.Next })
+}
+
+// leafPages yields the pages of what a node reads from its evidence; next is the leaf
+// to go on after. What is empty in filter does not limit.
+func leafPages[P any](ctx context.Context, c *Client, path []string, filter map[string]string, next func(P) *int64) iter.Seq2[P, error] {
+	return func(yield func(P, error) bool) {
+		query := given(filter)
+		for {
+			page, err := do[P](ctx, c, call{method: http.MethodGet, path: path, query: query})
+			if !yield(page, err) || err != nil || next(page) == nil {
+				return
+			}
+			query.Set("after", strconv.FormatInt(*next(page), 10))
+		}
+	}
 }
 
 func moment(at time.Time) string {

@@ -13,39 +13,56 @@ import (
 
 // ExchangeQuery says which exchanges are wanted; what is empty does not limit.
 type ExchangeQuery struct {
-	Resource bus.ResourceID
-	Status   bus.ExchangeStatus
-	Fault    bus.Fault
-	From, To time.Time // To is exclusive
+	Resource   bus.ResourceID
+	Mode       bus.ExchangeMode
+	Status     bus.ExchangeStatus
+	Fault      bus.Fault
+	Department bus.USCC // on either side
+	Grant      bus.GrantID
+	Case       string    // 办件号
+	Trace      string    // W3C trace id
+	From, To   time.Time // of the leaf that tells it; To is exclusive
+	Here       bool      // as the evidence of the node asked alone has them
+	Limit      int       // records of a page; 0: 100
 }
 
 // ExchangePage is a page of the operational record.
 type ExchangePage struct {
-	Items []bus.ExchangeRecord `json:"items"`
-	Next  *int64               `json:"next,omitempty"` // leaf to go on after; absent: that was all
-	Node  bus.NodeID           `json:"node"`           // whose evidence this is
+	Items  []bus.ExchangeRecord `json:"items"`
+	Silent []bus.NodeID         `json:"silent,omitempty"` // nodes that did not answer: what only they have on record is not here
+	Next   string               `json:"next,omitempty"`   // page to go on with; empty: that was all
 }
 
 // Exchanges yields the pages of the exchanges that the caller may look at, as the
-// evidence of the node has them, the oldest first. A page can be empty.
+// evidence of all nodes has them, in the order in which they were put on record. A page
+// can be empty. A node that did not answer for one page is left out of those that follow,
+// and stays in Silent. CodeWrongNode where the node asked cannot speak for the caller to
+// the others: an auditor asks a voter, or with Here.
 func (c *Client) Exchanges(ctx context.Context, q ExchangeQuery) iter.Seq2[ExchangePage, error] {
 	filter := map[string]string{
-		"resource": string(q.Resource), "status": string(q.Status), "fault": string(q.Fault), "from": moment(q.From), "to": moment(q.To),
+		"resource": string(q.Resource), "mode": string(q.Mode), "status": string(q.Status), "fault": string(q.Fault), "department": string(q.Department),
+		"grant": string(q.Grant), "case": q.Case, "trace": q.Trace, "from": moment(q.From), "to": moment(q.To),
 	}
-	return leafPages(ctx, c, []string{"exchanges"}, filter, func(p ExchangePage) *int64 { return p.Next })
+	if q.Here {
+		filter["here"] = "true"
+	}
+	if q.Limit > 0 {
+		filter["limit"] = strconv.Itoa(q.Limit)
+	}
+	return nextPages(ctx, c, []string{"exchanges"}, filter, func(p ExchangePage) string { return p.Next })
 }
 
-// leafPages yields the pages of what a node reads from its evidence; next is the leaf
-// to go on after. What is empty in filter does not limit.
-func leafPages[P any](ctx context.Context, c *Client, path []string, filter map[string]string, next func(P) *int64) iter.Seq2[P, error] {
+// nextPages yields the pages of a list of which each names the next. What is empty in
+// filter does not limit.
+func nextPages[P any](ctx context.Context, c *Client, path []string, filter map[string]string, next func(P) string) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		query := given(filter)
 		for {
 			page, err := do[P](ctx, c, call{method: http.MethodGet, path: path, query: query})
-			if !yield(page, err) || err != nil || next(page) == nil {
+			if !yield(page, err) || err != nil || next(page) == "" {
 				return
 			}
-			query.Set("after", strconv.FormatInt(*next(page), 10))
+			query.Set("page", next(page))
 		}
 	}
 }

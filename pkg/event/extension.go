@@ -51,10 +51,9 @@ func checkExtension(name string, value any) *bus.Defect {
 // TraceParent reports whether text is a traceparent of version 00 (W3C Trace
 // Context §3.2).
 func TraceParent(text string) bool {
-	const zero16 = "0000000000000000"
 	parts := strings.Split(text, "-")
 	return len(parts) == 4 && parts[0] == "00" &&
-		hexOf(parts[1], 32) && parts[1] != zero16+zero16 && hexOf(parts[2], 16) && parts[2] != zero16 && hexOf(parts[3], 2)
+		IsTraceID(parts[1]) && hexOf(parts[2], 16) && strings.Trim(parts[2], "0") != "" && hexOf(parts[3], 2)
 }
 
 const maxTraceState = 512 // characters that are passed on (W3C Trace Context §3.3.1.5)
@@ -62,6 +61,28 @@ const maxTraceState = 512 // characters that are passed on (W3C Trace Context §
 // traceState reports whether text can be a tracestate header.
 func traceState(text string) bool {
 	return text != "" && len(text) <= maxTraceState && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// IsTraceID reports whether text is the id of a trace.
+func IsTraceID(text string) bool { return hexOf(text, 32) && strings.Trim(text, "0") != "" }
+
+// TraceID is the id of the trace that a traceparent is part of; "" where it is none.
+func TraceID(parent string) string {
+	if !TraceParent(parent) {
+		return ""
+	}
+	return strings.Split(parent, "-")[1]
+}
+
+// TraceOf is the id of the trace that the first of some events which is part of one is
+// part of; "" where none is.
+func TraceOf(events ...Event) string {
+	for _, e := range events {
+		if parent, _ := e.Extensions()[ExtTraceParent].(string); parent != "" {
+			return TraceID(parent)
+		}
+	}
+	return ""
 }
 
 func hexOf(text string, length int) bool {

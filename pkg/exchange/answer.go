@@ -155,6 +155,9 @@ func (o *obliging) end(failure error) {
 	o.ended = true
 	a := o.asking
 	o.result.Digest = digestText(o.sum.Sum(nil))
+	if a.stage == policy.StageProvider {
+		o.result.Points = a.points
+	}
 	if failure == nil && o.upstream != nil {
 		failure = o.compare()
 	}
@@ -190,7 +193,7 @@ func (o *obliging) compare() error {
 	if err != nil || sent.Digest != digestText(o.budget.sum.Sum(nil)) {
 		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "传输中断", EN: "was cut off on its way"}}).Because(err)
 	}
-	o.result.Cut = sent.Cut
+	o.result.Cut, o.asking.points = sent.Cut, sent.Points
 	return nil
 }
 

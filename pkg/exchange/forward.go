@@ -200,6 +200,7 @@ func forwarded(f flow, began time.Time, d bus.Decision, going []sifted) []audit.
 	}
 	record := f.record(events)
 	record.Kind, record.DecisionID, record.Digest, record.Began = audit.KindForwarded, d.ID, audit.Digest(digests...), began
+	record.Trace = traceOf(left)
 	return []audit.Record{record}
 }
 
@@ -395,6 +396,7 @@ func (f *forwarder) next(ctx context.Context, flow flow) ([]numbered, error) {
 func (f *forwarder) batch(flow flow, began time.Time, d bus.Decision, going []sifted) Batch {
 	batch := Batch{Heading: f.heading(flow), Last: going[len(going)-1].Sequence, DecisionID: d.ID, Began: began}
 	left, _ := passed(going)
+	batch.Trace = traceOf(left)
 	for _, s := range left {
 		batch.Events = append(batch.Events, Delivery{s.Sequence, s.data})
 	}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -193,7 +194,7 @@ func (x *Exchange) accept(tx *bbolt.Tx, record audit.Record, runs []run, at seat
 		before[c.key] = at // the same event may stand twice in one publication
 		receipts[i] = c.Receipt
 		receipts[i].Sequence = next
-		fresh.add(i, receipts[i], len(c.data))
+		fresh.add(i, receipts[i], c)
 		next++
 	}
 	if len(conflicts) > 0 {
@@ -230,7 +231,7 @@ type accepted struct {
 }
 
 // add takes the next event that is new, i in the publication.
-func (a *accepted) add(i int, r Receipt, size int) {
+func (a *accepted) add(i int, r Receipt, c candidate) {
 	if i >= a.to {
 		a.end()
 		for ; i >= a.to; a.runs = a.runs[1:] {
@@ -241,7 +242,8 @@ func (a *accepted) add(i int, r Receipt, size int) {
 	}
 	a.record.Last = r.Sequence
 	a.digests = append(a.digests, r.Digest)
-	a.record.Bytes += int64(size)
+	a.record.Bytes += int64(len(c.data))
+	a.record.Trace = cmp.Or(a.record.Trace, event.TraceOf(c.event))
 }
 
 // end makes the records of the run under way.
@@ -252,7 +254,7 @@ func (a *accepted) end() {
 	record, d := a.record, a.record.Decision
 	record.Kind, record.Decision = audit.KindAccepted, nil
 	record.Events, record.Digest = len(a.digests), audit.Digest(a.digests...)
-	a.record.Bytes = 0
+	a.record.Bytes, a.record.Trace = 0, ""
 	a.made, a.digests = append(a.made, decided(record, *d), record), nil
 }
 

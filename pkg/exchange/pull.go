@@ -256,6 +256,7 @@ func delivered(by bus.Principal, f flow, d bus.Decision, left []sifted) audit.Re
 	}
 	record := f.record(events)
 	record.Kind, record.Principal, record.DecisionID = audit.KindDelivered, by, d.ID
+	record.Trace = traceOf(left)
 	return record
 }
 

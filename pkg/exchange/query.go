@@ -18,6 +18,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
@@ -59,6 +60,14 @@ type Outcome struct {
 	Rows   int    `json:"rows"`
 	Cut    bool   `json:"cut"` // a cap of rows or bytes was reached: there was more
 	Digest string `json:"digest"`
+	Points        // between nodes
+}
+
+// Points are when a query was let through at the provider's node, and when the provider's
+// system began to answer.
+type Points struct {
+	Asked   time.Time `json:"asked,omitzero"`
+	Replied time.Time `json:"replied,omitzero"`
 }
 
 // The type of the events that carry queries between nodes.
@@ -83,6 +92,7 @@ type asking struct {
 	flow     flow
 	decision bus.Decision
 	record   audit.Record
+	points   Points // at the consumer's node, once the provider's has told them
 	mark     string // watermark
 	key      []byte // for pseudonyms
 }
@@ -171,6 +181,7 @@ func (x *Exchange) asking(by bus.Principal, request string, q Query, stage polic
 		Principal: by, Request: request, Resource: q.Resource, Grant: q.Grant, Purpose: q.Purpose, Matter: q.Matter, Case: q.Case,
 		Basis: q.Basis, Operator: q.Operator,
 		Digest: digestText(a.digest[:]), Correlation: hex.EncodeToString(named[:16]), Began: begun(time.Time{}, a.began),
+		Trace: event.TraceID(q.Call.Header.Get("Traceparent")),
 	}
 	return a, nil
 }
@@ -226,12 +237,14 @@ func (a *asking) answer(ctx context.Context, from bus.NodeID, weighed error) (*R
 	if err := a.settle(ctx, from); err != nil {
 		return nil, err
 	}
+	a.points.Asked = a.x.Now().UTC()
 	call := a.query.Call
 	call.Key = a.record.Correlation
 	got, err := a.x.Bindings.Call(ctx, a.query.Resource, call)
 	if err != nil {
 		return nil, a.failed(ctx, err)
 	}
+	a.points.Replied = a.x.Now().UTC()
 	return a.pass(ctx, &Reply{Status: got.Status, Header: got.Header, Body: got.Body}, got.MaxRows, got.MaxBytes)
 }
 
@@ -264,6 +277,7 @@ func (a *asking) failed(ctx context.Context, err error) error {
 func (a *asking) answered() audit.Record {
 	record := a.record
 	record.Kind, record.DecisionID, record.Digest = audit.KindAnswered, a.decision.ID, ""
+	record.Asked, record.Replied = a.points.Asked, a.points.Replied
 	record.Took = a.x.Now().Sub(a.began).Microseconds()
 	return record
 }

@@ -249,26 +249,86 @@ func badReceipt(i int) *bus.Error {
 // ByReceipt moves a delivery on by the newest receipt of its consumer's node, which
 // does not answer now; AsOf says how old that is, and is zero where none tells of it.
 func (x *Exchange) ByReceipt(d bus.Delivery, sequence uint64) (bus.Delivery, error) {
+	r, ok, err := x.receiptOf(d.Subscription, d.Node)
+	if err != nil || !ok {
+		return d, err
+	}
+	moved, _ := r.Follow(d, sequence)
+	return moved, nil
+}
+
+// receiptOf is the newest receipt of a subscription; ok is false where there is none, or
+// one of a node that served the consumer before.
+func (x *Exchange) receiptOf(id bus.SubscriptionID, from bus.NodeID) (r DeliveryReceipt, ok bool, err error) {
 	var signed, key string
-	err := x.Directory.View(func(tx *state.Tx) error {
-		node, _ := tx.Node(d.Node)
+	err = x.Directory.View(func(tx *state.Tx) error {
+		node, _ := tx.Node(from)
 		key = node.EvidenceKey
 		return nil
 	})
 	if err != nil {
-		return d, err
+		return r, false, err
 	}
 	err = x.Store.View(func(tx *bbolt.Tx) error {
-		signed = string(tx.Bucket(bucketReceipts).Get([]byte(d.Subscription)))
+		signed = string(tx.Bucket(bucketReceipts).Get([]byte(id)))
 		return nil
 	})
 	if err != nil || signed == "" {
-		return d, err
+		return r, false, err
 	}
-	r, err := openReceipt(signed, key)
-	if err != nil || r.Subscription != d.Subscription {
-		return d, nil // of a node that served the consumer before
+	if r, err = openReceipt(signed, key); err != nil || r.Subscription != id {
+		return DeliveryReceipt{}, false, nil
 	}
-	moved, _ := r.Follow(d, sequence)
-	return moved, nil
+	return r, true, nil
+}
+
+// receipts are those of the subscriptions that a page is about, each read once.
+type receipts struct {
+	x  *Exchange
+	of map[bus.SubscriptionID]DeliveryReceipt
+}
+
+// follow moves a batch on that has left this node by what its consumer's node signed
+// last. When a step was is known where it was the last of its kind.
+func (s *receipts) follow(r *bus.ExchangeRecord) error {
+	if r.Status != bus.ExchangeForwarded {
+		return nil
+	}
+	receipt, known := s.of[r.Subscription]
+	if !known {
+		node, err := s.x.servedBy(r.Consumer)
+		if err != nil {
+			return err
+		}
+		if receipt, _, err = s.x.receiptOf(r.Subscription, node); err != nil {
+			return err
+		}
+		if s.of == nil {
+			s.of = map[bus.SubscriptionID]DeliveryReceipt{}
+		}
+		s.of[r.Subscription] = receipt
+	}
+	for _, step := range receipt.Steps {
+		if r.Last < receipt.From || r.Last < step.First || r.Last > step.Last {
+			continue
+		}
+		record := audit.Record{Kind: step.Kind}
+		if step.Last == r.Last {
+			record.At = step.At
+		}
+		advance(r, record)
+	}
+	if r.Status != bus.ExchangeForwarded {
+		r.AsOf = receipt.At
+	}
+	return nil
+}
+
+// servedBy is the node that serves a department.
+func (x *Exchange) servedBy(id bus.USCC) (node bus.NodeID, err error) {
+	return node, x.Directory.View(func(tx *state.Tx) error {
+		d, _ := tx.Department(id)
+		node = seatOf(tx, d).node
+		return nil
+	})
 }

@@ -20,7 +20,8 @@ type Batch struct {
 	Heading
 	Last       uint64     `json:"last"` // the provider's cursor will pass this
 	DecisionID string     `json:"decision"`
-	Began      time.Time  `json:"began,omitzero"` // when the provider's node first decided on it
+	Began      time.Time  `json:"began,omitzero"`  // when the provider's node first decided on it
+	Trace      string     `json:"trace,omitempty"` // of the first event that is part of one
 	Events     []Delivery `json:"events"`
 }
 
@@ -117,6 +118,9 @@ func (x *Exchange) addressed(from bus.NodeID, h Heading) (flow, error) {
 
 // check refuses a batch that is not in order or holds what is not an event.
 func (b Batch) check() error {
+	if b.Trace != "" && !event.IsTraceID(b.Trace) {
+		return bus.E(bus.CodeInvalid, bus.Defect{Field: "trace", Problem: bus.Text{ZH: "不是跟踪编号", EN: "is no trace id"}})
+	}
 	last := uint64(0)
 	for _, d := range b.Events {
 		if d.Sequence <= last || d.Sequence > b.Last {
@@ -162,6 +166,7 @@ func (x *Exchange) take(tx *bbolt.Tx, flow flow, batch Batch) error {
 	}
 	record := flow.record(fresh)
 	record.Kind, record.DecisionID, record.Principal, record.Began = audit.KindReceived, batch.DecisionID, bus.Principal{Node: batch.From}, batch.Began
+	record.Trace = batch.Trace
 	return x.append(tx, record)
 }
 

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -16,14 +18,25 @@ import (
 
 // Search says which exchanges are wanted; what is empty does not limit.
 type Search struct {
-	Resource bus.ResourceID
-	Status   bus.ExchangeStatus
-	Fault    bus.Fault
-	Span
+	audit.Search
+	Resource bus.ResourceID     `json:"resource,omitempty"`
+	Mode     bus.ExchangeMode   `json:"mode,omitempty"`
+	Status   bus.ExchangeStatus `json:"status,omitempty"`
+	Fault    bus.Fault          `json:"fault,omitempty"`
 }
 
-func (q Search) wants(r bus.ExchangeRecord) bool {
-	return (q.Resource == "" || r.Resource == q.Resource) && (q.Status == "" || r.Status == q.Status) && (q.Fault == "" || r.Fault == q.Fault)
+// Wants reports whether r is one of those that q is for.
+func (q Search) Wants(r bus.ExchangeRecord) bool {
+	return (q.Resource == "" || r.Resource == q.Resource) && (q.Mode == "" || r.Mode == q.Mode) &&
+		(q.Status == "" || r.Status == q.Status) && (q.Fault == "" || r.Fault == q.Fault)
+}
+
+// may reports whether q may be for r, of which another node may know how it went on.
+func (q Search) may(r bus.ExchangeRecord) bool {
+	if r.Status.OnTheWay() && (q.Status == "" || q.Status.OnTheWay()) {
+		q.Status, q.Fault = "", ""
+	}
+	return q.Wants(r)
 }
 
 // Watched says whose exchanges a principal may look at: the auditor everybody's, a
@@ -47,22 +60,66 @@ func Watched(tx *state.Tx, p bus.Principal) (func(bus.USCC) bool, error) {
 	return func(d bus.USCC) bool { return watched[d] }, nil
 }
 
-// Exchanges returns records of exchanges of the departments that watched says, in
-// the order of this node's evidence log, and the leaf to go on after, or -1 at the
-// end of the log.
-func (x *Exchange) Exchanges(q Search, watched func(bus.USCC) bool) (records []bus.ExchangeRecord, next int64, err error) {
-	next, err = x.leaves(q.Span, func(tx *bbolt.Tx, leaf audit.Leaf) (bool, error) {
+// dawn is before anything was recorded: a search of leaves wants something to go by.
+var dawn = time.Unix(0, 0)
+
+// lookedAt is how many leaves are read at once.
+const lookedAt = 1000
+
+// Exchanges returns records of exchanges of the departments that watched says, in the
+// order of this node's evidence log, up to q.Limit of them: those that q is for as far as
+// this node knows. Through is the leaf up to which was looked; more says that it is not
+// the last.
+func (x *Exchange) Exchanges(ctx context.Context, q Search, watched func(bus.USCC) bool) (records []bus.ExchangeRecord, through int64, more bool, err error) {
+	leaves := q.Search
+	leaves.Limit = lookedAt
+	if leaves.From.IsZero() {
+		leaves.From = dawn
+	}
+	receipts, failed := receipts{x: x}, error(nil)
+	through, more, err = x.Find(ctx, leaves, func(leaf audit.Leaf) bool {
 		r, ok := x.exchangeOf(leaf)
 		if !ok || !watched(r.Provider) && !watched(r.Consumer) {
-			return false, nil
+			return false
 		}
-		if current, err := x.follow(tx, &r); err != nil || !current || !q.wants(r) {
-			return false, err
+		current, err := x.follow(&r)
+		if err == nil && current {
+			err = receipts.follow(&r)
+		}
+		if failed = errors.Join(failed, err); err == nil && current && q.may(r) {
+			records = append(records, r)
+		}
+		return failed != nil || len(records) == q.Limit
+	})
+	return records, through, more, errors.Join(err, failed)
+}
+
+// BatchID says which batch of a subscription is meant: that which ends with an event.
+type BatchID struct {
+	Resource     bus.ResourceID     `json:"resource"`
+	Subscription bus.SubscriptionID `json:"subscription"`
+	Last         uint64             `json:"last"`
+}
+
+// BatchOf names the batch that a record is about; ok is false where it is about none.
+func BatchOf(r bus.ExchangeRecord) (id BatchID, ok bool) {
+	return BatchID{r.Resource, r.Subscription, r.Last}, r.Subscription != "" && r.Last != 0
+}
+
+// Passed returns how far this node has batches on record, as far as they are of
+// departments that watched says.
+func (x *Exchange) Passed(batches []BatchID, watched func(bus.USCC) bool) (records []bus.ExchangeRecord, err error) {
+	for _, id := range batches {
+		r := bus.ExchangeRecord{Node: x.Self, Status: bus.ExchangeForwarded, Resource: id.Resource, Subscription: id.Subscription, Last: id.Last}
+		if _, err := x.follow(&r); err != nil {
+			return nil, err
+		}
+		if r.Received.IsZero() || !watched(r.Provider) && !watched(r.Consumer) {
+			continue
 		}
 		records = append(records, r)
-		return true, nil
-	})
-	return records, next, err
+	}
+	return records, nil
 }
 
 // exchangeOf makes the record of an exchange of the leaf that it is told by; ok is
@@ -70,9 +127,9 @@ func (x *Exchange) Exchanges(q Search, watched func(bus.USCC) bool) (records []b
 func (x *Exchange) exchangeOf(leaf audit.Leaf) (r bus.ExchangeRecord, ok bool) {
 	l := leaf.Record
 	r = bus.ExchangeRecord{
-		Leaf: leaf.Index, Mode: bus.ModeSubscribe, Fault: bus.FaultOf(l.Code), Code: l.Code, Resource: l.Resource, Provider: l.Provider, Consumer: l.Consumer,
+		Node: x.Self, Leaf: leaf.Index, At: l.At, Mode: bus.ModeSubscribe, Fault: bus.FaultOf(l.Code), Code: l.Code, Resource: l.Resource, Provider: l.Provider, Consumer: l.Consumer,
 		System: l.Principal.System, Subscription: l.Subscription, Grant: l.Grant, Purpose: l.Purpose, Matter: l.Matter,
-		First: l.First, Last: l.Last, Events: l.Events, Bytes: l.Bytes, Request: l.Request, DecisionID: l.DecisionID,
+		Case: l.Case, Basis: l.Basis, Operator: l.Operator, Correlation: l.Correlation, Trace: l.Trace, First: l.First, Last: l.Last, Events: l.Events, Bytes: l.Bytes, Request: l.Request, DecisionID: l.DecisionID,
 	}
 	switch l.Kind {
 	case audit.KindAccepted:
@@ -80,8 +137,7 @@ func (x *Exchange) exchangeOf(leaf audit.Leaf) (r bus.ExchangeRecord, ok bool) {
 	case audit.KindForwarded:
 		r.Status = bus.ExchangeForwarded
 	case audit.KindReceived:
-		r.Status, ok = bus.ExchangeReceived, l.Principal.Node != x.Self
-		return r, ok // of this node's own batches the forwarding tells
+		r.Status, r.Peer = bus.ExchangeReceived, l.Principal.Node
 	case audit.KindFiltered:
 		r.Status = bus.ExchangeFiltered
 		return r, l.Events > 0 // else rows of events that went
@@ -92,24 +148,42 @@ func (x *Exchange) exchangeOf(leaf audit.Leaf) (r bus.ExchangeRecord, ok bool) {
 	case audit.KindWithheld:
 		r.Status = bus.ExchangeWithheld
 	case audit.KindAnswered:
-		r.Mode, r.Status = bus.ModeQuery, bus.ExchangeFailed
-		if l.Code == "" {
-			r.Status, r.Delivered = bus.ExchangeDelivered, l.At
-		}
+		answeredExchange(&r, l)
 	case audit.KindRefused:
-		return refusedExchange(r, l)
+		r, ok = refusedExchange(r, l)
+		return r, ok && r.Peer != x.Self
 	case audit.KindDecision:
-		return deniedExchange(r, l)
+		r, ok = deniedExchange(r, l)
+		return r, ok && r.Peer != x.Self
 	default:
 		return r, false
 	}
-	return r, true
+	return r, r.Peer != x.Self // of what came from this node the step before tells
+}
+
+// answeredExchange is the record of a query that was let through.
+func answeredExchange(r *bus.ExchangeRecord, l audit.Record) {
+	r.Mode, r.Peer, r.Accepted, r.Forwarded, r.Received = bus.ModeQuery, l.Principal.Node, l.Began, l.Asked, l.Replied
+	if l.Began.IsZero() { // of before it was told
+		r.Accepted = l.At.Add(-time.Duration(l.Took) * time.Microsecond)
+	}
+	switch {
+	case l.Code == "":
+		r.Status, r.Delivered = bus.ExchangeDelivered, l.At
+	case r.Fault == bus.FaultPolicy:
+		r.Status = bus.ExchangeDenied
+	default:
+		r.Status = bus.ExchangeFailed
+	}
 }
 
 // refusedExchange is the record of a publication that was refused, or of a batch.
 func refusedExchange(r bus.ExchangeRecord, l audit.Record) (bus.ExchangeRecord, bool) {
 	r.Status = bus.ExchangeRefused
-	if l.Subscription == "" {
+	switch {
+	case l.Correlation != "":
+		r.Mode, r.Peer = bus.ModeQuery, l.Principal.Node
+	case l.Subscription == "":
 		r.Mode = bus.ModePublish
 		if r.Provider == "" { // refused before it was looked up
 			r.Provider = l.Principal.Department
@@ -130,6 +204,7 @@ func deniedExchange(r bus.ExchangeRecord, l audit.Record) (bus.ExchangeRecord, b
 		return r, false
 	}
 	denial := denied(*l.Decision)
+	r.Peer = l.Principal.Node
 	r.Status, r.Code, r.Fault = bus.ExchangeDenied, denial.Code, bus.FaultPolicy
 	if denial.Code == bus.CodeUndecided {
 		r.Fault = bus.FaultBus
@@ -140,10 +215,17 @@ func deniedExchange(r bus.ExchangeRecord, l audit.Record) (bus.ExchangeRecord, b
 // follow adds to a record what later steps, and the acceptance before, say of its
 // last event. current is false for a wait that has ended: what came of it has a
 // record of its own.
-func (x *Exchange) follow(tx *bbolt.Tx, r *bus.ExchangeRecord) (current bool, err error) {
+func (x *Exchange) follow(r *bus.ExchangeRecord) (current bool, err error) {
 	if r.Last == 0 {
 		return true, nil
 	}
+	return current, x.Store.View(func(tx *bbolt.Tx) error {
+		current, err = x.followIn(tx, r)
+		return err
+	})
+}
+
+func (x *Exchange) followIn(tx *bbolt.Tx, r *bus.ExchangeRecord) (current bool, err error) {
 	accepted, err := x.Log.Covering(tx, r.Resource, "", r.Last)
 	if err != nil {
 		return false, err
@@ -164,6 +246,7 @@ func (x *Exchange) follow(tx *bbolt.Tx, r *bus.ExchangeRecord) (current bool, er
 		if r.Status == bus.ExchangeHeld && leaf.Index > r.Leaf && leaf.Record.Kind != audit.KindDecision {
 			return false, nil
 		}
+		r.Provider, r.Consumer = leaf.Record.Provider, leaf.Record.Consumer
 		advance(r, leaf.Record)
 	}
 	return true, nil
@@ -177,8 +260,7 @@ func advance(r *bus.ExchangeRecord, step audit.Record) {
 		}
 	}
 	reach := func(s bus.ExchangeStatus) {
-		switch r.Status {
-		case bus.ExchangeForwarded, bus.ExchangeReceived, bus.ExchangeDelivered:
+		if r.Status.OnTheWay() && r.Status != bus.ExchangeAcknowledged {
 			r.Status = s
 		}
 	}
@@ -192,6 +274,7 @@ func advance(r *bus.ExchangeRecord, step audit.Record) {
 		first(&r.Delivered)
 		reach(bus.ExchangeDelivered)
 	case audit.KindAcknowledged:
+		first(&r.Acknowledged)
 		reach(bus.ExchangeAcknowledged)
 	}
 }

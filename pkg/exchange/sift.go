@@ -31,6 +31,16 @@ type sifted struct {
 	told  bool             // left out before, on record
 }
 
+// traceOf is the id of the trace of the first event that is part of one.
+func traceOf(all []sifted) string {
+	for _, s := range all {
+		if id := event.TraceOf(s.event); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
 // sift applies the obligations of a decision to each event of a batch, for one of
 // the two nodes. mark is the watermark that those which pass carry, "" for none.
 func (x *Exchange) sift(ctx context.Context, f flow, d bus.Decision, events []numbered, second bool) (all []sifted, mark string, err error) {
