@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,6 +56,41 @@ func TestWhatIsWithheldIsNoDelivery(t *testing.T) {
 	if g := w.granted(); g.Delivered != nil {
 		t.Errorf("delivered at %v", g.Delivered)
 	}
+}
+
+// Who is answered with data has been delivered to, and nobody else; it is told though
+// the node is cut off before it tells.
+func TestTheFirstAnswerEndsTheTermToDeliverToo(t *testing.T) {
+	w, d := fake(t)
+	w.mute.Store(false)
+	w.bound = answering(200, `[]`)
+	_, _, err := w.ask(puller, "", inquiry(`{}`))
+	must(t, err)
+	w.bound = answering(404, `{"title":"没有"}`)
+	_, _, err = w.ask(puller, "", inquiry(`{}`))
+	must(t, err)
+	w.bound = answering(200, threeFirms)
+	d.follow(only(policy.ActionQuery, always(refuse("purpose-outside-grant"))))
+	_, _, err = w.ask(puller, "", inquiry(`{}`))
+	wantCode(t, err, bus.CodeDenied)
+	w.provider().reopen()
+	if g := w.granted(); g.Delivered != nil {
+		t.Fatalf("delivered at %v, without data", g.Delivered)
+	}
+	d.follow(nil)
+	w.mute.Store(true)
+	first := w.clock.now()
+	_, _, err = w.ask(puller, "", inquiry(`{}`))
+	must(t, err)
+	w.clock.advance(time.Hour)
+	w.mute.Store(false)
+	w.provider().reopen()
+	eventually(t, "the directory knows", func() error {
+		if g := w.granted(); g.Delivered == nil || !g.Delivered.Equal(first) {
+			return fmt.Errorf("delivered at %v, the first answer was at %v", g.Delivered, first)
+		}
+		return nil
+	})
 }
 
 func (w *world) granted() (g bus.Grant) {
