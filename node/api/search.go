@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	indexPatience = 2 * time.Second        // how long a search waits for the index to show what it must
-	indexCourtesy = 300 * time.Millisecond // and how long for what this replica shows, where nothing is asked
-	highlighted   = 5                      // texts of one entry that are shown with their hits
+	indexCourtesy = 2 * time.Second  // how long a search waits for the index to show what this replica does
+	indexPatience = 10 * time.Second // and how long a list, or whoever asks for it, as long as the index follows
+	highlighted   = 5                // texts of one entry that are shown with their hits
 )
 
 // sought is what a list of resources is asked for.
@@ -102,58 +102,68 @@ func (a *API) addSearch(h huma.API) {
 }
 
 func (a *API) resources(ctx context.Context, p bus.Principal, in *sought) (*answer[client.ResourcePage], error) {
-	if err := a.indexed(ctx, in); err != nil {
+	wanted, err := a.indexed(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	out := &answer[client.ResourcePage]{}
-	var err error
+	var found search.Answer
 	out.Stamp, err = a.read(func(tx *state.Tx) error {
 		v, err := a.viewer(ctx, tx, p)
 		if err != nil {
 			return err
 		}
-		found, err := a.Search.Search(ctx, in.query(), v)
-		if err != nil {
+		if found, err = a.Search.Search(ctx, in.query(), v); err != nil {
 			return err
 		}
-		out.Body = page(tx, found, in.Q)
-		out.Index = min(out.Index, found.Progress.Index)
+		out.Body = page(tx, found, in.Q, wanted)
 		return nil
 	})
+	if err == nil {
+		out.Index = min(out.Index, found.Progress.Index)
+	}
 	return out, err
 }
 
-// indexed waits until the index shows what the answer must: what the caller asks
-// for; of a list, which somebody may take for whole, all that this replica shows.
-// For a search of words that is waited for as a courtesy only.
-func (a *API) indexed(ctx context.Context, in *sought) error {
-	applied, _ := a.Directory.Applied()
-	patience, index := indexCourtesy, applied
-	strict := in.wantsMore || strings.TrimSpace(in.Q) == ""
-	if strict {
-		patience = indexPatience
-	}
+// indexed waits until the index shows what the answer must, and returns what that
+// is: what the caller asks for, else all that this replica shows. Of a list, which
+// somebody may take for whole, that takes longer than of a search of words. An answer
+// of less says that it is not complete, and is refused to who asked for more.
+func (a *API) indexed(ctx context.Context, in *sought) (bus.Revision, error) {
+	wanted, _ := a.Directory.Applied()
 	if in.mustShow > 0 {
-		index = in.mustShow
+		wanted = in.mustShow
 	}
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := a.Search.Wait(waiting, index)
-	p := a.Search.Progress()
-	if err == nil || !strict || !p.Complete { // one that is being made anew says so in the answer
-		return ctx.Err()
+	wait := func(patience time.Duration) bool {
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return a.Search.Wait(waiting, wanted) == nil
 	}
-	return bus.E(bus.CodeUnavailable, bus.Defect{
+	if wait(indexCourtesy) {
+		return wanted, nil
+	}
+	follows := a.Search.Progress().Complete // it is not being made anew
+	if follows && (in.wantsMore || strings.TrimSpace(in.Q) == "") && wait(indexPatience-indexCourtesy) {
+		return wanted, nil
+	}
+	if !follows || !in.wantsMore {
+		return wanted, ctx.Err()
+	}
+	return 0, bus.E(bus.CodeUnavailable, bus.Defect{
 		Field: client.QueryMinIndex, Problem: bus.Text{ZH: "检索索引尚未到达该位置", EN: "the search index has not come so far yet"},
-		Allowed: "≤ " + strconv.FormatUint(uint64(p.Index), 10),
+		Allowed: "≤ " + strconv.FormatUint(uint64(a.Search.Progress().Index), 10),
 	})
 }
 
-// page reads what was found, as the directory has it now.
-func page(tx *state.Tx, found search.Answer, words string) client.ResourcePage {
+// page reads what was found, as the directory has it now. It is complete where the
+// index has come to what is wanted.
+func page(tx *state.Tx, found search.Answer, words string, wanted bus.Revision) client.ResourcePage {
 	p := client.ResourcePage{
 		Items: []client.FoundResource{}, Total: found.Total, Next: found.Next,
 		Complete: found.Progress.Complete, Indexed: found.Progress.Indexed, Entries: found.Progress.Total,
+	}
+	if p.Complete && found.Progress.Index < wanted {
+		p.Complete, p.Entries = false, tx.Count(state.Resources)+tx.Count(state.Drafts)
 	}
 	for _, hit := range found.Hits {
 		shown, ok := entry(tx, hit)

@@ -138,8 +138,8 @@ func (f *finder) pages(ctx context.Context, a *app, c *client.Client) (client.Re
 		q.Facets = nil
 	}
 	if !all.Complete {
-		a.notice(sprint("目录索引正在重建（", all.Indexed, " / ", all.Entries, "），结果不全"),
-			sprint("the node's index is being made anew (", all.Indexed, " of ", all.Entries, "): not everything is shown"))
+		a.notice(sprint("目录索引尚未跟上（", all.Indexed, " / ", all.Entries, "），结果不全"),
+			sprint("the node's index has not caught up yet (", all.Indexed, " of ", all.Entries, "): not everything is shown"))
 	}
 	if f.limit > 0 && all.Total > len(all.Items) {
 		a.notice(sprint("共 ", all.Total, " 项，显示前 ", len(all.Items), " 项"), sprint("the first ", len(all.Items), " of ", all.Total))

@@ -70,7 +70,7 @@ func TestListTellsThatTheIndexIsBeingMade(t *testing.T) {
 	page.Complete, page.Entries = false, 9
 	sh := newShell(t, map[string]http.HandlerFunc{"GET /resources": give(page)})
 	_, told := sh.ok("resource", "list")
-	contains(t, "notice", told, "being made anew (3 of 9)")
+	contains(t, "notice", told, "has not caught up yet (3 of 9)")
 }
 
 func TestAccessIsToldInWords(t *testing.T) {

@@ -33,7 +33,7 @@ type ResourcePage struct {
 	Total    int              `json:"total" doc:"of all pages"`
 	Facets   map[string]Facet `json:"facets,omitempty" doc:"how many have which value, of those found but for what was asked of this facet"`
 	Next     string           `json:"next,omitempty" doc:"cursor of the next page; absent on the last"`
-	Complete bool             `json:"complete" doc:"false while the index is being made anew: not everything is found yet"`
+	Complete bool             `json:"complete" doc:"false where not everything is found yet: the index is being made anew, or has not caught up with an import"`
 	Indexed  int              `json:"indexed" doc:"entries in the index"`
 	Entries  int              `json:"entries" doc:"entries that will be in it"`
 }
@@ -109,8 +109,8 @@ func many[T ~string](v url.Values, name string, values []T) {
 }
 
 // Each yields all published resources that the caller may see, in the order of
-// their ids, a page at a time. An error ends it; CodeUnavailable while the node's
-// index is being made anew and not all of them would come.
+// their ids, a page at a time. An error ends it; CodeUnavailable where the node's
+// index has not caught up with its directory and not all of them would come.
 func (r Resources) Each(ctx context.Context) iter.Seq2[bus.Resource, error] {
 	return func(yield func(bus.Resource, error) bool) {
 		q := ResourceQuery{Limit: 1000}
@@ -118,7 +118,7 @@ func (r Resources) Each(ctx context.Context) iter.Seq2[bus.Resource, error] {
 			page, err := r.c.Search(ctx, q)
 			if err == nil && !page.Complete {
 				err = bus.E(bus.CodeUnavailable, bus.Defect{
-					Problem: bus.Text{ZH: "节点的目录索引正在重建", EN: "the node's index of the catalogue is being made anew"},
+					Problem: bus.Text{ZH: "节点的目录索引尚未跟上", EN: "the node's index of the catalogue has not caught up yet"},
 					Allowed: strconv.Itoa(page.Indexed) + " / " + strconv.Itoa(page.Entries),
 				})
 			}

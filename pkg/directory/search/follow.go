@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -16,8 +17,8 @@ const (
 	behindMost = 10_000          // directory entries that the disk may not know of
 	pause      = 2 * time.Second // before another try after a failure
 
-	// While an import runs, the index waits: what it takes of the processor, three
-	// nodes on one machine would take from the import.
+	// While an import runs and nobody searches, the index waits: what it takes of the
+	// processor, three nodes on one machine would take from the import.
 	bulk  = 200                    // changes at once that are an import
 	lull  = 300 * time.Millisecond // without a change, after which it is over
 	lagAt = 30 * time.Second       // how long the index waits at most
@@ -82,13 +83,14 @@ func (x *Index) keep(ctx context.Context) (err error) {
 		if err == nil {
 			err = f.apply(ctx, batch)
 		}
-		if err != nil {
+		if err = cmp.Or(err, context.Cause(ctx)); err != nil { // the next changes may be there already
 			return err
 		}
 	}
 }
 
-// wait waits for the end of an import, or as long as the index may lag.
+// wait waits for the end of an import, until somebody wants the index, or as long
+// as it may lag.
 func (f *follower) wait(ctx context.Context) error {
 	timer := time.NewTimer(lull)
 	defer timer.Stop()
@@ -106,6 +108,8 @@ func (f *follower) wait(ctx context.Context) error {
 		timer.Reset(lull)
 		select {
 		case <-timer.C:
+		case <-f.wanted:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}

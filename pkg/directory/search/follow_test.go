@@ -280,6 +280,26 @@ func TestAResyncIsARebuild(t *testing.T) {
 	}
 }
 
+// The index waits for the end of an import, and this one has none; but not while
+// somebody waits for it.
+func TestWhoWantsTheIndexGetsItWhileAnImportRuns(t *testing.T) {
+	w := newWorld(t)
+	d := &busy{world: w}
+	w.startOn(d).caughtUp()
+	var imported command.Import
+	for i := range 250 {
+		imported.Drafts = append(imported.Drafts, content(resource(900_000+i, market, "航标", "")))
+	}
+	d.begun.Store(true)
+	index := w.apply(w.entry(command.DraftImport, sysadmin, 0, imported))[0].Index
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // far less than the index waits at most
+	defer cancel()
+	check(t, w.Wait(ctx, index))
+	if n := w.find(search.Query{Words: "航标", Where: map[search.Dimension][]string{search.ByState: {"draft"}}}).Total; n != 250 {
+		t.Errorf("%d are found", n)
+	}
+}
+
 func TestAnswersTellThatTheIndexIsBeingMade(t *testing.T) {
 	w := newWorld(t)
 	w.put(synthetic(2000)...)

@@ -37,6 +37,7 @@ type Index struct {
 	view     *view
 	progress Progress
 	moved    chan struct{}           // closed and renewed when view or progress change
+	wanted   chan struct{}           // received from by a follower that waits for the end of an import
 	give     context.CancelCauseFunc // gives up the index that is open now
 }
 
@@ -56,7 +57,7 @@ type view struct {
 // far it has come.
 func Open(c Config) *Index {
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &Index{Config: c, cancel: cancel, moved: make(chan struct{})}
+	x := &Index{Config: c, cancel: cancel, moved: make(chan struct{}), wanted: make(chan struct{})}
 	x.view = x.empty()
 	x.workers.Go(func() { x.run(ctx) })
 	return x
@@ -122,7 +123,7 @@ func (x *Index) Progress() Progress {
 }
 
 // Wait returns once the index is complete and shows the directory as of an index,
-// or with ctx's error.
+// or with ctx's error. A follower that waits for the end of an import goes on.
 func (x *Index) Wait(ctx context.Context, index bus.Revision) error {
 	for {
 		x.mu.Lock()
@@ -132,6 +133,7 @@ func (x *Index) Wait(ctx context.Context, index bus.Revision) error {
 			return nil
 		}
 		select {
+		case x.wanted <- struct{}{}:
 		case <-moved:
 		case <-ctx.Done():
 			return ctx.Err()
