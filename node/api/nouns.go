@@ -27,9 +27,8 @@ type noun[V any] struct {
 	// found refuses, with its record, who is not to find the entry that the path names.
 	found func(ctx context.Context, a *API, p bus.Principal, id string) error
 
-	put    command.Type                                         // "": not through here
-	before func(context.Context, *API, bus.Principal, *V) error // completes and checks what is put
-	delete command.Type                                         // "": never deleted
+	put    command.Type // "": not through here
+	delete command.Type // "": never deleted
 }
 
 func typeOf(v any) reflect.Type { return reflect.TypeOf(v) }
@@ -144,11 +143,6 @@ func (n noun[V]) putting(ctx context.Context, a *API, p bus.Principal, in *putOf
 	if err != nil {
 		return nil, err
 	}
-	if n.before != nil {
-		if err := n.before(ctx, a, p, &v); err != nil {
-			return nil, err
-		}
-	}
 	if _, err := a.write(ctx, p, n.put, expect, v, in.ID); err != nil {
 		return nil, err
 	}
@@ -211,31 +205,10 @@ func (a *API) addSubscriptions(h huma.API) {
 		visible: func(_ *state.Tx, p bus.Principal, v bus.Subscription) bool {
 			return administrator(p) || p.Department == v.Consumer
 		},
-		put: command.SubscriptionPut, delete: command.SubscriptionDelete,
-		before: func(ctx context.Context, a *API, p bus.Principal, s *bus.Subscription) error {
-			if p.System == "" {
-				return bus.E(bus.CodeForbidden, bus.Defect{Problem: bus.Text{ZH: "仅业务系统可订阅", EN: "only an agency system subscribes"}, Allowed: "a system credential"})
-			}
-			if s.System == "" {
-				s.System = p.System
-			}
-			if s.Consumer != "" && s.Consumer != p.Department {
-				return bus.E(bus.CodeInvalid, bus.Defect{
-					Field: "consumer", Problem: bus.Text{ZH: "只能为本部门订阅", EN: "a system subscribes for its own department"}, Allowed: string(p.Department),
-				})
-			}
-			s.Consumer = p.Department
-			if err := bus.Invalid(s.Check()); err != nil {
-				return err
-			}
-			a.Cluster.CatchUp(ctx) // the grant may be a moment old, and made elsewhere
-			if err := a.found(ctx, p, string(s.Resource)); err != nil {
-				return err
-			}
-			return a.Exchange.Subscribe(ctx, p, requestOf(ctx), *s)
-		},
+		delete: command.SubscriptionDelete,
 	}
 	addNoun(a, h, subscriptions)
+	a.addSubscribing(h, subscriptions)
 	a.addSubscriptionSteps(h, subscriptions)
 	a.addSinks(h)
 	a.addDeliveries(h)

@@ -41,6 +41,8 @@ func subscriptions() writer[bus.SubscriptionID, bus.Subscription] {
 				{"start", "起点", func(s bus.Subscription) string { return s.Start }},
 				{"paused", "已暂停", func(s bus.Subscription) string { return sprint(s.Paused) }},
 				{"replays", "重放次数", func(s bus.Subscription) string { return sprint(s.Replays) }},
+				{"source", "事件来源", func(s bus.Subscription) string { return s.Source }},
+				{"types", "事件类型", func(s bus.Subscription) string { return listed(s.Types) }},
 				{"filters", "过滤条件", func(s bus.Subscription) string { return oneLine(s.Filters) }},
 			},
 			entries: func(c *client.Client) client.Readable[bus.SubscriptionID, bus.Subscription] {
@@ -85,6 +87,8 @@ func (a *app) createSubscription(w writer[bus.SubscriptionID, bus.Subscription])
 	flags.StringVar(&s.Basis, "basis", "", a.say("使用 `依据`", "`basis` of the use"))
 	flags.StringSliceVar(&items, "item", nil, a.say("所需信息项，可多个；缺省为全部获准项", "item wanted, repeatable; all that is allowed where left out"))
 	flags.StringVar(&s.Start, "start", "", a.say("起点：now、beginning 或 `时间`（RFC 3339）；缺省为 now", "where it begins: now, beginning or a `time` (RFC 3339); now where left out"))
+	flags.StringVar(&s.Source, "source", "", a.say("仅此 `来源` 的事件", "events of this `source` alone"))
+	flags.StringSliceVar(&s.Types, "type", nil, a.say("仅此 `类型` 的事件，可多个", "events of this `type` alone, repeatable: of one of them"))
 	flags.StringArrayVar(&filters, "filter", nil, a.say("CloudEvents 过滤条件 `JSON`，可多个，须全部满足",
 		"a CloudEvents filter as `JSON`, repeatable: an event has to pass them all"))
 	return cmd

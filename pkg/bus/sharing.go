@@ -13,6 +13,8 @@ type Subscription struct {
 	Matter   string         `json:"matter,omitempty"`  // 实施清单编码
 	Basis    string         `json:"basis,omitempty"`   // 使用依据
 	Items    []ItemID       `json:"items,omitempty"`   // none listed: all that is allowed
+	Source   string         `json:"source,omitempty"`  // of the events that it is for; any where empty; never changes
+	Types    []string       `json:"types,omitempty"`   // one of which the events have; any where none; never change
 	Filters  []Filter       `json:"filters,omitempty"` // which events, all of them to hold; never change
 	Start    string         `json:"start,omitempty"`   // of which arrivals on: "beginning" or a time, RFC 3339; when it was made where empty
 	Paused   bool           `json:"paused,omitempty"`  // nothing leaves for it, and nothing is handed out
@@ -36,7 +38,7 @@ func (s Subscription) Check() []Defect {
 	if _, err := startTime(s.Start); err != nil {
 		defects = append(defects, badStart("start"))
 	}
-	return append(defects, CheckFilters("filters", s.Filters)...)
+	return append(append(defects, s.checkSource()...), CheckFilters("filters", s.Filters)...)
 }
 
 // The words for where a subscription begins.

@@ -65,6 +65,7 @@ func (s Sink) Settled() Sink {
 // SinkState is what is shown of a sink: no secret, and of the URL no query.
 type SinkState struct {
 	URL         string    `json:"url"`
+	Protocol    string    `json:"protocol"`         // of the deliveries: HTTP
 	Active      bool      `json:"active"`           // events are taken there
 	Why         string    `json:"why,omitempty"`    // not
 	Rate        int       `json:"rate,omitempty"`   // requests a minute that the endpoint allows; none: any

@@ -12,6 +12,13 @@ type SubscriptionStep struct {
 	From string               `json:"from,omitempty" doc:"where a replay begins: now, beginning or a time (RFC 3339)"`
 }
 
+// SubscriptionRequest is a subscription as it is put: with how its events are taken to
+// the consumer, where they are not pulled.
+type SubscriptionRequest struct {
+	bus.Subscription
+	bus.Delivering
+}
+
 // Subscriptions are the standing requests for events (订阅).
 type Subscriptions struct {
 	Removable[bus.SubscriptionID, bus.Subscription]
@@ -23,6 +30,12 @@ func (c *Client) Subscriptions() Subscriptions {
 		Readable[bus.SubscriptionID, bus.Subscription]{c, "subscriptions"},
 		func(s bus.Subscription) (bus.SubscriptionID, bus.Revision) { return s.ID, s.Revision },
 	}}}
+}
+
+// Subscribe puts a subscription and, where it names one, its sink: that is asked, and
+// Sink tells what it said.
+func (s Subscriptions) Subscribe(ctx context.Context, r SubscriptionRequest) (bus.Subscription, error) {
+	return put[bus.Subscription](ctx, s.c, call{path: s.at(r.ID)}, r.Revision, r)
 }
 
 // Pause stops a subscription: nothing leaves for it, and nothing is handed out. Its

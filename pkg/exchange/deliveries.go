@@ -68,7 +68,7 @@ func (x *Exchange) Standings(at Occurrence) (source string, all []bus.Delivery, 
 // standing is how far an event has come at the provider's node: not to where the
 // cursor stands, or past it.
 func standing(tx *bbolt.Tx, d bus.Delivery, s bus.Subscription, e event.Event, sequence uint64, leaves []audit.Leaf) (bus.Delivery, error) {
-	m, err := filter.Compile(s.Filters)
+	m, err := filter.Compile(s.Matching())
 	if err != nil {
 		return d, err
 	}

@@ -21,11 +21,11 @@ type unmatched struct {
 // out the same when a batch is sent again.
 func (f *forwarder) match(ctx context.Context, flow flow, events []numbered) (wanted []numbered, err error) {
 	f.unmatched = unmatched{}
-	if len(flow.subscription.Filters) == 0 || len(events) == 0 {
+	if len(flow.subscription.Matching()) == 0 || len(events) == 0 {
 		return events, nil
 	}
 	if f.matcher == nil {
-		if f.matcher, err = filter.Compile(flow.subscription.Filters); err != nil {
+		if f.matcher, err = filter.Compile(flow.subscription.Matching()); err != nil {
 			return nil, err
 		}
 	}

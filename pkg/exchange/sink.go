@@ -79,10 +79,7 @@ func triesOf(tx *bbolt.Tx, id bus.SubscriptionID) (t trying, err error) {
 func (x *Exchange) PutSink(ctx context.Context, by bus.Principal, request string, id bus.SubscriptionID, wanted bus.Sink) (bus.SinkState, error) {
 	f, err := x.own(by, id)
 	if err == nil {
-		err = bus.Invalid(wanted.Check())
-	}
-	if err == nil {
-		err = x.Webhooks.Check(ctx, wanted.URL)
+		err = x.CheckSink(ctx, wanted)
 	}
 	if err != nil {
 		return bus.SinkState{}, err
@@ -92,6 +89,14 @@ func (x *Exchange) PutSink(ctx context.Context, by bus.Principal, request string
 	s.answered(x.Origin, allowed, refusal)
 	err = x.changeSink(ctx, by, request, f, "sink.put "+shownURL(s.URL), func(tx *bbolt.Tx) error { return x.putSink(tx, id, s) })
 	return s.shown(trying{}), err
+}
+
+// CheckSink refuses a sink that events are never taken to, whatever its endpoint says.
+func (x *Exchange) CheckSink(ctx context.Context, wanted bus.Sink) error {
+	if err := bus.Invalid(wanted.Check()); err != nil {
+		return err
+	}
+	return x.Webhooks.Check(ctx, wanted.URL)
 }
 
 // greet asks the endpoint of a sink whether this node may deliver there.
@@ -166,7 +171,7 @@ func (x *Exchange) changeSink(ctx context.Context, by bus.Principal, request str
 
 func (s sink) shown(t trying) bus.SinkState {
 	return bus.SinkState{
-		URL: shownURL(s.URL), Active: s.Active, Why: s.Why, Rate: s.Rate, Authorized: s.Authorization != "", Signed: s.Secret != "",
+		URL: shownURL(s.URL), Protocol: bus.ProtocolHTTP, Active: s.Active, Why: s.Why, Rate: s.Rate, Authorized: s.Authorization != "", Signed: s.Secret != "",
 		Batch: s.Batch, MaxAttempts: s.MaxAttempts, Since: s.At, Number: t.Number, Attempts: t.Attempts,
 	}
 }

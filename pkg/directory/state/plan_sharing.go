@@ -187,6 +187,11 @@ func lasting(have, s bus.Subscription) (defects []bus.Defect) {
 			Field: "resource", Problem: bus.Text{ZH: "订阅的资源不可变更", EN: "a subscription's resource never changes"}, Allowed: string(have.Resource),
 		})
 	}
+	if have.Source != s.Source || !slices.Equal(have.Types, s.Types) {
+		defects = append(defects, bus.Defect{
+			Field: "source, types", Problem: bus.Text{ZH: "订阅的事件来源和类型不可变更", EN: "a subscription's source and types never change"}, Allowed: "the same, or another subscription",
+		})
+	}
 	if !slices.EqualFunc(have.Filters, s.Filters, bus.Filter.Equal) {
 		defects = append(defects, bus.Defect{
 			Field: "filters", Problem: bus.Text{ZH: "订阅的过滤条件不可变更", EN: "a subscription's filters never change"}, Allowed: "the same, or another subscription",
