@@ -287,9 +287,8 @@ func (x *crossing) prepare(batches, size int) [][]byte {
 	return bodies
 }
 
-// post publishes a batch as any HTTP client would.
-// post publishes, again where the node says that it could not decide in time, as a
-// publisher does.
+// post publishes a batch as any HTTP client would: again, where the node says that it
+// could not decide in time.
 func (x *crossing) post(to bus.ResourceID, body []byte) error {
 	return fleet.Until(x.ctx, "events to be taken", func(context.Context) error { return x.postOnce(to, body) })
 }
