@@ -77,9 +77,9 @@ func (a *API) addApplications(h huma.API) {
 			result, err := a.write(ctx, p, command.ApplicationDelete, expect, command.Key{ID: in.ID}, in.ID)
 			return &deleted{result.Index}, err
 		})
-	addStep(s, h, op("submit-application", http.MethodPost, "/{id}/submit", "Submit application",
-		"Refused whole, with all that it lacks. What is shared unconditionally is answered at once, and the grant is there."),
-		command.ApplicationSubmit, func(id string, _ client.Empty) (any, string) { return command.Key{ID: id}, "" })
+	submit := op("submit-application", http.MethodPost, "/{id}/submit", "Submit application",
+		"Refused whole, with all that it lacks, or by a policy layer of either side (action apply). What is shared unconditionally is answered at once, and the grant is there.")
+	handle(a, h, describes[client.Empty](a, h, submit), s.submit)
 	addStep(s, h, op("answer-application", http.MethodPost, "/{id}/answer", "Answer application",
 		"approve, refuse or return, by a reviewer of the provider. A refusal and a consent to less carry reasons; it is returned once at most."),
 		command.ApplicationAnswer, func(id string, b client.ApplicationAnswer) (any, string) {
@@ -115,11 +115,57 @@ func addStep[T any](s applications, h huma.API, op huma.Operation, t command.Typ
 		if remark != "" {
 			remark = " " + remark
 		}
-		if _, err := s.write(ctx, p, t, expect, entry, in.ID+remark); err != nil {
-			return nil, err
-		}
-		return s.show(p, in.ID)
+		return s.step(ctx, p, t, expect, entry, in.ID, remark)
 	})
+}
+
+func (s applications) step(ctx context.Context, p bus.Principal, t command.Type, expect bus.Revision, entry any, id, remark string) (*answer[bus.Application], error) {
+	if _, err := s.write(ctx, p, t, expect, entry, id+remark); err != nil {
+		return nil, err
+	}
+	return s.show(p, id)
+}
+
+func (s applications) submit(ctx context.Context, p bus.Principal, in *stepOf[client.Empty]) (*answer[bus.Application], error) {
+	expect, err := in.revision()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.decode(); err != nil {
+		return nil, err
+	}
+	if err := s.mayApply(ctx, p, bus.ApplicationID(in.ID), expect); err != nil {
+		return nil, err
+	}
+	return s.step(ctx, p, command.ApplicationSubmit, expect, command.Key{ID: in.ID}, in.ID, "")
+}
+
+// mayApply asks the policies about an application at a revision. Where it is not the
+// caller's to submit as it is, or names no resource yet, there is nothing to ask: the
+// directory refuses it. Of a revision that this node does not have it can say nothing.
+func (s applications) mayApply(ctx context.Context, p bus.Principal, id bus.ApplicationID, expect bus.Revision) error {
+	s.Cluster.CatchUp(ctx) // it may have been written a moment ago
+	var a bus.Application
+	err := s.Directory.View(func(tx *state.Tx) error {
+		var ok bool
+		if a, ok = tx.Application(id); !ok {
+			return bus.NotFound("application", string(id))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.Role != bus.RoleOperator || p.Department != a.Content.Department || a.Revision > expect {
+		return nil
+	}
+	if a.Revision < expect {
+		return bus.E(bus.CodeRevision)
+	}
+	if _, early := a.After(bus.ApplySubmit); early != nil || a.Content.Resource == "" {
+		return nil
+	}
+	return s.Exchange.Apply(ctx, p, requestOf(ctx), a)
 }
 
 func (s applications) page(p bus.Principal, in *applicationsOf) (*answer[client.ApplicationPage], error) {

@@ -107,6 +107,7 @@ var actionTexts = map[string]bus.Text{
 	string(policy.ActionDeliver):   {ZH: "交付", EN: "deliver"},
 	string(policy.ActionDiscover):  {ZH: "检索", EN: "discover"},
 	string(policy.ActionQuery):     {ZH: "查询", EN: "query"},
+	string(policy.ActionApply):     {ZH: "申请", EN: "apply"},
 }
 
 // stepText names a step; a decision says on what.

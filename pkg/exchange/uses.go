@@ -128,7 +128,7 @@ func useOf(leaf audit.Leaf) (use bus.UseRecord, ok bool) {
 	switch r.Kind {
 	case audit.KindDecision:
 		use.Action, use.Allowed, use.Reasons = r.Decision.Action, r.Decision.Allow, r.Decision.Reasons
-		return use, use.Action != string(policy.ActionPublish) && use.Action != string(policy.ActionDiscover)
+		return use, use.Action != string(policy.ActionPublish) && use.Action != string(policy.ActionDiscover) && use.Action != string(policy.ActionApply)
 	case audit.KindForwarded, audit.KindDelivered, audit.KindAnswered:
 		use.Allowed = r.Code == ""
 		return use, true

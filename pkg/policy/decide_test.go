@@ -19,7 +19,7 @@ func TestBaseDenies(t *testing.T) {
 		codes  []string
 	}{
 		"empty document":        {func(in *policy.Input) { *in = policy.Input{} }, []string{"base input-unsupported"}},
-		"reserved action":       {func(in *policy.Input) { in.Action = "apply" }, []string{"base input-unsupported"}},
+		"reserved action":       {func(in *policy.Input) { in.Action = "download" }, []string{"base input-unsupported"}},
 		"not the owner":         {func(in *policy.Input) { in.Resource.Provider = guangzhouDepartment }, []string{"base provider-mismatch"}},
 		"party without chain":   {func(in *policy.Input) { in.Consumer.Divisions = nil }, []string{"base input-unsupported"}},
 		"not shared":            {func(in *policy.Input) { in.Resource.Sharing.Type = bus.NotShared }, []string{"base no-items-left", "base not-shared"}},

@@ -14,8 +14,7 @@ const InputVersion = 1
 // Action is what is being decided.
 type Action string
 
-// The actions of this version. Apply and download are reserved: the base policy
-// refuses them.
+// The actions of this version. Download is reserved: the base policy refuses it.
 const (
 	ActionPublish   Action = "publish"   // a provider hands an event to its node
 	ActionSubscribe Action = "subscribe" // a consumer registers a subscription
@@ -23,7 +22,7 @@ const (
 	ActionDeliver   Action = "deliver"   // the consumer's node hands events out
 	ActionDiscover  Action = "discover"  // somebody finds a resource in the directory; nothing about a use is in the input
 	ActionQuery     Action = "query"     // a consumer asks the provider's system, at both nodes
-	ActionApply     Action = "apply"
+	ActionApply     Action = "apply"     // a department applies for data, which people answer
 	ActionDownload  Action = "download"
 )
 

@@ -56,6 +56,9 @@ func samples(id bus.LayerID) []sample {
 		discover := sampleInput(provider, consumer, bus.NotShared, 12).discovery()
 		discover.Action, discover.Stage = ActionDiscover, StageConsumer
 		all = append(all, sample{bus.Text{ZH: "发现", EN: "discover"}, discover})
+		apply := without(sampleInput(provider, consumer, bus.Conditional, 12))
+		apply.Action, apply.Stage, apply.Case = ActionApply, StageConsumer, ""
+		all = append(all, sample{bus.Text{ZH: "申请", EN: "apply"}, apply})
 		publish := without(sampleInput(provider, Party{}, bus.Conditional, 12))
 		publish.Action, publish.Purpose = ActionPublish, ""
 		all = append(all, sample{bus.Text{ZH: "发布", EN: "publish"}, publish})

@@ -28,7 +28,7 @@ test_every_exchange_action_is_known if {
 }
 
 test_reserved_and_unknown_actions_are_denied if {
-	every action in ["apply", "download", "", "Forward"] {
+	every action in ["download", "", "Forward"] {
 		not base.allow with input as request with input.action as action
 		"input-unsupported" in codes(base.deny) with input as request with input.action as action
 	}
