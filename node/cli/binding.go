@@ -24,7 +24,12 @@ func (a *app) bindingColumns() []column[binding.Shown] {
 		{"max_bytes", "字节上限", func(b binding.Shown) string { return sprint(b.MaxBytes) }},
 		{"by", "挂接人", func(b binding.Shown) string { return b.By }},
 		{"at", "挂接时间", func(b binding.Shown) string { return stamp(b.At) }},
-		{"state", "挂接状态", func(b binding.Shown) string { return a.attachmentState(b.Attachment) }},
+		{"state", "挂接状态", func(b binding.Shown) string {
+			if b.Unreadable {
+				return a.say("无法解密", "unreadable")
+			}
+			return a.attachmentState(b.Attachment)
+		}},
 		{"since", "状态起始", func(b binding.Shown) string {
 			if b.Attachment == nil {
 				return ""

@@ -70,6 +70,9 @@ func (a *app) restored(r server.Restoration, done server.Restored) error {
 		a.notice(sprint("无节点服务的部门 ", len(d.Unserved), " 个（gxbus department move CODE --to NODE --abandon）"),
 			sprint(len(d.Unserved), " departments are served by nobody (gxbus department move CODE --to NODE --abandon)"))
 	}
+	if len(done.Unreadable) > 0 {
+		a.notice("无法解密、须重新设置的推送地址与挂接："+listed(done.Unreadable), "sinks and bindings that cannot be opened, and have to be put again: "+listed(done.Unreadable))
+	}
 	if r.DryRun {
 		a.notice("仅试做，未恢复", "a dry run; nothing was restored")
 		if a.output == "table" || a.output == "csv" {

@@ -67,6 +67,9 @@ func (s *Server) probeAll(ctx context.Context, p *probing) error {
 	var asked sync.WaitGroup
 	room := make(chan struct{}, probesAtOnce)
 	for _, b := range bound {
+		if b.Unreadable {
+			continue // as good as none
+		}
 		have := known[b.Resource]
 		delete(known, b.Resource)
 		if _, err := s.exchange.Provides(b.Resource); err != nil {

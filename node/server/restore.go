@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"cmp"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +15,11 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/backup"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/consensus"
 	"github.com/gxbus/gxbus/pkg/directory/state"
+	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/identity"
 	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
@@ -42,6 +45,8 @@ type Restored struct {
 	Leaves    int64           `json:"leaves"` // of evidence that came back, and verified
 	Directory state.Refounded `json:"directory"`
 	Passwords []OneTime       `json:"passwords,omitempty"`
+
+	Unreadable []string `json:"unreadable,omitempty"` // sinks and bindings that could not be opened, by subscription and resource: to be put again
 }
 
 // Restore makes a new cluster of one node out of a backup: events, inboxes and
@@ -200,7 +205,7 @@ func (w *restoring) make(done *Restored) error {
 	if err := w.directory(self, string(root), k.verifier, identity.KeyHash(certificate.RawSubjectPublicKeyInfo), done); err != nil {
 		return err
 	}
-	if err := w.evidence(self, done); err != nil {
+	if err := w.exchange(self, done); err != nil {
 		return err
 	}
 	if err := ca.Save(w.Dir.path("ca.crt"), w.Dir.path("ca.key")); err != nil {
@@ -284,36 +289,76 @@ func (w *restoring) passwords(store *state.Store, done *Restored) (hashes map[st
 	return hashes, err
 }
 
-// evidence verifies the log that came back with the key that it was signed with,
-// and has it go on under the new cluster's name. The former key ends here.
-func (w *restoring) evidence(self Self, done *Restored) (err error) {
-	signer, key, err := audit.OpenKey(string(bytes.TrimSpace(w.files["evidence.key"])))
-	if err != nil {
-		return err
-	}
+// exchange makes the file of the former node this one's.
+func (w *restoring) exchange(self Self, done *Restored) (err error) {
 	db, err := bbolt.Open(w.Dir.ExchangeFile(), 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.Update(func(tx *bbolt.Tx) error {
-		log, err := audit.OpenExisting(tx)
-		if err != nil {
+		if err := w.evidence(tx, self, done); err != nil {
 			return err
 		}
-		if _, err := w.Dir.attach(log); err != nil {
-			return err
-		}
-		report, err := log.Verify(tx, w.known, key)
-		if err != nil {
-			return err
-		}
-		if !report.Verified {
-			return bus.E(bus.CodeEvidence, bus.Defect{Field: "backup", Problem: report.Problem, Allowed: "a backup whose evidence verifies; keep this one and call the auditor"})
-		}
-		done.Leaves = report.Leaves
-		_, err = audit.Continue(tx, audit.Origin(self.Cluster, self.Node), signer, key,
-			audit.Restored{Epoch: done.Directory.Epoch, Taken: done.Backup.Taken}, w.Now)
-		return err
+		return w.secrets(tx, done)
 	})
+}
+
+// evidence verifies the log that came back with the key that it was signed with,
+// and has it go on under the new cluster's name. The former key ends here.
+func (w *restoring) evidence(tx *bbolt.Tx, self Self, done *Restored) error {
+	signer, key, err := audit.OpenKey(string(bytes.TrimSpace(w.files["evidence.key"])))
+	if err != nil {
+		return err
+	}
+	log, err := audit.OpenExisting(tx)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Dir.attach(log); err != nil {
+		return err
+	}
+	report, err := log.Verify(tx, w.known, key)
+	if err != nil {
+		return err
+	}
+	if !report.Verified {
+		return bus.E(bus.CodeEvidence, bus.Defect{Field: "backup", Problem: report.Problem, Allowed: "a backup whose evidence verifies; keep this one and call the auditor"})
+	}
+	done.Leaves = report.Leaves
+	_, err = audit.Continue(tx, audit.Origin(self.Cluster, self.Node), signer, key,
+		audit.Restored{Epoch: done.Directory.Epoch, Taken: done.Backup.Taken}, w.Now)
+	return err
+}
+
+// secrets seals the sinks and bindings that came back with keys of this node: those of
+// the former are not taken over, for systems' signing keys are made from one of them.
+func (w *restoring) secrets(tx *bbolt.Tx, done *Restored) error {
+	for _, kept := range []struct {
+		bucket, file string
+		seal         func(identity.Secret) (cipher.AEAD, error)
+	}{
+		{exchange.SinkBucket, signingRoot, sinkSeal},
+		{binding.Bucket, bindingKey, func(key identity.Secret) (cipher.AEAD, error) { return key.Sealer(), nil }},
+	} {
+		former, _ := identity.DecodeSecret(w.files[kept.file]) // where there is none, nothing opens
+		open, err := kept.seal(former)
+		if err != nil {
+			return err
+		}
+		key, err := w.Dir.secret(kept.file)
+		if err != nil {
+			return err
+		}
+		seal, err := kept.seal(key)
+		if err != nil {
+			return err
+		}
+		unreadable, err := storage.Sealed{Bucket: []byte(kept.bucket), AEAD: open}.Reseal(tx, seal)
+		if err != nil {
+			return err
+		}
+		done.Unreadable = append(done.Unreadable, unreadable...)
+	}
+	return nil
 }

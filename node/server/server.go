@@ -364,7 +364,7 @@ func (s *Server) openSearch(context.Context) error {
 }
 
 func (s *Server) openExchange(context.Context) (err error) {
-	seal, err := s.dir.sinkSeal()
+	seal, err := sinkSeal(s.signIn.Root)
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,9 @@ func (s *Server) ownPorts() (ports []uint16) {
 	return ports
 }
 
-// sinkSeal is what the sinks of subscriptions are encrypted with at this node.
-func (d DataDir) sinkSeal() (cipher.AEAD, error) {
-	root, err := d.secret(signingRoot)
-	if err != nil {
-		return nil, err
-	}
+// sinkSeal is what the sinks of subscriptions are encrypted with at the node whose
+// signing keys are made from root.
+func sinkSeal(root identity.Secret) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, root[:], nil, "gxbus sinks", 32)
 	if err != nil {
 		return nil, err

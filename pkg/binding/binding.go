@@ -76,6 +76,7 @@ type Shown struct {
 	By       string         `json:"by"`
 	At       time.Time      `json:"at"`
 
+	Unreadable bool            `json:"unreadable,omitempty"` // it was altered, or encrypted with another key: to be put again
 	Attachment *bus.Attachment `json:"attachment,omitempty"` // as the directory has it; none until the service was first asked
 }
 

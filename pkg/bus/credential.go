@@ -89,6 +89,12 @@ func (s System) Credential(id CredentialID) (Credential, bool) {
 	return s.Credentials[i], true
 }
 
+// MayCall reports whether s can prove itself at a time and is not disabled. What it
+// could not fetch is not brought to it either.
+func (s System) MayCall(at time.Time) bool {
+	return !s.Disabled && slices.ContainsFunc(s.Credentials, func(c Credential) bool { return c.Live(at) })
+}
+
 // Shown returns s as others than its node's own parts may see it: without hashes of
 // secrets.
 func (s System) Shown() System {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/webhook"
 	"go.etcd.io/bbolt"
@@ -114,9 +115,8 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 	var ok bool
 	var t trying
 	err := x.Store.View(func(tx *bbolt.Tx) (err error) {
-		if s, ok, err = x.sinkOf(tx, p.id); err == nil {
-			t, err = triesOf(tx, p.id)
-		}
+		s, ok = x.sinkOf(tx, p.id)
+		t, err = triesOf(tx, p.id)
 		return err
 	})
 	if err != nil || !ok || !s.Active {
@@ -128,6 +128,9 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	f, ok, err := x.flowOf(p.id)
+	if err == nil && ok {
+		ok, err = x.mayCall(f.subscription.System)
+	}
 	if err != nil || !ok {
 		return idle, err
 	}
@@ -156,6 +159,17 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 		return idle, nil // stopped: it is sent again
 	}
 	return p.settle(ctx, by, f, s, t, out, answer, failure)
+}
+
+// mayCall reports whether a system could fetch its events itself: it is not disabled,
+// and has a credential, which after a restore it has not before it is given one.
+func (x *Exchange) mayCall(id bus.SystemID) (may bool, err error) {
+	err = x.Directory.View(func(tx *state.Tx) error {
+		system, ok := tx.System(id)
+		may = ok && system.MayCall(x.Now())
+		return nil
+	})
+	return may, err
 }
 
 // introduce asks the endpoint of a sink that came with its department whether this
@@ -283,9 +297,9 @@ func (p *pusher) alter(ctx context.Context, f flow, of sink, change func(*sink) 
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
 		}
-		s, ok, err := p.x.sinkOf(tx, p.id)
-		if err != nil || !ok || !s.At.Equal(of.At) {
-			return err
+		s, ok := p.x.sinkOf(tx, p.id)
+		if !ok || !s.At.Equal(of.At) {
+			return nil
 		}
 		detail := change(&s)
 		if err := p.x.putSink(tx, p.id, s); err != nil {

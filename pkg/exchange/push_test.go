@@ -14,7 +14,10 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/event"
+	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/policy"
 	"github.com/gxbus/gxbus/pkg/webhook"
 )
@@ -253,6 +256,58 @@ func TestS44ASinksSecretsAreNeitherShownNorReadableOnTheDisk(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// A system that may not fetch its events gets none brought; a colleague's go on.
+func TestNothingIsTakenToASystemThatMayNotCall(t *testing.T) {
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	w.subscribe("sub-2", colleague)
+	system := bus.System{ID: puller.System, Department: puller.Department, Name: "示例系统"}
+	switched := func(disabled bool) {
+		t.Helper()
+		must(t, w.directory.View(func(tx *state.Tx) error {
+			have, _ := tx.System(system.ID)
+			system.Revision = have.Revision
+			return nil
+		}))
+		system.Disabled = disabled
+		w.write(sysadmin, command.SystemPut, system.Revision, system)
+	}
+	w.put(nil)
+	switched(true)
+	w.publish(1, 2)
+	w.received(2)
+	_, err := w.consumer().PutSink(t.Context(), colleague, "", "sub-2", bus.Sink{URL: "https://sink.test/in"})
+	must(t, err)
+	w.sinks.has(t, numbers(1, 2))
+	w.consumer().reopen() // every pusher takes a step
+	w.publish(3, 3)
+	w.received(3)
+	w.sinks.has(t, numbers(1, 3))
+	w.sinks.mu.Lock()
+	w.sinks.taken = nil
+	w.sinks.mu.Unlock()
+	switched(false)
+	w.sinks.has(t, numbers(1, 3))
+}
+
+// A sink that is not this node's is as one that was stopped: it can be put again.
+func TestASinkThatCannotBeReadIsPutAgain(t *testing.T) {
+	w, _ := fake(t)
+	w.subscribe(sub, puller)
+	w.put(nil)
+	must(t, w.consumer().store.Commit(t.Context(), func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(exchange.SinkBucket)).Put([]byte(sub), make([]byte, 64))
+	}))
+	state, err := w.consumer().Exchange.Sink(puller, sub)
+	if must(t, err); state.Active || !strings.Contains(state.Why, "put again") {
+		t.Errorf("%+v", state)
+	}
+	w.publish(1, 1)
+	w.received(1)
+	w.put(nil)
+	w.sinks.has(t, numbers(1, 1))
 }
 
 // The receiver is paused with a thousand events queued when the grant is revoked.

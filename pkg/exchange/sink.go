@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"time"
 
@@ -13,10 +12,13 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// SinkBucket is where a node's file has its sinks, sealed, by subscription.
+const SinkBucket = "sinks"
+
 // Sinks move with their department. Each node encrypts them with a key of its own, and
 // asks an endpoint itself whether it may deliver there.
 var (
-	bucketSinks = []byte("sinks") // subscription → sealed sink
+	bucketSinks = []byte(SinkBucket)
 	bucketTries = []byte("tries") // subscription → what is tried again
 )
 
@@ -43,19 +45,20 @@ type trying struct {
 	Attempts []bus.Attempt `json:"attempts"`
 }
 
-// sinkOf reads a sink; ok is false where there is none.
-func (x *Exchange) sinkOf(tx *bbolt.Tx, id bus.SubscriptionID) (s sink, ok bool, err error) {
+// sinkOf reads a sink; ok is false where there is none. One that was altered, or
+// encrypted with another key, is there and not active.
+func (x *Exchange) sinkOf(tx *bbolt.Tx, id bus.SubscriptionID) (s sink, ok bool) {
 	data, err := x.vaults()[partSinks].Get(tx, []byte(id))
-	if err != nil {
-		return s, false, fmt.Errorf("sink of %s: %w", id, err)
+	if err == nil && data == nil {
+		return s, false
 	}
-	if data == nil {
-		return s, false, nil
+	if err == nil {
+		err = json.Unmarshal(data, &s)
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, false, fmt.Errorf("sink of %s is damaged", id) // not the cause: it may repeat a secret
+	if err != nil { // it is not told: it may repeat a secret
+		return sink{Why: "it cannot be read with this node's key and has to be put again"}, true
 	}
-	return s, true, nil
+	return s, true
 }
 
 func (x *Exchange) putSink(tx *bbolt.Tx, id bus.SubscriptionID, s sink) error {
@@ -118,10 +121,7 @@ func (x *Exchange) Sink(by bus.Principal, id bus.SubscriptionID) (state bus.Sink
 		return state, err
 	}
 	err = x.Store.View(func(tx *bbolt.Tx) error {
-		s, ok, err := x.sinkOf(tx, id)
-		if err != nil {
-			return err
-		}
+		s, ok := x.sinkOf(tx, id)
 		if !ok {
 			return bus.NotFound("sink", string(id))
 		}

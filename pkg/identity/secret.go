@@ -69,6 +69,11 @@ func parseSecret(text string) (Secret, bool) {
 // SaveSecret writes a secret into a file that only its owner may read.
 func SaveSecret(path string, s Secret) error { return WriteFile(path, []byte(s.text()+"\n")) }
 
+// DecodeSecret reads what is in a file of SaveSecret.
+func DecodeSecret(data []byte) (Secret, bool) {
+	return parseSecret(strings.TrimSuffix(string(data), "\n"))
+}
+
 // LoadSecret reads what SaveSecret wrote. A file that anyone but its owner may read
 // or write is refused.
 func LoadSecret(path string) (Secret, error) {
@@ -76,7 +81,7 @@ func LoadSecret(path string) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	s, ok := parseSecret(strings.TrimSuffix(string(data), "\n"))
+	s, ok := DecodeSecret(data)
 	if !ok {
 		return Secret{}, badFile(path, "密钥文件已损坏", "not a secret as this program writes it", nil)
 	}

@@ -37,6 +37,35 @@ func (s Sealed) Open(key, value []byte) ([]byte, error) {
 	return data, nil
 }
 
+// Reseal seals all values anew, with the key of another node. Keys of values that
+// cannot be opened are returned; those stay as they lie.
+func (s Sealed) Reseal(tx *bbolt.Tx, with cipher.AEAD) (unreadable []string, err error) {
+	bucket := tx.Bucket(s.Bucket)
+	if bucket == nil {
+		return nil, nil
+	}
+	opened := map[string][]byte{}
+	err = bucket.ForEach(func(key, value []byte) error {
+		data, err := s.Open(key, value)
+		if err != nil {
+			unreadable = append(unreadable, string(key))
+			return nil
+		}
+		opened[string(key)] = data
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	anew := Sealed{Bucket: s.Bucket, AEAD: with}
+	for key, data := range opened {
+		if err := anew.Put(tx, []byte(key), data); err != nil {
+			return nil, err
+		}
+	}
+	return unreadable, nil
+}
+
 // Put seals a value.
 func (s Sealed) Put(tx *bbolt.Tx, key, data []byte) error {
 	return tx.Bucket(s.Bucket).Put(key, s.AEAD.Seal(nil, nil, data, key))

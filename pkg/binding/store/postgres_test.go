@@ -214,8 +214,21 @@ func TestS44ABindingIsSealed(t *testing.T) {
 	config.Key = identity.NewSecret()
 	other, err := store.Open(t.Context(), config)
 	check(t, err)
-	if _, err := other.Show("firms"); err == nil || strings.Contains(err.Error(), secret) {
+	if _, err := other.Show("firms"); bus.CodeOf(err) != bus.CodeNotBound || strings.Contains(err.Error(), secret) {
 		t.Errorf("with another key: %v", err)
+	}
+	b.Resource = "people"
+	_, err = other.Put(t.Context(), bus.Principal{}, "", b)
+	check(t, err)
+	all, err := other.All() // one that cannot be read hides no other
+	if check(t, err); len(all) != 2 || !all[0].Unreadable || all[0].Resource != "firms" || all[1].Unreadable || all[1].Kind != binding.KindHTTP {
+		t.Errorf("all with another key: %+v", all)
+	}
+	b.Resource = "firms"
+	_, err = other.Put(t.Context(), bus.Principal{}, "", b)
+	check(t, err)
+	if _, err := other.Show("firms"); err != nil {
+		t.Errorf("put again: %v", err)
 	}
 	s.Close()
 	check(t, db.Close())

@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/cipher"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -147,41 +145,47 @@ func (s *Store) Show(id bus.ResourceID) (binding.Shown, error) {
 	return b.Shown(), err
 }
 
-// All tells of each binding what may be told.
+// All tells of each binding what may be told: of one that cannot be read, that.
 func (s *Store) All() (all []binding.Shown, err error) {
-	var ids []bus.ResourceID
 	err = s.File.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(binding.Bucket)).ForEach(func(id, _ []byte) error {
-			ids = append(ids, bus.ResourceID(id))
+		return tx.Bucket([]byte(binding.Bucket)).ForEach(func(key, value []byte) error {
+			id := bus.ResourceID(key)
+			shown := binding.Shown{Resource: id, Unreadable: true}
+			if b, err := s.read(id, value); err == nil {
+				shown = b.Shown()
+			}
+			all = append(all, shown)
 			return nil
 		})
 	})
-	for _, id := range ids {
-		b, failed := s.find(id)
-		if failed != nil {
-			return nil, errors.Join(err, failed)
-		}
-		all = append(all, b.Shown())
-	}
 	return all, err
 }
 
 func (s *Store) find(id bus.ResourceID) (b binding.Binding, err error) {
-	var data []byte
 	err = s.File.View(func(tx *bbolt.Tx) (err error) {
-		if data, err = s.kept.Get(tx, []byte(id)); err != nil {
-			return fmt.Errorf("binding of %s, by binding.key: %w", id, err)
-		}
-		if data == nil {
+		value := tx.Bucket([]byte(binding.Bucket)).Get([]byte(id))
+		if value == nil {
 			return cmp.Or(s.Fence(tx, id), unbound(id)) // it may have moved a moment ago
 		}
-		return nil
+		b, err = s.read(id, value)
+		return err
 	})
-	if err != nil {
-		return b, err
+	return b, err
+}
+
+// read reads a binding as it lies in the file. One that cannot be read is as good as
+// none. The cause is not told: it may repeat a secret.
+func (s *Store) read(id bus.ResourceID, value []byte) (b binding.Binding, err error) {
+	data, err := s.kept.Open([]byte(id), value)
+	if err == nil {
+		err = json.Unmarshal(data, &b)
 	}
-	if err := json.Unmarshal(data, &b); err != nil {
-		return b, fmt.Errorf("binding of %s is damaged", id) // not the cause: it may repeat a secret
+	if err != nil {
+		return binding.Binding{}, bus.E(bus.CodeNotBound, bus.Defect{
+			Field:   "resource",
+			Problem: bus.Text{ZH: "资源的挂接无法用本节点的密钥解密：" + string(id), EN: "the binding of resource " + string(id) + " cannot be read with this node's key"},
+			Allowed: "its provider binds it anew: gxbus binding put",
+		})
 	}
 	return b.Settled(), nil
 }
