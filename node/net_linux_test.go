@@ -237,6 +237,7 @@ func (p *province) countyCutOff(t *testing.T) {
 	}
 	p.receive(t, sample.TianheHousing, "inside", p.publish(t, sample.TianheServices, inside, 20))
 	p.receive(t, sample.TianheHousing, "conditional", p.publish(t, sample.TianheServices, conditional, 20))
+	p.query(t, conditional, bus.CodeNotBound) // it is let through
 	var held []string
 	if os.Getenv("GXBUS_NET_LEASE") != "" {
 		held = p.pastTheLease(t, begun, inside, conditional)
@@ -246,6 +247,7 @@ func (p *province) countyCutOff(t *testing.T) {
 
 	p.lab.hosts["tianhe"].heal()
 	p.receive(t, sample.TianheServices, "beside-nanshan", queued)
+	p.query(t, conditional, bus.CodeNotBound)
 	held = append(held, p.publish(t, sample.TianheServices, conditional, 5)...)
 	p.receive(t, sample.TianheHousing, "conditional", held)
 }
@@ -268,7 +270,17 @@ func (p *province) pastTheLease(t *testing.T, since time.Time, inside, condition
 	if events, _, _ := p.systems[sample.TianheHousing.ID].Pull(t.Context(), "conditional", 10); len(events) > 0 {
 		t.Errorf("on a replica older than the lease %d conditional events were handed out", len(events))
 	}
+	p.query(t, conditional, bus.CodeUndecided)
 	return held
+}
+
+// query asks for a conditional resource inside Tianhe, and wants an answer with a code.
+func (p *province) query(t *testing.T, conditional bus.ResourceID, code bus.Code) {
+	t.Helper()
+	q := client.Query{Grant: "inside", Purpose: bus.PurposeVerification, Matter: "440106001000", Case: "2026-000123"}
+	if _, err := p.systems[sample.TianheHousing.ID].Query(t.Context(), conditional, q); !client.IsCode(err, code) {
+		t.Errorf("a query is answered %v, want %s", err, code)
+	}
 }
 
 // agree waits until every node has the same state at the same index.

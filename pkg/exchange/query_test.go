@@ -38,6 +38,17 @@ func inquiry(parameters string) exchange.Query {
 	}
 }
 
+// travelling is a query as it goes to the provider's node.
+func travelling(tb testing.TB, q exchange.Query) cloudevent.Event {
+	tb.Helper()
+	e := cloudevent.New()
+	e.SetID("x")
+	e.SetType("cn.gxbus.query.v1")
+	e.SetSource("/systems/" + string(puller.System))
+	must(tb, e.SetData("application/json", q))
+	return e
+}
+
 // onRecord is what a node says that has its query on record.
 func onRecord() (time.Time, error) { return time.Now(), nil }
 
@@ -144,11 +155,7 @@ func TestAQueryWaitsForTheRecordOfWhoAsks(t *testing.T) {
 		calls++
 		return answering(200, threeFirms)(ctx, call)
 	}
-	e := cloudevent.New()
-	e.SetID("x")
-	e.SetType("cn.gxbus.query.v1")
-	e.SetSource("/systems/" + string(puller.System))
-	must(t, e.SetData("application/json", inquiry(`{}`)))
+	e := travelling(t, inquiry(`{}`))
 	broke := errors.New("no record")
 	began := w.clock.now().Add(-time.Hour)
 	for _, c := range []struct {
@@ -180,6 +187,31 @@ func TestAQueryWaitsForTheRecordOfWhoAsks(t *testing.T) {
 	}
 }
 
+// A replica that may not know of a revocation lets no query through: not that of a system
+// of its own node, and not one that another node, which has heard of nothing, let through.
+func TestNoQueryIsLetThroughOnAStaleReplica(t *testing.T) {
+	w, asked := newWorld(t, engine(t)), 0
+	w.bound = func(ctx context.Context, call binding.Call) (*binding.Answer, error) {
+		asked++
+		return answering(200, threeFirms)(ctx, call)
+	}
+	w.directory.setAge(time.Hour)
+	_, _, err := w.ask(puller, "r-1", inquiry(`{}`))
+	wantCode(t, err, bus.CodeUndecided)
+	_, err = w.provider().Answer(t.Context(), guangzhou, travelling(t, inquiry(`{}`)), onRecord)
+	wantCode(t, err, bus.CodeUndecided)
+	for _, n := range []*node{w.consumer(), w.provider()} {
+		got := n.records()
+		if len(got) != 1 || got[0].Kind != audit.KindDecision || got[0].Decision.Allow || got[0].Decision.Reasons[0].Code != "directory-stale" {
+			t.Errorf("%s recorded %+v", n.id, got)
+		}
+	}
+	w.directory.setAge(0)
+	if _, _, err := w.ask(puller, "r-1", inquiry(`{}`)); err != nil || asked != 1 {
+		t.Errorf("in touch again: %v, the provider's system was asked %d times", err, asked)
+	}
+}
+
 // S31: a node may speak for the systems it serves, and for no other.
 func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
 	w, _ := fake(t)
@@ -187,10 +219,7 @@ func TestS31ANodeAsksForItsOwnSystemsOnly(t *testing.T) {
 		t.Error("the provider's system was asked")
 		return nil, errLine
 	}
-	e := cloudevent.New()
-	e.SetID("x")
-	e.SetType("cn.gxbus.query.v1")
-	must(t, e.SetData("application/json", inquiry(`{}`)))
+	e := travelling(t, inquiry(`{}`))
 	for source, from := range map[string]bus.NodeID{
 		"/systems/" + string(puller.System): shenzhen, "/systems/" + string(publisher.System): guangzhou, "/systems/nobody": guangzhou, "": guangzhou,
 	} {
@@ -225,10 +254,8 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 		"request":  func(_ *exchange.Query, e *cloudevent.Event) { e.SetExtension("gxbusrequest", long) },
 	}
 	for name, change := range cases {
-		q, e := inquiry(`{}`), cloudevent.New()
-		e.SetID("x")
-		e.SetType("cn.gxbus.query.v1")
-		e.SetSource("/systems/" + string(puller.System))
+		q := inquiry(`{}`)
+		e := travelling(t, q)
 		change(&q, &e)
 		must(t, e.SetData("application/json", q))
 		if _, err := w.provider().Answer(t.Context(), guangzhou, e, onRecord); bus.CodeOf(err) != bus.CodeInvalid {
