@@ -112,6 +112,53 @@ func TestAReplayOnTheNode(t *testing.T) {
 	}
 }
 
+// What the replay of a pushed draft says of queries is what its activation does to them.
+func TestActivationDoesToQueriesWhatTheReplayOfThePushSaid(t *testing.T) {
+	w := newWorld(t)
+	w.bind(registration)
+	w.AddAccount(bus.Account{Name: sample.Second, Role: bus.RoleSecurityAdministrator})
+	ctx, system := context.Background(), w.First.Client(w.bearers[consumer])
+	purposes := []bus.Purpose{bus.PurposeVerification, bus.PurposeCollaboration}
+	ask := func(p bus.Purpose) (client.QueryAnswer, error) {
+		return system.Query(ctx, registration, client.Query{Grant: "grant-1", Purpose: p, Matter: "440106001000", Case: "办件-1"})
+	}
+	before := map[string]bus.Purpose{} // by decision of the consumer's node
+	for _, p := range purposes {
+		answer, err := ask(p)
+		check(t, err)
+		before[answer.Decision] = p
+	}
+	draft := bus.Layer{ID: "division/440106", Modules: map[string]string{
+		"a.rego": "package gxbus.division.d440106\n\n" +
+			`deny contains {"code": "no-queries", "zh": "禁止", "en": "forbidden"} if { input.action == "query"; input.purpose == "collaboration" }` + "\n",
+		"a_test.rego": "package gxbus.division.d440106_test\n\nimport data.gxbus.division.d440106 as layer\n\n" +
+			"test_denied if count(layer.deny) == 1 with input as {\"action\": \"query\", \"purpose\": \"collaboration\"}\n",
+	}}
+	policies := w.First.Client(w.bearers[secadmin]).Policies()
+	pushed, err := policies.Push(ctx, draft.ID, 0, bus.LayerPush{Modules: draft.Modules, Note: "样例"})
+	check(t, err)
+	part, err := policies.Replay(ctx, client.ReplayRequest{Layer: draft})
+	check(t, err)
+	flips := map[bus.Purpose]bool{}
+	for _, f := range part.Flips {
+		flips[before[f.DecisionID]] = true
+	}
+	if part.ToDeny != 2 || len(part.Flips) != 2 || part.Undecided != 0 { // one at each node's stage
+		t.Errorf("the replay says %+v", part)
+	}
+	_, err = w.Client(sample.Second).Policies().Activate(ctx, draft.ID, pushed.Revision, "")
+	check(t, err)
+	for _, p := range purposes {
+		_, err := ask(p)
+		if denied := client.IsCode(err, bus.CodeDenied); denied != flips[p] || err != nil && !denied {
+			t.Errorf("for %s, of which the replay says %v: %v", p, flips[p], err)
+		}
+	}
+	if !flips[bus.PurposeCollaboration] || flips[bus.PurposeVerification] {
+		t.Errorf("the replay tells of %v", flips)
+	}
+}
+
 func (w *world) putLayer(l bus.Layer) {
 	w.t.Helper()
 	w.Enact(l)

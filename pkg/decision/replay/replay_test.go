@@ -53,20 +53,23 @@ func TestAReplayReportsExactlyTheFlipsThatActivationProduces(t *testing.T) {
 				then = append(then, draft)
 			}
 			w.engine.Load(then)
-			want := map[string]decision.Change{}
+			want, queries := map[string]decision.Change{}, 0
 			for i, in := range inputs {
 				now := w.engine.Decide(t.Context(), in)
 				change, _, _ := decision.Compare(outcomeOf(old[i]), outcomeOf(now))
 				if change != "" {
 					want[old[i].ID] = change
+					if in.Action == policy.ActionQuery {
+						queries++
+					}
 				}
 			}
 			got := map[string]decision.Change{}
 			for _, f := range part.Flips {
 				got[f.DecisionID] = f.Change
 			}
-			if !maps.Equal(got, want) || len(got) != len(part.Flips) || len(want) < 10 || part.Undecided != 0 {
-				t.Fatalf("the replay reports %d flips in %+v, activation gives %d", len(got), part.Counts, len(want))
+			if !maps.Equal(got, want) || len(got) != len(part.Flips) || len(want) < 10 || queries == 0 || part.Undecided != 0 {
+				t.Fatalf("the replay reports %d flips in %+v, activation gives %d, of queries %d", len(got), part.Counts, len(want), queries)
 			}
 			if part.Decisions != len(inputs) || part.Apart+part.Same+part.Reworded+part.Flipped() != part.Decisions {
 				t.Errorf("the counts do not add up: %+v", part.Counts)

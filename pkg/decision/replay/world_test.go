@@ -175,7 +175,10 @@ func call(n int, dice *rand.Rand) policy.Input {
 			},
 		},
 	}
-	switch dice.IntN(4) {
+	switch dice.IntN(5) {
+	case 4:
+		in.Action, in.Stage = policy.ActionQuery, []policy.Stage{policy.StageConsumer, policy.StageProvider}[dice.IntN(2)]
+		in.Case = fmt.Sprintf("440106-2026-%06d", dice.IntN(1000))
 	case 0:
 		in.Action, in.Stage = policy.ActionDeliver, policy.StageConsumer
 	case 1:
