@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -16,14 +18,15 @@ import (
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
+	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // Each recipe of the cookbook is put in force by two security administrators and
-// shown at a consumer: three nodes, real sockets, events from Shenzhen and from the
-// province to Tianhe. They share the nodes; each takes its layer away again.
+// shown at a consumer: three nodes, real sockets, events and answers from Shenzhen
+// and from the province to Tianhe. They share the nodes; each takes its layer away again.
 func TestTheCookbookOnTheBus(t *testing.T) {
 	k := openKitchen(t)
 	shown := map[string]func(*kitchen, *testing.T){
@@ -190,30 +193,87 @@ type wish struct {
 	about   bus.DivisionCode // the range of the grant; "": all
 }
 
-func (k *kitchen) subscribe(r bus.Resource, w wish) (bus.Subscription, error) {
+// granted is the grant that a wish is for, with what is not said in the wish filled in;
+// it is given where there is none.
+func (k *kitchen) granted(r bus.Resource, w *wish) bus.Grant {
 	k.Helper()
 	ctx := context.Background()
 	if w.by.ID == "" {
 		w.by = sample.TianheServices
 	}
-	id := string(r.ID) + "-" + strings.ToLower(string(w.by.ID[8:16]))
-	g := sample.Grant(bus.GrantID(id), r, w.by)
-	if w.grant != "" {
-		g.ID = w.grant
+	if w.purpose == "" {
+		w.purpose = bus.PurposeVerification
 	}
+	if w.grant == "" {
+		w.grant = bus.GrantID(w.id(r))
+	}
+	g := sample.Grant(w.grant, r, w.by)
 	g.Division = w.about
 	if !w.begins.IsZero() {
 		g.NotBefore = w.begins
 	}
-	if _, err := k.secadmin.Grants().Read(ctx, g.ID); client.IsCode(err, bus.CodeNotFound) {
-		_, err = k.secadmin.Grants().Put(ctx, g)
-		check(k.T, err)
+	given, err := k.secadmin.Grants().Read(ctx, g.ID)
+	if client.IsCode(err, bus.CodeNotFound) {
+		given, err = k.secadmin.Grants().Put(ctx, g)
 	}
-	if w.purpose == "" {
-		w.purpose = bus.PurposeVerification
+	check(k.T, err)
+	return given
+}
+
+func (w wish) id(r bus.Resource) string {
+	return string(r.ID) + "-" + strings.ToLower(string(w.by.ID[8:16]))
+}
+
+func (k *kitchen) subscribe(r bus.Resource, w wish) (bus.Subscription, error) {
+	k.Helper()
+	g := k.granted(r, &w)
+	sub := bus.Subscription{ID: bus.SubscriptionID(w.id(r)), Resource: r.ID, Grant: g.ID, Purpose: w.purpose, Matter: w.matter}
+	return k.of(w.by).Subscriptions().Put(context.Background(), sub)
+}
+
+// bind binds a resource to a service that answers rows.
+func (k *kitchen) bind(r bus.Resource, rows ...map[string]any) {
+	k.Helper()
+	body, err := json.Marshal(rows)
+	check(k.T, err)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	}))
+	k.Cleanup(service.Close)
+	_, err = k.of(provider(r)).PutBinding(context.Background(), binding.Binding{Resource: r.ID, HTTP: &binding.HTTP{URL: service.URL}})
+	check(k.T, err)
+}
+
+// ask asks for what a resource has for one case.
+func (k *kitchen) ask(r bus.Resource, w wish, number string) (rows []map[string]any, err error) {
+	k.Helper()
+	ctx, g := context.Background(), k.granted(r, &w)
+	nodetest.Eventually(k, "every node knows of the grant", func() error {
+		status, err := k.secadmin.Status(ctx, false)
+		for _, m := range status.Members {
+			if m.AppliedIndex < g.Revision {
+				return fmt.Errorf("%s is at index %d", m.ID, m.AppliedIndex)
+			}
+		}
+		return err
+	})
+	answer, err := k.of(w.by).Query(ctx, r.ID, client.Query{Grant: g.ID, Purpose: w.purpose, Matter: "440106001000", Case: number})
+	if err != nil {
+		return nil, err
 	}
-	sub := bus.Subscription{ID: bus.SubscriptionID(id), Resource: r.ID, Grant: g.ID, Purpose: w.purpose, Matter: w.matter}
-	return k.of(w.by).Subscriptions().Put(ctx, sub)
+	err = json.Unmarshal(answer.Data, &rows)
+	return rows, err
+}
+
+// answered wants a query answered with so many rows.
+func (k *kitchen) answered(r bus.Resource, w wish, number string, n int) []map[string]any {
+	k.Helper()
+	rows, err := k.ask(r, w, number)
+	if check(k.T, err); len(rows) != n {
+		k.Fatalf("answered with %d rows, want %d", len(rows), n)
+	}
+	return rows
 }
 
 func (k *kitchen) subscribed(r bus.Resource, w wish) bus.Subscription {
@@ -227,10 +287,16 @@ func (k *kitchen) subscribed(r bus.Resource, w wish) bus.Subscription {
 func (k *kitchen) refused(r bus.Resource, w wish, code string) {
 	k.Helper()
 	_, err := k.subscribe(r, w)
+	k.denied(err, code)
+}
+
+// denied wants an error that is a denial by the recipe's layer with a code.
+func (k *kitchen) denied(err error, code string) {
+	k.Helper()
 	problem, ok := errors.AsType[*client.Problem](err)
 	field := string(k.recipe.Layer.ID) + ":" + code
 	if !ok || problem.Code != bus.CodeDenied || !slices.ContainsFunc(problem.Defects, func(d bus.Defect) bool { return d.Field == field }) {
-		k.Errorf("subscribing as %+v: %v; want denied by %s", w, err, field)
+		k.Errorf("%v; want denied by %s", err, field)
 	}
 }
 
@@ -244,10 +310,7 @@ func (k *kitchen) send(r bus.Resource, data ...any) {
 // sendKinds is send with the type of each event.
 func (k *kitchen) sendKinds(r bus.Resource, kinds []string, data ...any) {
 	k.Helper()
-	provider := sample.ShenzhenMarket
-	if r.Provider == sample.ProvinceCivil.ID {
-		provider = sample.ProvinceCivil
-	}
+	provider := provider(r)
 	var events []cloudevent.Event
 	for i, kind := range kinds {
 		e := cloudevent.New()
@@ -260,6 +323,13 @@ func (k *kitchen) sendKinds(r bus.Resource, kinds []string, data ...any) {
 	k.clock.advance(time.Second)
 	_, err := k.of(provider).Publish(context.Background(), r.ID, events...)
 	check(k.T, err)
+}
+
+func provider(r bus.Resource) bus.Department {
+	if r.Provider == sample.ProvinceCivil.ID {
+		return sample.ProvinceCivil
+	}
+	return sample.ShenzhenMarket
 }
 
 // got pulls until n events have come, and acknowledges them.

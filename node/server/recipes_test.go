@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -36,7 +38,7 @@ func in(division string) map[string]any {
 	return r
 }
 
-func needsACase(k *kitchen, _ *testing.T) {
+func needsACase(k *kitchen, t *testing.T) {
 	r := k.offer("case-quota", sample.ShenzhenMarket, title, number)
 	plain := k.offer("case-plain", sample.ShenzhenMarket, title)
 	k.publish(r)
@@ -46,6 +48,16 @@ func needsACase(k *kitchen, _ *testing.T) {
 	sub := k.subscribed(plain, wish{})
 	k.send(plain, row())
 	k.got(sub, 1)
+	k.bind(r, row())
+	for range 3 {
+		k.want(k.answered(r, wish{}, "办件-1", 1)[0], map[string]any{"title": "样例", "number": "440300…"})
+	}
+	_, err := k.ask(r, wish{}, "办件-1")
+	if problem, ok := errors.AsType[*client.Problem](err); !ok || problem.Status != http.StatusTooManyRequests || problem.Code != bus.CodeRateLimited {
+		t.Errorf("the fourth for one case: %v", err)
+	}
+	k.answered(r, wish{}, "办件-2", 1)
+	k.answered(r, wish{by: sample.TianheHousing}, "办件-1", 1) // another department has its own
 }
 
 func needsTwoConsents(k *kitchen, _ *testing.T) {
@@ -283,6 +295,12 @@ func verifiesOnly(k *kitchen, _ *testing.T) {
 	single["person"] = ""
 	k.send(r, row(), single)
 	k.want(k.first(sub, 2), map[string]any{"title": "样例", "person": true})
+	k.bind(r, row(), single)
+	_, err := k.ask(r, wish{purpose: bus.PurposeCollaboration}, "办件-1")
+	k.denied(err, "verification-only")
+	rows := k.answered(r, wish{purpose: bus.PurposeVerification}, "办件-1", 2)
+	k.want(rows[0], map[string]any{"title": "样例", "person": true})
+	k.want(rows[1], map[string]any{"title": "样例", "person": false})
 }
 
 func marks(k *kitchen, t *testing.T) {
