@@ -15,7 +15,7 @@ import (
 type exchangesQuery struct {
 	Resource   string    `query:"resource" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only those of this resource"`
 	Mode       string    `query:"mode" enum:"publish,subscribe,query" doc:"only those of this mode"`
-	Status     string    `query:"status" enum:"accepted,held,forwarded,received,delivered,acknowledged,filtered,expired,withheld,denied,refused,failed" doc:"only those that stand so"`
+	Status     string    `query:"status" enum:"accepted,held,delayed,forwarded,received,delivered,acknowledged,filtered,expired,withheld,denied,refused,failed,dead-lettered,discarded,replayed" doc:"only those that stand so"`
 	Fault      string    `query:"fault" enum:"policy,caller,provider,network,bus" doc:"only those that went wrong, by whose fault"`
 	Department string    `query:"department" maxLength:"18" pattern:"^[0-9A-Z]*$" doc:"only what this department provides or uses"`
 	Grant      string    `query:"grant" maxLength:"63" pattern:"^[0-9a-z-]*$" doc:"only what is under this grant"`

@@ -65,6 +65,7 @@ var (
 	statusWords = map[string]string{
 		"accepted": "已接收", "held": "暂缓", "forwarded": "已送出", "received": "已到达", "delivered": "已交付", "acknowledged": "已确认",
 		"filtered": "已过滤", "expired": "已过期", "withheld": "已扣留", "denied": "被拒绝", "refused": "未受理", "failed": "未成功",
+		"delayed": "延迟", "dead-lettered": "死信", "discarded": "已丢弃", "replayed": "已重放",
 	}
 	modeWords  = map[string]string{"publish": "发布", "subscribe": "订阅", "query": "查询"}
 	faultWords = map[string]string{"policy": "策略", "caller": "调用方", "provider": "提供方", "network": "网络", "bus": "总线"}
@@ -90,6 +91,7 @@ func (a *app) exchangeColumns() []column[bus.ExchangeRecord] {
 		{"received", "到达时间", func(r bus.ExchangeRecord) string { return stamp(r.Received) }},
 		{"delivered", "交付时间", func(r bus.ExchangeRecord) string { return stamp(r.Delivered) }},
 		{"acknowledged", "确认时间", func(r bus.ExchangeRecord) string { return stamp(r.Acknowledged) }},
+		{"delayed", "延迟起于", func(r bus.ExchangeRecord) string { return stamp(r.Delayed) }},
 		{"as_of", "回执时间", func(r bus.ExchangeRecord) string { return stamp(r.AsOf) }},
 		{"case", "办件号", func(r bus.ExchangeRecord) string { return r.Case }},
 		{"operator", "经办人代号", func(r bus.ExchangeRecord) string { return r.Operator }},

@@ -92,6 +92,7 @@ var stepTexts = map[audit.Kind]bus.Text{
 	audit.KindDeadLettered: {ZH: "多次推送失败，转为死信", EN: "given up: the webhook did not take it"},
 	audit.KindRedriven:     {ZH: "死信重新投递", EN: "a dead letter is delivered after all"},
 	audit.KindDiscarded:    {ZH: "死信被丢弃", EN: "a dead letter was discarded"},
+	audit.KindDelayed:      {ZH: "因故障延迟", EN: "delayed by a fault"},
 	audit.KindHeld:         {ZH: "限额已满，等待", EN: "waits for a limit"},
 	audit.KindAsked:        {ZH: "放行查询", EN: "query let through"},
 	audit.KindAnswered:     {ZH: "查询应答", EN: "query answered"},

@@ -134,6 +134,9 @@ func (s *Server) complete(ctx context.Context, by bus.Principal, request string,
 		if r, ok := passed[batch]; ok && records[i].Status.OnTheWay() {
 			records[i].Status, records[i].AsOf = r.Status, r.AsOf
 			records[i].Received, records[i].Delivered, records[i].Acknowledged = r.Received, r.Delivered, r.Acknowledged
+			if records[i].Fault == "" {
+				records[i].Fault, records[i].Code, records[i].Delayed = r.Fault, r.Code, r.Delayed
+			}
 		}
 	}
 }

@@ -54,6 +54,7 @@ const (
 	KindUnmatched    Kind = "unmatched"     // passed over: the subscription's own filters are not for them
 	KindArchived     Kind = "archived"      // leaves are in a sealed segment, and no longer in the live file
 	KindPruned       Kind = "pruned"        // a segment past its retention was deleted, by order
+	KindDelayed      Kind = "delayed"       // not taken further for now, for a fault; on record once, however often it is tried
 	KindHeartbeat    Kind = "heartbeat"     // what was heard of a realtime resource's service in an hour
 )
 
@@ -63,7 +64,7 @@ var kinds = []Kind{
 	KindFiltered, KindHeld, KindExpired,
 	KindInspected, KindReminded, KindAsked, KindAnswered,
 	KindUnmatched, KindReplayed, KindDeadLettered, KindRedriven, KindDiscarded, KindArchived, KindPruned,
-	KindHeartbeat,
+	KindDelayed, KindHeartbeat,
 }
 
 // Known reports whether k is a kind of this release.

@@ -88,6 +88,8 @@ const (
 	CodeProviderUnreachable Code = "provider-unreachable"
 	CodeProviderAnswer      Code = "provider-answer-unusable"
 	CodeLate                Code = "deadline-exceeded"
+	CodeEndpointUnreachable Code = "endpoint-unreachable"
+	CodeEndpointRefused     Code = "endpoint-refused"
 )
 
 type codeInfo struct {
@@ -145,6 +147,8 @@ var codes = map[Code]codeInfo{
 	CodeNotBound:            {KindConflict, Text{"资源尚未挂接服务", "the resource is not bound to a service"}},
 	CodeProviderUnreachable: {KindProvider, Text{"提供部门的系统没有应答", "the provider's system does not answer"}},
 	CodeProviderAnswer:      {KindProvider, Text{"提供部门系统的应答不可用", "what the provider's system answered cannot be passed on"}},
+	CodeEndpointUnreachable: {KindUnavailable, Text{"使用部门的接收端点无法连接", "the consumer's endpoint cannot be reached"}},
+	CodeEndpointRefused:     {KindUnavailable, Text{"使用部门的接收端点未接收", "the consumer's endpoint does not take it"}},
 	CodeLate:                {KindLate, Text{"未能在时限内应答", "there was no answer in time"}},
 
 	CodeLocked: {KindRateLimited, Text{"登录失败次数过多，暂时锁定", "too many failed sign-ins; locked for a while"}},

@@ -47,6 +47,7 @@ type ExchangeTimes struct {
 	Received     time.Time `json:"received,omitzero"`     // at the consumer's node
 	Delivered    time.Time `json:"delivered,omitzero"`    // handed out
 	Acknowledged time.Time `json:"acknowledged,omitzero"` // by the consumer
+	Delayed      time.Time `json:"delayed,omitzero"`      // since when a fault kept it from the next of them, also where it has passed that by now
 }
 
 // ExchangeMode is how data is exchanged.
@@ -70,12 +71,16 @@ const (
 	ExchangeReceived     ExchangeStatus = "received"
 	ExchangeDelivered    ExchangeStatus = "delivered"
 	ExchangeAcknowledged ExchangeStatus = "acknowledged"
+	ExchangeDelayed      ExchangeStatus = "delayed" // for a fault; it is tried again
 	ExchangeFiltered     ExchangeStatus = "filtered"
 	ExchangeExpired      ExchangeStatus = "expired"
 	ExchangeWithheld     ExchangeStatus = "withheld"
 	ExchangeDenied       ExchangeStatus = "denied"
 	ExchangeRefused      ExchangeStatus = "refused"
-	ExchangeFailed       ExchangeStatus = "failed" // a query that was let through and has no answer
+	ExchangeFailed       ExchangeStatus = "failed"        // a query that was let through and has no answer
+	ExchangeDeadLettered ExchangeStatus = "dead-lettered" // given up: the consumer's webhook did not take it
+	ExchangeDiscarded    ExchangeStatus = "discarded"     // thrown away by the consumer, or with its subscription
+	ExchangeReplayed     ExchangeStatus = "replayed"      // left the inbox: the consumer began anew
 )
 
 // OnTheWay reports whether a batch of this status may yet come further.
@@ -93,9 +98,9 @@ type Fault string
 // The faults.
 const (
 	FaultPolicy   Fault = "policy"   // it was not allowed
-	FaultCaller   Fault = "caller"   // it was not asked for as it has to be
+	FaultCaller   Fault = "caller"   // it was not asked for as it has to be, or the consumer does not take it
 	FaultProvider Fault = "provider" // its data, or its endpoint
-	FaultNetwork  Fault = "network"  // a node could not be reached
+	FaultNetwork  Fault = "network"  // a node, or the consumer's endpoint, could not be reached
 	FaultBus      Fault = "bus"      // a node could not do it
 )
 
@@ -108,7 +113,9 @@ func FaultOf(c Code) Fault {
 		return FaultPolicy
 	case CodeLate, CodeNotBound:
 		return FaultProvider
-	case CodePeerUnreachable:
+	case CodeEndpointRefused, CodeInboxFull: // the consumer does not take what waits
+		return FaultCaller
+	case CodePeerUnreachable, CodeEndpointUnreachable:
 		return FaultNetwork
 	}
 	switch c.Kind() {

@@ -9,7 +9,7 @@ import (
 func TestEveryCodeIsSomebodysFault(t *testing.T) {
 	for code, want := range map[bus.Code]bus.Fault{
 		"": "", bus.CodeDenied: bus.FaultPolicy, bus.CodeHeld: bus.FaultPolicy, bus.CodeInvalid: bus.FaultCaller, bus.CodeRateLimited: bus.FaultCaller,
-		bus.CodeProviderUnreachable: bus.FaultProvider, bus.CodeLate: bus.FaultProvider, bus.CodePeerUnreachable: bus.FaultNetwork,
+		bus.CodeProviderUnreachable: bus.FaultProvider, bus.CodeLate: bus.FaultProvider, bus.CodePeerUnreachable: bus.FaultNetwork, bus.CodeEndpointUnreachable: bus.FaultNetwork, bus.CodeEndpointRefused: bus.FaultCaller,
 		bus.CodeUnavailable: bus.FaultBus, bus.CodeInternal: bus.FaultBus, bus.CodeStorageFull: bus.FaultBus,
 	} {
 		if got := bus.FaultOf(code); got != want {

@@ -66,7 +66,9 @@ func (p *pusher) bury(ctx context.Context, f flow, t trying) error {
 		if err := takeOut(tx, inbox, t.Number); err != nil {
 			return err
 		}
-		return x.append(tx, f.letter(audit.KindDeadLettered, bus.Principal{Node: x.Self}, t.Number, data))
+		record := f.letter(audit.KindDeadLettered, bus.Principal{Node: x.Self}, t.Number, data)
+		record.Code = faultOf(t.Attempts[len(t.Attempts)-1])
+		return x.append(tx, record)
 	})
 }
 

@@ -40,6 +40,7 @@ type forwarder struct {
 	held     string  // newest recorded wait for a limit
 	left     leftOut // of the batch under way
 	tried    attempt // the newest on the disk
+	failed   uint64  // first event of the newest batch that did not leave
 
 	matcher   *filter.Matcher // of the subscription's filters; nil until it is needed
 	unmatched unmatched       // of the batch under way
@@ -162,7 +163,7 @@ func (f *forwarder) step(ctx context.Context) (more bool, err error) {
 	batch := f.batch(flow, record.Began, decision, going)
 	sent, err := f.send(ctx, flow, batch)
 	if err != nil {
-		return false, fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err)
+		return false, errors.Join(f.delay(ctx, flow, record.Began, decision, going, err), fmt.Errorf("deliver to node %s: %w", flow.consumer.node, err))
 	}
 	if !sent {
 		return true, nil

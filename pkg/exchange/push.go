@@ -26,6 +26,7 @@ type pusher struct {
 	put    chan struct{} // sinks were put or deleted
 	sent   time.Time     // the newest request
 	single int           // so many events are sent by themselves, a batch with them having failed
+	failed bool          // since an event was taken last
 }
 
 // superintend keeps one pusher running for each sink.
@@ -231,7 +232,7 @@ func (p *pusher) settle(ctx context.Context, by bus.Principal, f flow, s sink, t
 	x := p.x
 	switch {
 	case failure == nil && answer.Status/100 == 2:
-		p.single = max(p.single-len(out.Events), 0)
+		p.single, p.failed = max(p.single-len(out.Events), 0), false
 		if err := x.Acknowledge(ctx, by, p.id, out.Last); err != nil {
 			return x.RetryMin, err
 		}
@@ -253,6 +254,9 @@ func (p *pusher) settle(ctx context.Context, by bus.Principal, f flow, s sink, t
 		t = trying{Number: out.Numbers[0]}
 	}
 	t.Attempts = append(t.Attempts, attempt)
+	if err := p.delay(ctx, f, by, out, attempt); err != nil {
+		return x.RetryMin, err
+	}
 	if len(t.Attempts) >= s.MaxAttempts {
 		return 0, p.bury(ctx, f, t)
 	}

@@ -147,6 +147,14 @@ func (x *Exchange) exchangeOf(leaf audit.Leaf) (r bus.ExchangeRecord, ok bool) {
 		r.Status, r.Fault = bus.ExchangeHeld, bus.FaultPolicy
 	case audit.KindWithheld:
 		r.Status = bus.ExchangeWithheld
+	case audit.KindDelayed:
+		r.Status = bus.ExchangeDelayed
+	case audit.KindDeadLettered:
+		r.Status = bus.ExchangeDeadLettered
+	case audit.KindDiscarded:
+		r.Status = bus.ExchangeDiscarded
+	case audit.KindReplayed:
+		r.Status = bus.ExchangeReplayed
 	case audit.KindAnswered:
 		answeredExchange(&r, l)
 	case audit.KindRefused:
@@ -243,13 +251,30 @@ func (x *Exchange) followIn(tx *bbolt.Tx, r *bus.ExchangeRecord) (current bool, 
 		return false, err
 	}
 	for _, leaf := range steps {
-		if r.Status == bus.ExchangeHeld && leaf.Index > r.Leaf && leaf.Record.Kind != audit.KindDecision {
+		if leaf.Index > r.Leaf && over(r, leaf.Record.Kind) {
 			return false, nil
 		}
 		r.Provider, r.Consumer = leaf.Record.Provider, leaf.Record.Consumer
 		advance(r, leaf.Record)
 	}
 	return true, nil
+}
+
+// over reports whether a later step ends a wait, or what was given up, so that this is
+// told by another record. A dead letter that is delivered after all goes on its way.
+func over(r *bus.ExchangeRecord, kind audit.Kind) bool {
+	switch r.Status {
+	case bus.ExchangeHeld:
+		return kind != audit.KindDecision
+	case bus.ExchangeDelayed:
+		return ends(kind)
+	case bus.ExchangeDeadLettered:
+		if kind == audit.KindRedriven {
+			r.Status, r.Fault, r.Code = bus.ExchangeReceived, "", ""
+		}
+		return kind == audit.KindDiscarded
+	}
+	return false
 }
 
 // advance takes one step into a record that is on its way.
@@ -265,6 +290,14 @@ func advance(r *bus.ExchangeRecord, step audit.Record) {
 		}
 	}
 	switch step.Kind {
+	case audit.KindDelayed:
+		if r.Delayed.IsZero() {
+			r.Delayed = step.Began
+		}
+		first(&r.Delayed)
+		if r.Status.OnTheWay() {
+			r.Fault, r.Code = bus.FaultOf(step.Code), step.Code
+		}
 	case audit.KindForwarded:
 		first(&r.Forwarded)
 	case audit.KindReceived:
