@@ -73,7 +73,9 @@ func (a *API) addQuery(h huma.API, mux *http.ServeMux) {
 	})
 	mux.HandleFunc(proxyRoute, a.proxy)
 	for _, method := range binding.Methods {
-		h.OpenAPI().AddOperation(proxying(method))
+		if method != http.MethodHead { // which is GET without the body
+			h.OpenAPI().AddOperation(proxying(method))
+		}
 	}
 }
 
@@ -102,8 +104,8 @@ func proxying(method string) *huma.Operation {
 	} {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: header.name, In: "header", Schema: text, Description: header.description})
 	}
-	if method != http.MethodGet && method != http.MethodHead {
-		op.RequestBody = &huma.RequestBody{Description: "goes on as it is", Content: map[string]*huma.MediaType{"*/*": {}}}
+	if method != http.MethodGet && method != http.MethodDelete {
+		op.RequestBody = &huma.RequestBody{Description: "goes on as it is", Content: map[string]*huma.MediaType{jsonType: {Schema: &huma.Schema{}}, "*/*": {Schema: &huma.Schema{}}}}
 	}
 	return op
 }

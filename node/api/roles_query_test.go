@@ -20,6 +20,11 @@ func queryMatrix(known [7]int) map[string]route {
 			return request{path: "/api/v1/resources/" + string(registration) + path}
 		}
 	}
+	passing := func(w *world, cell int) request {
+		r := at("/proxy/firms?uscc=x")(w, cell)
+		r.header = map[string]string{"Gxbus-Grant": "grant-1", "Gxbus-Purpose": "verification", "Gxbus-Matter": "m", "Gxbus-Case": "c"}
+		return r
+	}
 	return map[string]route{
 		"GET /api/v1/bindings":               {known, nil},
 		"GET /api/v1/resources/{id}/binding": {looking, at("/binding")},
@@ -34,11 +39,11 @@ func queryMatrix(known [7]int) map[string]route {
 			r.header = map[string]string{"Idempotency-Key": fmt.Sprint("query-", cell)}
 			return r
 		}},
-		"GET /api/v1/resources/{id}/proxy/{path}": {asking, func(w *world, cell int) request {
-			r := at("/proxy/firms?uscc=x")(w, cell)
-			r.header = map[string]string{"Gxbus-Grant": "grant-1", "Gxbus-Purpose": "verification", "Gxbus-Matter": "m", "Gxbus-Case": "c"}
-			return r
-		}},
+		"GET /api/v1/resources/{id}/proxy/{path}":    {asking, passing},
+		"POST /api/v1/resources/{id}/proxy/{path}":   {asking, passing},
+		"PUT /api/v1/resources/{id}/proxy/{path}":    {asking, passing},
+		"PATCH /api/v1/resources/{id}/proxy/{path}":  {asking, passing},
+		"DELETE /api/v1/resources/{id}/proxy/{path}": {asking, passing},
 	}
 }
 
@@ -51,7 +56,7 @@ func (w *world) bind(resource bus.ResourceID) {
 	}))
 	w.t.Cleanup(service.Close)
 	_, err := w.First.Client(w.bearers[provider]).PutBinding(context.Background(), binding.Binding{
-		Resource: resource, HTTP: &binding.HTTP{URL: service.URL, Allow: []binding.Route{{Methods: []string{"GET"}, Path: "/firms"}}},
+		Resource: resource, HTTP: &binding.HTTP{URL: service.URL, Allow: []binding.Route{{Methods: binding.Methods, Path: "/firms"}}},
 	})
 	check(w.t, err)
 }

@@ -157,6 +157,7 @@ func matrix() map[string]route {
 		"GET /api/v1/subscriptions/{id}/sink":                           {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/sink")},
 		"DELETE /api/v1/subscriptions/{id}/sink":                        {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/sink")},
 		"GET /api/v1/subscriptions/{id}/dead-letters":                   {[7]int{401, 404, 200, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters")},
+		"GET /api/v1/subscriptions/{id}/dead-letters/{number}":          {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters/1")},
 		"POST /api/v1/subscriptions/{id}/dead-letters/{number}/redrive": {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters/1/redrive")},
 		"DELETE /api/v1/subscriptions/{id}/dead-letters/{number}":       {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/subscriptions/sub-1/dead-letters/1")},
 		"GET /api/v1/events/{event}/deliveries":                         {[7]int{401, 404, 404, 404, 404, 404, 404}, plain("/api/v1/events/absent/deliveries")},
@@ -411,7 +412,7 @@ func describesItself(w *world, t *testing.T) {
 			t.Errorf("%s: the refusal 400 is not described as a problem: %v", name, problem)
 		}
 		method, path, _ := strings.Cut(name, " ")
-		wantsBody := method == "PUT" || method == "POST" && !strings.HasSuffix(path, "/password") && !strings.HasSuffix(path, "/redrive")
+		wantsBody := method == "PUT" || method == "PATCH" || method == "POST" && !strings.HasSuffix(path, "/password") && !strings.HasSuffix(path, "/redrive")
 		body, _ := operation["requestBody"].(map[string]any)
 		if wantsBody != (body != nil) {
 			t.Errorf("%s: request body %v", name, body)

@@ -3,15 +3,24 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/client"
 )
 
 // letterOf names one dead letter.
 type letterOf struct {
 	ByID
 	Number uint64 `path:"number" doc:"of the event in its resource's log"`
+}
+
+// lettersOf names a page of dead letters.
+type lettersOf struct {
+	ByID
+	Page  uint64 `query:"page" doc:"next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
 // addSinks serves where the events of a subscription are taken to, and what could not
@@ -50,12 +59,19 @@ func (a *API) addSinks(h huma.API) {
 		func(ctx context.Context, p bus.Principal, in *ByID) (*struct{}, error) {
 			return nil, a.Exchange.DeleteSink(ctx, p, requestOf(ctx), bus.SubscriptionID(in.ID))
 		})
-	handle(a, h, op("list-dead-letters", http.MethodGet, "/dead-letters", "List dead letters", "Events that the webhook did not take after all attempts, with each attempt; without their data."),
-		func(_ context.Context, p bus.Principal, in *ByID) (*answer[list[bus.DeadLetter]], error) {
-			out := &answer[list[bus.DeadLetter]]{}
-			var err error
-			out.Body.Items, err = a.Exchange.DeadLetters(p, bus.SubscriptionID(in.ID))
+	handle(a, h, op("list-dead-letters", http.MethodGet, "/dead-letters", "List dead letters", "Events that the webhook did not take after all attempts, with each attempt; without their data. Oldest first; next, where it is there, is the page that follows."),
+		func(_ context.Context, p bus.Principal, in *lettersOf) (*answer[client.DeadLetterPage], error) {
+			letters, more, err := a.Exchange.DeadLetters(p, bus.SubscriptionID(in.ID), in.Page, in.Limit)
+			out := &answer[client.DeadLetterPage]{Body: client.DeadLetterPage{Items: letters}}
+			if more {
+				out.Body.Next = strconv.FormatUint(letters[len(letters)-1].Number, 10)
+			}
 			return out, err
+		})
+	handle(a, h, op("show-dead-letter", http.MethodGet, "/dead-letters/{number}", "Show a dead letter", "With each attempt and why it failed; without its data."),
+		func(_ context.Context, p bus.Principal, in *letterOf) (*answer[bus.DeadLetter], error) {
+			letter, err := a.Exchange.DeadLetter(p, bus.SubscriptionID(in.ID), in.Number)
+			return &answer[bus.DeadLetter]{Body: letter}, err
 		})
 	redrive := op("redrive-dead-letter", http.MethodPost, "/dead-letters/{number}/redrive", "Deliver a dead letter after all", "It is decided on again, and comes first.")
 	redrive.DefaultStatus = http.StatusNoContent

@@ -92,7 +92,7 @@ var sinkColumns = []column[bus.SinkState]{
 }
 
 func (a *app) deadLetterCommand(w writer[bus.SubscriptionID, bus.Subscription]) *cobra.Command {
-	return a.group("dead-letter", "死信", "Events that a webhook did not take after all attempts", a.listDeadLetters(w),
+	return a.group("dead-letter", "死信", "Events that a webhook did not take after all attempts", a.listDeadLetters(w), a.showDeadLetter(w),
 		a.deadLetterStep(w, "redrive", a.say("重新投递一封死信", "Deliver a dead letter after all"), client.Subscriptions.Redrive),
 		a.deadLetterStep(w, "discard", a.say("丢弃一封死信，留有记录", "Discard a dead letter for good, on record"), client.Subscriptions.Discard))
 }
@@ -107,17 +107,35 @@ func (a *app) listDeadLetters(w writer[bus.SubscriptionID, bus.Subscription]) *c
 		if err != nil {
 			return err
 		}
-		return printList(a, []column[bus.DeadLetter]{
-			{"number", "序号", func(d bus.DeadLetter) string { return sprint(d.Number) }},
-			{"id", "编号", func(d bus.DeadLetter) string { return d.ID }},
-			{"type", "类型", func(d bus.DeadLetter) string { return d.Type }},
-			{"source", "来源", func(d bus.DeadLetter) string { return d.Source }},
-			{"at", "放弃时间", func(d bus.DeadLetter) string { return stamp(d.At) }},
-			{"attempts", "尝试", func(d bus.DeadLetter) string { return sprint(len(d.Attempts)) }},
-			{"last", "最后一次", func(d bus.DeadLetter) string { return oneLine(d.Attempts[max(len(d.Attempts)-1, 0):]) }},
-		}, letters)
+		return printList(a, append(letterColumns(), column[bus.DeadLetter]{"last", "最后一次", func(d bus.DeadLetter) string { return oneLine(d.Attempts[max(len(d.Attempts)-1, 0):]) }}), letters)
 	})
 	return cmd
+}
+
+func (a *app) showDeadLetter(w writer[bus.SubscriptionID, bus.Subscription]) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show ID NUMBER", Short: a.say("查看一封死信及每次尝试失败的原因", "Show a dead letter, with why each attempt failed"), Args: a.exactly("ID", "NUMBER"), ValidArgsFunction: w.complete(a),
+		Example: "  gxbus subscription dead-letter show tianhe-registration 41",
+	}
+	cmd.RunE = a.letter(func(ctx context.Context, c *client.Client, id bus.SubscriptionID, number uint64) error {
+		letter, err := c.Subscriptions().DeadLetter(ctx, id, number)
+		if err != nil {
+			return err
+		}
+		return printOne(a, append(letterColumns(), column[bus.DeadLetter]{"failures", "失败原因", func(d bus.DeadLetter) string { return oneLine(d.Attempts) }}), letter)
+	})
+	return cmd
+}
+
+func letterColumns() []column[bus.DeadLetter] {
+	return []column[bus.DeadLetter]{
+		{"number", "序号", func(d bus.DeadLetter) string { return sprint(d.Number) }},
+		{"id", "编号", func(d bus.DeadLetter) string { return d.ID }},
+		{"type", "类型", func(d bus.DeadLetter) string { return d.Type }},
+		{"source", "来源", func(d bus.DeadLetter) string { return d.Source }},
+		{"at", "放弃时间", func(d bus.DeadLetter) string { return stamp(d.At) }},
+		{"attempts", "尝试", func(d bus.DeadLetter) string { return sprint(len(d.Attempts)) }},
+	}
 }
 
 func (a *app) deadLetterStep(w writer[bus.SubscriptionID, bus.Subscription], name, short string,
@@ -127,14 +145,21 @@ func (a *app) deadLetterStep(w writer[bus.SubscriptionID, bus.Subscription], nam
 		Use: name + " ID NUMBER", Short: short, Args: a.exactly("ID", "NUMBER"), ValidArgsFunction: w.complete(a),
 		Example: "  gxbus subscription dead-letter " + name + " tianhe-registration 41",
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.RunE = a.letter(func(ctx context.Context, c *client.Client, id bus.SubscriptionID, number uint64) error {
+		return step(c.Subscriptions(), ctx, id, number)
+	})
+	return cmd
+}
+
+// letter runs a command about one dead letter.
+func (a *app) letter(do func(context.Context, *client.Client, bus.SubscriptionID, uint64) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
 		number, err := strconv.ParseUint(args[1], 10, 64)
 		if err != nil {
 			return a.usage(cmd, "NUMBER 应为序号", "NUMBER is the number of an event")
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
-			return step(c.Subscriptions(), ctx, bus.SubscriptionID(args[0]), number)
+			return do(ctx, c, bus.SubscriptionID(args[0]), number)
 		})(cmd, args)
 	}
-	return cmd
 }

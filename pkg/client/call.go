@@ -31,6 +31,7 @@ type call struct {
 	// holds a secret that is shown once.
 	dialOnly bool
 	stream   bool // the answer has no time limit
+	events   bool // a stream of events: where it goes on is in Last-Event-ID
 }
 
 // send makes the call, repeating it where that is safe, and returns an answer

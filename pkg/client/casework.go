@@ -178,8 +178,8 @@ type ReminderData struct {
 // WatchTasks yields the reminders of the caller's department after a number, or
 // from Now on. It connects again whenever the connection breaks. The last pair is an error.
 func (c *Client) WatchTasks(ctx context.Context, from bus.Revision) iter.Seq2[Reminder, error] {
-	return watch(ctx, c, call{path: []string{"reminders"}, query: url.Values{}}, from, func(data []byte) (r Reminder, err error) {
-		if err := json.Unmarshal(data, &r.Event); err != nil {
+	return watch(ctx, c, call{path: []string{"reminders"}, query: url.Values{}}, from, func(m message) (r Reminder, err error) {
+		if err := json.Unmarshal(m.data, &r.Event); err != nil {
 			return r, notUnderstood(err)
 		}
 		var d ReminderData

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -122,4 +123,25 @@ func (c *Client) Await(ctx context.Context, subscription bus.SubscriptionID, lim
 func (c *Client) Ack(ctx context.Context, subscription bus.SubscriptionID, last uint64) error {
 	_, err := post[nothing](ctx, c, call{path: []string{"subscriptions", string(subscription), "ack"}}, Ack{Last: last})
 	return err
+}
+
+// StreamedEvent is one of a stream, with the number that acknowledges it and all before.
+type StreamedEvent struct {
+	event.Event
+	Number uint64
+}
+
+// Stream yields the events of a subscription as they come, the oldest that is not
+// acknowledged first. It connects again whenever the connection breaks or the node ends
+// it, and tells the node then up to which event its caller has gone on from, which
+// acknowledges them: nothing is lost, and one may come twice. Ack acknowledges what the
+// last connection brought. The last pair is an error: ctx's, or a refusal.
+func (c *Client) Stream(ctx context.Context, id bus.SubscriptionID) iter.Seq2[StreamedEvent, error] {
+	return watch(ctx, c, call{path: []string{"subscriptions", string(id), "stream"}, events: true}, Now, func(m message) (e StreamedEvent, err error) {
+		if err := json.Unmarshal(m.data, &e.Event); err != nil || m.id == nil {
+			return e, notUnderstood(err)
+		}
+		e.Number = uint64(*m.id)
+		return e, nil
+	})
 }

@@ -60,14 +60,14 @@ func (c *Client) Watch(ctx context.Context, from bus.Revision, kinds ...string) 
 }
 
 // watch yields what a stream tells, however often it has to connect for that.
-func watch[T any](ctx context.Context, c *Client, stream call, from bus.Revision, read func([]byte) (T, error)) iter.Seq2[T, error] {
+func watch[T any](ctx context.Context, c *Client, stream call, from bus.Revision, read func(message) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		at, wait := from, c.cfg.Backoff
 		for {
 			before := at
-			err := c.follow(ctx, &at, stream, func(data []byte) error {
-				value, err := read(data)
+			err := c.follow(ctx, &at, stream, func(m message) error {
+				value, err := read(m)
 				if err == nil && !yield(value, nil) {
 					return errStopped
 				}
@@ -109,7 +109,7 @@ func resumable(err error) bool {
 }
 
 // follow reads one connection's messages, and moves at with them.
-func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read func([]byte) error) error {
+func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read func(message) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silent := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
@@ -117,7 +117,11 @@ func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read
 	stream.method, stream.stream = http.MethodGet, true
 	stream.header = http.Header{"Accept": {streamMedia}}
 	stream.query = maps.Clone(stream.query)
-	if *at != Now {
+	switch {
+	case *at == Now:
+	case stream.events:
+		stream.header.Set("Last-Event-ID", strconv.FormatUint(uint64(*at), 10))
+	default:
 		stream.query.Set("from", strconv.FormatUint(uint64(*at), 10))
 	}
 	resp, err := c.send(ctx, stream)
@@ -138,7 +142,7 @@ func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read
 			return problemIn(m.data)
 		}
 		if len(m.data) > 0 {
-			if err := read(m.data); err != nil {
+			if err := read(m); err != nil {
 				return err
 			}
 		}
@@ -149,9 +153,9 @@ func (c *Client) follow(ctx context.Context, at *bus.Revision, stream call, read
 }
 
 // changeOf reads the event of a change.
-func changeOf(data []byte) (Change, error) {
+func changeOf(m message) (Change, error) {
 	var e event.Event
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := json.Unmarshal(m.data, &e); err != nil {
 		return Change{}, notUnderstood(err)
 	}
 	what, ours := strings.CutPrefix(e.Type(), ChangeType)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"strconv"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -79,11 +80,12 @@ func (f flow) letter(kind audit.Kind, by bus.Principal, number uint64, data []by
 	return record
 }
 
-// DeadLetters lists those of a subscription, oldest first.
-func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID) (letters []bus.DeadLetter, err error) {
+// DeadLetters lists those of a subscription behind a number, oldest first, up to limit
+// of them; more says that there are others.
+func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID, after uint64, limit int) (letters []bus.DeadLetter, more bool, err error) {
 	f, err := x.own(by, id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	letters = []bus.DeadLetter{}
 	err = x.Store.View(func(tx *bbolt.Tx) error {
@@ -93,7 +95,10 @@ func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID) (letters
 		}
 		prefix := deadKeys(id)
 		cursor := ledger.Cursor()
-		for key, row := cursor.Seek(prefix); bytes.HasPrefix(key, prefix); key, row = cursor.Next() {
+		for key, row := cursor.Seek(deadKey(id, after+1)); bytes.HasPrefix(key, prefix); key, row = cursor.Next() {
+			if more = len(letters) == limit; more {
+				return nil
+			}
 			var d bus.DeadLetter
 			if err := json.Unmarshal(row, &d); err != nil {
 				return err
@@ -102,7 +107,30 @@ func (x *Exchange) DeadLetters(by bus.Principal, id bus.SubscriptionID) (letters
 		}
 		return nil
 	})
-	return letters, err
+	return letters, more, err
+}
+
+// DeadLetter shows one of a subscription's.
+func (x *Exchange) DeadLetter(by bus.Principal, id bus.SubscriptionID, number uint64) (letter bus.DeadLetter, err error) {
+	f, err := x.own(by, id)
+	if err != nil {
+		return letter, err
+	}
+	err = x.Store.View(func(tx *bbolt.Tx) error {
+		d, err := f.dead(tx, number)
+		letter = d.DeadLetter
+		return err
+	})
+	return letter, err
+}
+
+// dead reads a dead letter.
+func (f flow) dead(tx *bbolt.Tx, number uint64) (d deadLetter, err error) {
+	ledger := tx.Bucket(bucketLedger).Bucket([]byte(f.consumer.department))
+	if ledger == nil || ledger.Get(deadKey(f.subscription.ID, number)) == nil {
+		return d, bus.NotFound("dead letter", strconv.FormatUint(number, 10))
+	}
+	return d, json.Unmarshal(ledger.Get(deadKey(f.subscription.ID, number)), &d)
 }
 
 // Redrive puts a dead letter back into the inbox, where it comes first. It is decided
@@ -131,14 +159,11 @@ func (x *Exchange) exhume(ctx context.Context, by bus.Principal, id bus.Subscrip
 		if err := keeps(tx, f.consumer); err != nil {
 			return err
 		}
-		var d deadLetter
-		ledger := tx.Bucket(bucketLedger).Bucket([]byte(f.consumer.department))
-		if ledger == nil || ledger.Get(deadKey(id, number)) == nil {
-			return bus.NotFound("dead letter", string(id))
-		}
-		if err := json.Unmarshal(ledger.Get(deadKey(id, number)), &d); err != nil {
+		d, err := f.dead(tx, number)
+		if err != nil {
 			return err
 		}
+		ledger := tx.Bucket(bucketLedger).Bucket([]byte(f.consumer.department))
 		if err := ledger.Delete(deadKey(id, number)); err != nil {
 			return err
 		}

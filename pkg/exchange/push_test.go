@@ -157,6 +157,36 @@ func (w *world) acknowledged() {
 	eventually(w.tb, "all is acknowledged", func() error { return count(w.consumer().inbox(sub), 0) })
 }
 
+func TestDeadLettersHavePages(t *testing.T) {
+	w, _ := fake(t)
+	w.sinks.follow(func([]int) (webhook.Answer, error) { return webhook.Answer{Status: 500}, nil })
+	w.subscribe(sub, puller)
+	w.subscribe("sub-2", colleague)
+	w.put(func(s *bus.Sink) { s.MaxAttempts = 1 })
+	w.publish(1, 5)
+	eventually(t, "all are given up", func() error {
+		letters, _, err := w.consumer().DeadLetters(puller, sub, 0, 10)
+		if err == nil && len(letters) < 5 {
+			err = fmt.Errorf("%d are", len(letters))
+		}
+		return err
+	})
+	var pages [][]uint64
+	for after, more := uint64(0), true; more; {
+		letters, others, err := w.consumer().DeadLetters(puller, sub, after, 2)
+		must(t, err)
+		var page []uint64
+		for _, l := range letters {
+			page = append(page, l.Number)
+			after = l.Number
+		}
+		pages, more = append(pages, page), others
+	}
+	if got := fmt.Sprint(pages); got != "[[1 2] [3 4] [5]]" {
+		t.Errorf("pages %s", got)
+	}
+}
+
 func TestAnEventThatIsNeverTakenIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	w, _ := fake(t)
 	w.sinks.follow(poison(3))
@@ -164,7 +194,7 @@ func TestAnEventThatIsNeverTakenIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	w.put(func(s *bus.Sink) { s.Batch, s.MaxAttempts = 4, 3 })
 	w.publish(1, 8)
 	w.sinks.has(t, []int{1, 2, 4, 5, 6, 7, 8})
-	letters, err := w.consumer().DeadLetters(puller, sub)
+	letters, _, err := w.consumer().DeadLetters(puller, sub, 0, 10)
 	must(t, err)
 	if len(letters) != 1 || letters[0].Number != 3 || letters[0].ID != "3" || len(letters[0].Attempts) != 3 || letters[0].Attempts[2].Status != 500 {
 		t.Fatalf("dead letters: %+v", letters)
@@ -179,7 +209,16 @@ func TestAnEventThatIsNeverTakenIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	w.sinks.follow(poison(9))
 	w.publish(9, 10)
 	w.sinks.has(t, []int{1, 2, 4, 5, 6, 7, 8, 3, 10})
-	_, err = w.consumer().DeadLetters(stranger, sub) // S27
+	letter, err := w.consumer().DeadLetter(puller, sub, 9)
+	must(t, err)
+	if letter.ID != "9" || len(letter.Attempts) != 3 || letter.Attempts[0].Status != 500 {
+		t.Errorf("dead letter %+v", letter)
+	}
+	_, err = w.consumer().DeadLetter(puller, sub, 3) // it was redriven
+	wantCode(t, err, bus.CodeNotFound)
+	_, err = w.consumer().DeadLetter(stranger, sub, 9) // S27
+	wantCode(t, err, bus.CodeNotFound)
+	_, _, err = w.consumer().DeadLetters(stranger, sub, 0, 10) // S27
 	wantCode(t, err, bus.CodeNotFound)
 	wantCode(t, w.consumer().Discard(t.Context(), stranger, sub, 9), bus.CodeNotFound)
 	must(t, w.consumer().Discard(t.Context(), puller, sub, 9))
@@ -235,7 +274,7 @@ func TestASinkThatIsGoneStopsAndOneAtARefusedAddressIsNotPut(t *testing.T) {
 		}
 		return nil
 	})
-	if letters, err := w.consumer().DeadLetters(puller, sub); err != nil || len(letters) > 0 || w.sinks.tried != 1 {
+	if letters, _, err := w.consumer().DeadLetters(puller, sub, 0, 10); err != nil || len(letters) > 0 || w.sinks.tried != 1 {
 		t.Errorf("%v, %v after %d requests", letters, err, w.sinks.tried)
 	}
 }
