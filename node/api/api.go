@@ -186,12 +186,37 @@ func public[I, O any](a *API, h huma.API, op huma.Operation, do func(context.Con
 	op.Middlewares = append(huma.Middlewares{correcting}, op.Middlewares...)
 	op.Errors = []int{400, 401, 403, 404, 409, 412, 413, 415, 429, 500, 503, 507}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		before, err := a.now()
+		if err != nil {
+			return nil, a.refusal(ctx, err)
+		}
 		out, err := do(ctx, in)
+		if err == nil {
+			err = a.tell(ctx, op.Method, before)
+		}
 		if err != nil {
 			return nil, a.refusal(ctx, err)
 		}
 		return out, nil
 	})
+}
+
+// now is the stamp of an answer that is made from the replica as it is.
+func (a *API) now() (Stamp, error) { return a.read(func(*state.Tx) error { return nil }) }
+
+// tell gives every answer an index and an age: one to a read those from before it,
+// one to a write those that show it. What has a stamp of its own says more.
+func (a *API) tell(ctx context.Context, method string, s Stamp) error {
+	if method != http.MethodGet {
+		var err error
+		if s, err = a.now(); err != nil {
+			return err
+		}
+	}
+	h := callerOf(ctx).header
+	h.Set(client.HeaderIndex, strconv.FormatUint(uint64(*s.Index), 10))
+	h.Set(client.HeaderAge, strconv.FormatInt(*s.Age, 10))
+	return nil
 }
 
 // Sent is a request body that is read strictly: see package strictjson. (A field
@@ -237,11 +262,11 @@ func (e Expected) revision() (bus.Revision, error) {
 }
 
 // Stamp is the header of an answer: the index it was read at, how old that may
-// be, and the revision of what it shows.
+// be, and the revision of what it shows. What is not set is told by tell.
 type Stamp struct {
-	Index bus.Revision `header:"Gxbus-Index"`
-	Age   int64        `header:"Gxbus-Age"`
-	ETag  string       `header:"ETag"`
+	Index *bus.Revision `header:"Gxbus-Index" doc:"directory index that the answer shows"`
+	Age   *int64        `header:"Gxbus-Age" doc:"seconds that the replica may be behind"`
+	ETag  string        `header:"ETag"`
 }
 
 func etag(r bus.Revision) string { return `"` + strconv.FormatUint(uint64(r), 10) + `"` }
@@ -259,17 +284,17 @@ type list[T any] struct {
 
 // read reads the directory and stamps what was read.
 func (a *API) read(fn func(tx *state.Tx) error) (Stamp, error) {
-	var s Stamp
+	var index bus.Revision
 	err := a.Directory.View(func(tx *state.Tx) error {
-		s.Index = tx.Index()
+		index = tx.Index()
 		return fn(tx)
 	})
 	if err != nil {
-		return s, err
+		return Stamp{}, err
 	}
 	age, err := a.Directory.Age()
-	s.Age = int64(age.Seconds())
-	return s, err
+	seconds := int64(age.Seconds())
+	return Stamp{Index: &index, Age: &seconds}, err
 }
 
 // write puts a change through the directory's log and records it in this node's

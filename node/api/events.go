@@ -110,6 +110,5 @@ func (a *API) publish(ctx context.Context, p bus.Principal, in *publication) (*a
 			Digest: hex.EncodeToString(r.Digest[:]), Duplicate: r.Duplicate,
 		}
 	}
-	out.Index, _ = a.Directory.Applied()
 	return out, nil
 }

@@ -25,6 +25,7 @@ type caller struct {
 	again     func() (bus.Principal, error) // whether the principal's proof still stands
 	recorded  bool                          // its refusal stands in the evidence
 	control   *http.ResponseController      // of a query's answer
+	header    http.Header                   // of the answer
 }
 
 type callerKey struct{}
@@ -77,7 +78,7 @@ func preferred(r *http.Request) bus.Lang {
 // node down. Headers that claim an identity in any other way are not read.
 func (a *API) identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &caller{language: preferred(r), request: requestID(r)}
+		c := &caller{language: preferred(r), request: requestID(r), header: w.Header()}
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 		c.http = r
 		defer func() {

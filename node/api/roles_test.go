@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -312,10 +313,25 @@ func (w *world) cell(name string, row route, cell int, who string) (refused stri
 	if want := row.wanted(name, cell); got.status != want {
 		w.t.Errorf("%q is answered %d, want %d: %s", who, got.status, want, got.body)
 	}
-	if got.status < 300 || who == nobody {
+	if got.status < 300 {
+		w.stamped(method, r.path, got)
+		return ""
+	}
+	if who == nobody {
 		return ""
 	}
 	return got.problem.RequestID
+}
+
+// stamped demands that an answer tells the directory index it is of, and how old it
+// may be. What a resource's service answers is not the directory's.
+func (w *world) stamped(method, path string, got reply) {
+	w.t.Helper()
+	index, err := strconv.ParseUint(got.header.Get(client.HeaderIndex), 10, 64)
+	_, noAge := strconv.ParseUint(got.header.Get(client.HeaderAge), 10, 64)
+	if (err != nil || noAge != nil || index == 0) && !strings.Contains(path, "/proxy/") {
+		w.t.Errorf("%s %s is of index %q, %q seconds old", method, path, got.header.Get(client.HeaderIndex), got.header.Get(client.HeaderAge))
+	}
 }
 
 func TestWhatTheAPIShowsAndToWhom(t *testing.T) {

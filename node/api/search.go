@@ -120,7 +120,7 @@ func (a *API) resources(ctx context.Context, p bus.Principal, in *sought) (*answ
 		return nil
 	})
 	if err == nil {
-		out.Index = min(out.Index, found.Progress.Index)
+		*out.Index = min(*out.Index, found.Progress.Index)
 	}
 	return out, err
 }

@@ -81,6 +81,7 @@ func (a *API) addVersions(h huma.API) {
 }
 
 type schemaAnswer struct {
+	Stamp
 	ContentType string `header:"Content-Type"`
 	Body        []byte
 }
@@ -90,7 +91,8 @@ func (a *API) schema(ctx context.Context, p bus.Principal, id string, number int
 		return nil, err
 	}
 	out := &schemaAnswer{ContentType: "application/schema+json"}
-	_, err := a.read(func(tx *state.Tx) (err error) {
+	var err error
+	out.Stamp, err = a.read(func(tx *state.Tx) (err error) {
 		v, ok := tx.Version(bus.ResourceID(id), number)
 		if ok {
 			out.Body, err = schema.Of(v.Resource)
