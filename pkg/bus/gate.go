@@ -54,7 +54,7 @@ func (d Draft) Elements() (required int, lacking []Defect) {
 	if slices.ContainsFunc(r.Items, func(i Item) bool { return i.Source }) {
 		want("entity", r.Entity != "", slugAllowed) // art. 19: a source of what about whom
 	}
-	r.Sharing.gate(want)
+	r.ground(want)
 	want("modes", len(r.Modes) > 0, join(modes))
 	want("open", r.Open != "", join(opens))
 	if r.Open == "conditional" {
@@ -70,21 +70,24 @@ func (d Draft) Elements() (required int, lacking []Defect) {
 	return w.required, w.lacking
 }
 
-// Ungrounded returns what s lacks of the ground that the law wants beside a limit on
+// Ungrounded returns what r lacks of the ground that the law wants beside a limit on
 // sharing (decree 809 art. 14, 15): a valid basis, or range and purpose.
-func (s Sharing) Ungrounded() []Defect {
+func (r Resource) Ungrounded() []Defect {
 	var w wants
-	s.gate(w.want)
-	return append(s.check(), w.lacking...)
+	r.ground(w.want)
+	return append(r.Sharing.check(), w.lacking...)
 }
 
-func (s Sharing) gate(want func(field string, filled bool, allowed string)) {
+// ground wants the sharing type, and what the law wants beside it. An item that is
+// shared less than its resource has no ground of its own: the resource gives it.
+func (r Resource) ground(want func(field string, filled bool, allowed string)) {
+	s := r.Sharing
 	want("sharing.type", s.Type != "", join(sharings))
-	switch s.Type {
-	case Conditional:
+	if r.limits(Conditional) {
 		want("sharing.range", filled(s.Range), "")
 		want("sharing.purposes", len(s.Purposes) > 0, join(purposes))
-	case NotShared:
+	}
+	if r.limits(NotShared) {
 		want("sharing.reason", filled(s.Reason), "")
 		want("sharing.basis", s.Basis != nil, "")
 		if s.Basis != nil {
@@ -92,6 +95,12 @@ func (s Sharing) gate(want func(field string, filled bool, allowed string)) {
 			want("sharing.basis.citation", filled(s.Basis.Citation), "")
 		}
 	}
+}
+
+// limits reports whether r, or an item of what r shares, is shared as t says.
+func (r Resource) limits(t SharingType) bool {
+	return r.Sharing.Type == t ||
+		r.Sharing.Type != NotShared && slices.ContainsFunc(r.Items, func(i Item) bool { return i.Sharing == t })
 }
 
 func filled(s string) bool { return strings.TrimSpace(s) != "" }

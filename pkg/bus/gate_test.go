@@ -20,6 +20,9 @@ func TestACompleteDraftPassesTheGate(t *testing.T) {
 // Decree 809 art. 13–15, 19: each thing alone.
 func TestTheGateNamesWhatIsMissing(t *testing.T) {
 	sharing := func(s bus.Sharing) func(*bus.Draft) { return func(d *bus.Draft) { d.Resource.Sharing = s } }
+	item := func(t bus.SharingType, of bus.Sharing) func(*bus.Draft) {
+		return func(d *bus.Draft) { d.Resource.Items[1].Sharing, d.Resource.Sharing = t, of }
+	}
 	law := bus.Basis{Kind: "law", Citation: "示例法第一条"}
 	impersonal := func(d *bus.Draft) { d.Resource.Items = d.Resource.Items[:1] }
 	for _, tc := range []struct {
@@ -54,6 +57,18 @@ func TestTheGateNamesWhatIsMissing(t *testing.T) {
 		{"a departmental rule", sharing(bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &bus.Basis{Kind: "departmental-rule"}}), "sharing.basis.kind sharing.basis.citation"},
 		{"a local regulation", sharing(bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &bus.Basis{Kind: "local-regulation", Citation: "示例"}}), "sharing.basis.kind"},
 		{"by law", sharing(bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &law}), ""},
+		{"an item withheld without a ground", item(bus.NotShared, bus.Sharing{Type: bus.Unconditional}), "sharing.reason sharing.basis"},
+		{"an item withheld of what is conditional", item(bus.NotShared, bus.Sharing{
+			Type: bus.Conditional, Range: "示例", Purposes: bus.Purposes(), Reason: "示例", Basis: &bus.Basis{Kind: "law"},
+		}), "sharing.basis.citation"},
+		{"an item withheld by a departmental rule", item(bus.NotShared, bus.Sharing{
+			Type: bus.Unconditional, Reason: "示例", Basis: &bus.Basis{Kind: "departmental-rule", Citation: "示例"},
+		}), "sharing.basis.kind"},
+		{"an item withheld by law", item(bus.NotShared, bus.Sharing{Type: bus.Unconditional, Reason: "示例", Basis: &law}), ""},
+		{"an item under conditions that are not listed", item(bus.Conditional, bus.Sharing{Type: bus.Unconditional}), "sharing.range sharing.purposes"},
+		{"an item under listed conditions", item(bus.Conditional, bus.Sharing{Type: bus.Unconditional, Range: "示例", Purposes: bus.Purposes()}), ""},
+		{"an item shared more than the rest", item(bus.Unconditional, bus.Sharing{Type: bus.Conditional, Range: "示例", Purposes: bus.Purposes()}), ""},
+		{"an item of what is not shared at all", item(bus.Conditional, bus.Sharing{Type: bus.NotShared, Reason: "示例", Basis: &law}), ""},
 		{"secrecy mark", func(d *bus.Draft) { d.Resource.Secrecy = "秘密" }, "secrecy"},
 		{"entity of a source", func(d *bus.Draft) { d.Resource.Items[0].Source = true }, "entity"},
 		{"secrecy review", func(d *bus.Draft) { d.Clearance.SecrecyReview = "" }, "clearance.secrecy_review"},

@@ -44,10 +44,10 @@ const (
 // Sharing is a resource's sharing attribute with what the law wants beside it.
 type Sharing struct {
 	Type     SharingType `json:"type"`
-	Range    string      `json:"range,omitempty"`    // 共享范围, conditional
-	Purposes []Purpose   `json:"purposes,omitempty"` // 使用用途, conditional
-	Reason   string      `json:"reason,omitempty"`   // none
-	Basis    *Basis      `json:"basis,omitempty"`    // none
+	Range    string      `json:"range,omitempty"`    // 共享范围, where it or an item is conditional
+	Purposes []Purpose   `json:"purposes,omitempty"` // 使用用途, the same
+	Reason   string      `json:"reason,omitempty"`   // where it or an item is none
+	Basis    *Basis      `json:"basis,omitempty"`    // the same
 }
 
 // Basis is the express legal ground for not sharing (decree 809 art. 14).

@@ -15,7 +15,7 @@ func completeResource() bus.Resource {
 		Network: "government", Scenario: "government-service",
 		Items: []bus.Item{
 			{ID: "name", Name: "企业名称", Type: "C", Length: 100, Grade: 1},
-			{ID: "legal_id", Name: "法定代表人证件号码", Type: "C", Grade: 3, Semantic: bus.SemanticIDNumber, Sharing: bus.Conditional},
+			{ID: "legal_id", Name: "法定代表人证件号码", Type: "C", Grade: 3, Semantic: bus.SemanticIDNumber},
 		},
 		Sharing: bus.Sharing{Type: bus.Conditional, Range: "本省各级部门", Purposes: []bus.Purpose{bus.PurposeVerification}},
 	}

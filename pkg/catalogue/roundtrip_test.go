@@ -185,6 +185,9 @@ func TestTemplateHasAnExampleThatIsRead(t *testing.T) {
 			if len(e.Notes) > 0 || !strings.Contains(e.Draft.Resource.Name, "样例") {
 				t.Errorf("%s: %+v", e.Draft.Resource.Name, e.Notes)
 			}
+			if _, lacking := e.Draft.Elements(); len(lacking) > 0 {
+				t.Errorf("%s could not be published: %+v", e.Draft.Resource.Name, lacking)
+			}
 		}
 		if empty := read(t, path, catalogue.Options{}); len(empty) != 0 {
 			t.Errorf("the sheet to fill in holds %+v", empty)

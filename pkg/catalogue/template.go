@@ -167,8 +167,9 @@ func examples() []bus.Draft {
 		{Clearance: clearance, Resource: bus.Resource{
 			Codes: []bus.ResourceCode{"3010010001/000001", "102001/000001"}, Name: "企业登记信息（样例）", Abstract: "企业设立、变更、注销登记的基本信息",
 			Provider: "11440300999900011J", Office: "登记注册处", Format: "database", Subtype: "PostgreSQL", Entity: "enterprise", Class: "市场监管",
-			Sharing: bus.Sharing{Type: bus.Conditional, Range: "全省行政机关", Purposes: []bus.Purpose{bus.PurposeAdministrativeBasis, bus.PurposeVerification}},
-			Modes:   []string{"interface", "batch"}, Open: "conditional", OpenTerms: "实名申请", UpdateCycle: "realtime", Network: "government", Scenario: "government-service",
+			Sharing: bus.Sharing{Type: bus.Conditional, Range: "全省行政机关", Purposes: []bus.Purpose{bus.PurposeAdministrativeBasis, bus.PurposeVerification},
+				Reason: "联系电话属个人信息", Basis: &bus.Basis{Kind: "law", Citation: "《××法》第×条（样例）"}},
+			Modes: []string{"interface", "batch"}, Open: "conditional", OpenTerms: "实名申请", UpdateCycle: "realtime", Network: "government", Scenario: "government-service",
 			System: "商事登记系统", Matters: []string{"440125001000"},
 			Items: []bus.Item{
 				{ID: "uscc", Name: "统一社会信用代码", Type: "C", Length: 18, Grade: 1, Semantic: bus.SemanticUSCC, Open: true, Source: true},
