@@ -247,9 +247,9 @@ func (p *province) countyCutOff(t *testing.T) {
 
 	p.lab.hosts["tianhe"].heal()
 	p.receive(t, sample.TianheServices, "beside-nanshan", queued)
-	p.query(t, conditional, bus.CodeNotBound)
 	held = append(held, p.publish(t, sample.TianheServices, conditional, 5)...)
 	p.receive(t, sample.TianheHousing, "conditional", held)
+	p.query(t, conditional, bus.CodeNotBound)
 }
 
 // pastTheLease waits until Tianhe's replica is older than the lease, and returns
