@@ -69,7 +69,7 @@ func (a *app) renewGrant(w writer[bus.GrantID, bus.Grant]) *cobra.Command {
 	flags.StringVar(&until, "until", "", a.say("新的截止 `日期`（含）", "new last `day`"))
 	flags.StringVar(&basis, "basis", "", a.say("使用 `依据`", "legal basis, as `text`"))
 	flags.StringVar(&scenario, "scenario", "", a.say("使用 `场景`", "scenario of use, as `text`"))
-	flags.StringVar(&mode, "mode", "", a.say("共享 `方式`；缺省同原授权", "`mode`, that of the grant where left out"))
+	flags.StringVar(&mode, "mode", "", a.say("共享 `方式`；同原授权，仅存量协议须填", "`mode`: that of the grant; an agreement has none, and needs it"))
 	flags.StringVar(&division, "division", "", a.say("行政区划 `代码`；缺省同原授权", "`code` of the division, that of the grant where left out"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.need(cmd, "application", "until", "basis", "scenario"); err != nil {

@@ -97,6 +97,9 @@ func (c ApplicationContent) GateRenewal(g Grant, at time.Time, within Within) []
 	if !c.Until.IsZero() && !c.Until.After(g.NotAfter) {
 		refuse("until", "续期应晚于原截止时间", "no later than the grant ends", "later than "+g.NotAfter.UTC().Format(time.RFC3339))
 	}
+	if g.Consent != nil && c.Mode != "" && c.Mode != g.Consent.Mode {
+		refuse("mode", "续期不改变共享方式", "a renewal keeps the mode of the grant", g.Consent.Mode)
+	}
 	given := limits{g.Items, g.Purposes, g.Matters, g.Division}
 	asked := limits{c.Items, c.Purposes, c.Matters, c.Division}
 	return append(defects, asked.beyond(given, within)...)

@@ -53,3 +53,21 @@ func TestSubscriptionDefects(t *testing.T) {
 		t.Errorf("%+v", defects)
 	}
 }
+
+func TestARenewalKeepsTheModeOfItsGrant(t *testing.T) {
+	at := time.Date(2026, 3, 4, 4, 0, 0, 0, time.UTC)
+	consented := bus.Grant{NotAfter: at.AddDate(0, 1, 0), Consent: &bus.Consent{Mode: "batch"}}
+	agreed := bus.Grant{NotAfter: at.AddDate(0, 1, 0)} // names none: any is less
+	for _, c := range []struct {
+		grant      bus.Grant
+		mode, want string
+	}{
+		{consented, "batch", ""}, {consented, "interface", "mode"}, {consented, "file", "mode"}, {consented, "", ""}, // that it is missing is told elsewhere
+		{agreed, "interface", ""},
+	} {
+		renewal := bus.ApplicationContent{Mode: c.mode, Until: at.AddDate(1, 0, 0)}
+		if got := fields(renewal.GateRenewal(c.grant, at, nil)); got != c.want {
+			t.Errorf("by %q of %+v: refused for %q, want %q", c.mode, c.grant.Consent, got, c.want)
+		}
+	}
+}
