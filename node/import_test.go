@@ -215,23 +215,21 @@ func TestImportSurvivesKills(t *testing.T) {
 	p.hash(t)
 }
 
-// TestAnEmptyNodeIsSeededByASnapshotAfterAnImport imports entries of many items, as
-// those of a whole database have them.
+// TestAnEmptyNodeIsSeededByASnapshotAfterAnImport imports few entries with long terms:
+// as many bytes as some 70,000 short ones have.
 func TestAnEmptyNodeIsSeededByASnapshotAfterAnImport(t *testing.T) {
 	dir := t.TempDir()
 	p := newImporting(t, dir)
 	_, err := p.admin.Departments().Put(p.ctx, sample.ProvinceData)
 	must(t, err)
-	file := filepath.Join(dir, "wide.jsonl")
-	const count, items = 3000, 200 // 72 MB
-	wide := make([]bus.Resource, count)
-	for i := range wide {
-		wide[i] = generated(i)
-		for n := range items {
-			wide[i].Items = append(wide[i].Items, bus.Item{ID: bus.ItemID(fmt.Sprintf("column_%03d", n)), Name: strings.Repeat("列", 20), Type: "C", Length: 200, Grade: 1})
-		}
+	file := filepath.Join(dir, "long.jsonl")
+	const count = 3000
+	long := make([]bus.Resource, count)
+	for i := range long {
+		long[i] = generated(i)
+		long[i].Open, long[i].OpenTerms = "conditional", strings.Repeat("样例条款；", 1600) // 24 KB
 	}
-	write(t, file, wide...)
+	write(t, file, long...)
 	p.ok("resource", "import", file)
 	p.trimmed()
 	empty, err := p.Grow(p.ctx, p.admin, fleet.Spec{ID: "tianhe", Division: "440106"})
