@@ -22,6 +22,7 @@ import (
 // Bounds of what is well.
 const (
 	certificateSoon = 30 * 24 * time.Hour
+	rootSoon        = 365 * 24 * time.Hour // the life of a node's certificate
 	skewWarn        = time.Second
 	skewFail        = time.Minute
 	diskLow         = 10 // percent free
@@ -170,6 +171,27 @@ func Certificate(leaf *x509.Certificate, now time.Time) client.Check {
 		return Fail(name, "已失效："+until, "not valid now: good until "+until, next)
 	case left < certificateSoon:
 		return Warn(name, fmt.Sprintf("%s 到期，尚余 %d 天", until, left/(24*time.Hour)), fmt.Sprintf("ends %s, in %d days", until, left/(24*time.Hour)), next)
+	}
+	return OK(name, "有效至 "+until, "good until "+until)
+}
+
+// Root judges how long the cluster's root certificate is good: the newest, where one
+// is about to take the other's place. No certificate outlives it.
+func Root(roots []*x509.Certificate, now time.Time) client.Check {
+	const name = "root certificate"
+	var end time.Time
+	for _, r := range roots {
+		if r.NotAfter.After(end) {
+			end = r.NotAfter
+		}
+	}
+	until := end.Format(time.DateOnly)
+	next := bus.Text{ZH: "gxbus ca rotate 更换根证书，见 operations.md", EN: "replace it: gxbus ca rotate, see operations.md"}
+	switch left := end.Sub(now); {
+	case left <= 0:
+		return Fail(name, "已失效："+until, "ended "+until, next)
+	case left < rootSoon:
+		return Warn(name, fmt.Sprintf("%s 到期，新签证书均不晚于此日", until), fmt.Sprintf("ends %s, and every certificate with it", until), next)
 	}
 	return OK(name, "有效至 "+until, "good until "+until)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
 	"github.com/gxbus/gxbus/pkg/consensus"
+	"github.com/gxbus/gxbus/pkg/directory/search"
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/storage"
 	"go.etcd.io/bbolt"
@@ -31,7 +32,7 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 	free, total, err := storage.Free(string(s.dir))
 	checks := []client.Check{
 		doctor.Files(string(s.dir), needed...),
-		doctor.Certificate(s.proof.Load().leaf, s.now()),
+		doctor.Certificate(s.proof.Load().leaf, s.now()), doctor.Root(s.proof.Load().roots, s.now()),
 		doctor.Disk(free, total, s.config.DiskReserve, err),
 		doctor.Skipped("integrity", "节点运行时不检查；停止后用 --data-dir", "not while the node runs; stop it and use --data-dir"),
 	}
@@ -55,12 +56,25 @@ func (s *Server) Doctor(ctx context.Context, full bool) ([]client.Check, error) 
 		return nil, err
 	}
 	checks = append(checks, doctor.Witness(s.witnessed()), doctor.Contradictions(s.contradictions()))
-	checks = append(checks, doctor.Inboxes(s.exchange.Inboxes()))
+	checks = append(checks, doctor.Inboxes(s.exchange.Inboxes()), s.searchIndex(ctx))
+	checks = append(checks, sizeOf(partReplica, s.state), sizeOf(partExchange, s.store))
 	peers := askPeers(ctx, nodes, s.self.Node, s.now, s.mesh.Status)
 	checks = append(checks, doctor.Peers(peers), doctor.Clock(peers))
 	return append(checks,
 		doctor.Port("peer address", s.self.PeerAddress, dial(ctx, s.self.PeerAddress)),
 		doctor.Port("api address", s.self.APIAddress, dial(ctx, s.self.APIAddress))), nil
+}
+
+// searchIndex judges the index of the catalogue; what is a moment behind catches up.
+func (s *Server) searchIndex(ctx context.Context) client.Check {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return doctor.Search(s.search.Current(ctx))
+}
+
+func sizeOf(name string, file measured) client.Check {
+	u, err := file.Usage()
+	return doctor.Size(name, u, err)
 }
 
 func suspended(tx *state.Tx) client.Check { return doctor.Suspended(tx.Epoch(), tx.Suspended()) }
@@ -199,8 +213,9 @@ func Examine(ctx context.Context, dir DataDir, full bool, reserve int64, now fun
 	if err != nil {
 		checks = append(checks, doctor.Fail("identity", err.Error(), err.Error(), bus.Text{ZH: "用本节点自己的文件", EN: "use this node's own files"}))
 	} else {
-		checks = append(checks, doctor.OK("identity", string(self.Node)+"，集群 "+self.Cluster, string(self.Node)+" of cluster "+self.Cluster), doctor.Certificate(self.leaf, now()))
+		checks = append(checks, doctor.OK("identity", string(self.Node)+"，集群 "+self.Cluster, string(self.Node)+" of cluster "+self.Cluster), doctor.Certificate(self.leaf, now()), doctor.Root(self.roots, now()))
 	}
+	checks = append(checks, doctor.SearchFiles(search.Check(dir.path(searchDir))))
 	if !sound || err != nil {
 		return append(checks, doctor.Skipped("contents", "文件损坏或身份不符，未检查内容", "not looked at: a file is damaged, or not this node's")), nil
 	}

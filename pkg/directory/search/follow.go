@@ -42,6 +42,7 @@ func (x *Index) run(ctx context.Context) {
 				continue
 			}
 		}
+		x.fail(err)
 		x.Logger.Error("search index", "error", err)
 		timer := time.NewTimer(pause)
 		select {
@@ -72,6 +73,7 @@ func (x *Index) keep(ctx context.Context) (err error) {
 	if err := f.open(ctx); err != nil {
 		return err
 	}
+	x.fail(nil)
 	for {
 		batch, err := x.Directory.Changes(ctx, f.through, followed...)
 		if bus.CodeOf(err) == bus.CodeResync {

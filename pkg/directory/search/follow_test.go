@@ -3,6 +3,7 @@ package search_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -355,5 +356,25 @@ func TestCursorsAreBoundToTheirQuery(t *testing.T) {
 		if bus.CodeOf(err) != bus.CodeInvalid || !slices.Equal(fieldsOf(err), []string{"cursor"}) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// An index that cannot be opened says why, and goes on once it can be.
+func TestAnIndexThatCannotBeOpenedSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	blocked := filepath.Join(w.dir, "file")
+	check(t, os.WriteFile(blocked, nil, 0o600))
+	w.Index = search.Open(search.Config{Dir: filepath.Join(blocked, "search"), Directory: w.directory(), Logger: slog.New(slog.NewTextHandler(&w.log, nil))})
+	t.Cleanup(func() { check(t, w.Close()) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, behind, err := w.Current(ctx); !behind || err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("behind %v, %v", behind, err)
+	}
+	check(t, os.Remove(blocked))
+	ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if p, behind, err := w.Current(ctx); behind || err != nil || !p.Complete {
+		t.Errorf("once it can be opened: %+v, behind %v, %v", p, behind, err)
 	}
 }

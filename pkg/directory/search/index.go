@@ -36,6 +36,7 @@ type Index struct {
 	mu       sync.Mutex
 	view     *view
 	progress Progress
+	failure  error                   // why it could not be opened last, until it is
 	moved    chan struct{}           // closed and renewed when view or progress change
 	wanted   chan struct{}           // received from by a follower that waits for the end of an import
 	give     context.CancelCauseFunc // gives up the index that is open now
@@ -139,6 +140,32 @@ func (x *Index) Wait(ctx context.Context, index bus.Revision) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Current tells how far the index has come, once it has all that there is now of what
+// it follows or ctx has ended; an error says why it cannot be opened.
+func (x *Index) Current(ctx context.Context) (p Progress, behind bool, err error) {
+	var newest bus.Revision
+	err = x.Directory.View(func(tx *state.Tx) error {
+		for _, table := range followed {
+			newest = max(newest, tx.Revision(table))
+		}
+		return nil
+	})
+	if err != nil {
+		return p, false, err
+	}
+	behind = x.Wait(ctx, newest) != nil
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.progress, behind, x.failure
+}
+
+// fail keeps why the index cannot be opened; nil: it is.
+func (x *Index) fail(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.failure = err
 }
 
 // guard runs a reading of the files. Where they turn out to be damaged the index is
