@@ -57,7 +57,7 @@ func sharingMatrix(known [7]int) map[string]route {
 func content(d bus.Department) bus.ApplicationContent {
 	return bus.ApplicationContent{
 		Department: d.ID, Resource: registration, Version: 1, Basis: "样例条例第一条", Scenario: "样例事项", Items: []bus.ItemID{"uscc", "phone"},
-		Division: d.Division, Mode: "batch", Purposes: []bus.Purpose{bus.PurposeVerification}, Until: time.Now().AddDate(1, 0, 0).UTC(),
+		Division: "440000", Mode: "batch", Purposes: []bus.Purpose{bus.PurposeVerification}, Until: time.Now().AddDate(1, 0, 0).UTC(),
 	}
 }
 

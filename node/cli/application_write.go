@@ -83,7 +83,7 @@ func (a *app) createApplication(w writer[bus.ApplicationID, bus.Application]) *c
 		Long: a.say("新建一项申请的草稿。内容可以以后再补（application edit），提交时一次列出全部缺漏。",
 			"Write the draft of an application. It may be completed later (application edit); when it is submitted, all that it lacks is told at once."),
 		Example: "  gxbus application create tianhe-registration --department 1144010699990002XN --resource enterprise-registration \\\n" +
-			"      --basis '市场主体登记管理条例第三条' --scenario '企业开办一件事' --item uscc --item enterprise_name --division 440106 \\\n" +
+			"      --basis '市场主体登记管理条例第三条' --scenario '企业开办一件事' --item uscc --item enterprise_name --division 440300 \\\n" +
 			"      --mode batch --purpose verification --until 2027-12-31",
 	}
 	f.add(a, cmd)

@@ -9,11 +9,12 @@ import (
 )
 
 // Application is a department's complete application for all items of a resource,
-// for every purpose it lists, for a year.
+// for every purpose it lists, for a year. Its range is the province: no item of the
+// samples tells which division a row is about.
 func Application(id bus.ApplicationID, r bus.Resource, consumer bus.Department) bus.Application {
 	return bus.Application{ID: id, Content: bus.ApplicationContent{
 		Department: consumer.ID, Resource: r.ID, Version: max(r.Version, 1),
-		Basis: "样例条例第一条", Scenario: "样例事项办理", Items: Items(r), Division: consumer.Division, Mode: r.Modes[0], Purposes: r.Sharing.Purposes,
+		Basis: "样例条例第一条", Scenario: "样例事项办理", Items: Items(r), Division: "440000", Mode: r.Modes[0], Purposes: r.Sharing.Purposes,
 		Until: time.Now().AddDate(1, 0, 0).UTC(),
 	}}
 }

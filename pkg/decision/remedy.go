@@ -22,6 +22,7 @@ var remedies = map[string]bus.Text{
 	"matter-outside-grant":  {ZH: "填写授权所列的事项编码（matter），或为此事项提出共享申请", EN: "name a matter that the grant lists (matter), or apply for this one"},
 	"mode-outside-grant":    {ZH: "按授权的共享方式使用，或就此方式提出共享申请", EN: "use it in the way that the grant names, or apply for this one"},
 	"items-outside-grant":   {ZH: "只请求已授权的信息项，或申请增加", EN: "ask for granted items only, or apply for the others"},
+	"range-unenforceable":   {ZH: "请提供部门为资源标明含义为区划的信息项，或按提供部门所在区划重新申请", EN: "ask the provider to mark an item that means the division, or apply for the range of the provider's division"},
 	"no-items-left":         {ZH: "为所需信息项提出共享申请", EN: "apply for a grant of the items that you need"},
 	"not-shared":            {ZH: "与提供部门协商，或请数据主管部门协调", EN: "talk to the provider, or ask the data authority to mediate"},
 	"directory-stale":       {ZH: "等待本节点与目录主节点恢复联系后再试", EN: "wait until this node's replica is in touch with the leader again"},

@@ -33,6 +33,16 @@ rows contains {"item": item.id, "within": [input.grant.division]} if {
 	item.semantic == "division"
 }
 
+range_kept if not input.grant.division
+
+range_kept if {
+	some item in input.resource.items
+	item.semantic == "division"
+}
+
+# Where no item tells, a resource is about its provider's division as a whole.
+range_kept if input.grant.division in input.provider.divisions
+
 grant_matches if {
 	input.grant.resource == input.resource.id
 	input.grant.consumer == input.consumer.department
@@ -188,6 +198,16 @@ deny contains {
 	needs_grant
 	input.grant
 	count(requested_items - ((granted_items | free_items) | withheld_items)) > 0
+}
+
+deny contains {
+	"code": "range-unenforceable",
+	"zh": "授权限于部分区划，而该资源没有说明数据所属区划的信息项，范围无法执行；请提供部门标明含义为区划的信息项，或按提供部门所在区划重新申请。",
+	"en": "The grant is for a division, and no item of the resource tells which division a row is about; its provider marks one as a division, or you apply for the range of the provider's division.",
+} if {
+	needs_grant
+	input.grant
+	not range_kept
 }
 
 deny contains {

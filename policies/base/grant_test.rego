@@ -138,5 +138,14 @@ test_a_grant_for_a_division_keeps_to_rows_about_it if {
 	located := json.patch(request, [{"op": "add", "path": "/resource/items/-", "value": {"id": "where", "type": "C", "grade": 1, "semantic": "division"}}])
 	base.rows == set() with input as located
 	base.rows == {{"item": "where", "within": ["440106"]}} with input as located with input.grant.division as "440106"
-	base.rows == set() with input as request with input.grant.division as "440106"
+}
+
+test_a_range_that_nothing_keeps_to_is_denied if {
+	narrow := json.patch(request, [{"op": "add", "path": "/grant/division", "value": "440106"}])
+	located := json.patch(narrow, [{"op": "add", "path": "/resource/items/-", "value": {"id": "where", "type": "C", "grade": 1, "semantic": "division"}}])
+	codes(base.deny) == {"range-unenforceable"} with input as narrow
+	base.allow with input as located
+	every all in ["440300", "440000"] {
+		base.allow with input as narrow with input.grant.division as all
+	}
 }

@@ -41,10 +41,27 @@ func (t *Tx) SeesGrant(p bus.Principal, g bus.Grant) bool {
 // within reports whether a division is root or lies below it.
 func (t *Tx) within(code, root bus.DivisionCode) bool { return slices.Contains(t.Chain(code), root) }
 
+// unkept returns the defect of a range (使用范围) that nothing would keep to: no item of
+// a resource that is shared under a condition tells which division a row is about, and
+// its provider's division lies outside.
+func (t *Tx) unkept(r bus.Resource, root bus.DivisionCode) []bus.Defect {
+	conditional := r.Sharing.Type == bus.Conditional || slices.ContainsFunc(r.Items, func(i bus.Item) bool { return i.Sharing == bus.Conditional })
+	tells := slices.ContainsFunc(r.Items, func(i bus.Item) bool { return i.Semantic == bus.SemanticDivision })
+	provider, _ := t.Department(r.Provider)
+	if _, ok := t.Division(root); !ok || !conditional || tells || t.within(provider.Division, root) {
+		return nil
+	}
+	return []bus.Defect{{
+		Field:   "division",
+		Problem: bus.Text{ZH: "该资源没有说明数据所属区划的信息项，范围无法执行", EN: "no item of the resource tells which division a row is about: nothing would keep to the range"},
+		Allowed: string(provider.Division) + " or one above",
+	}}
+}
+
 // Lacking lists all that keeps an application from being submitted at at.
 func (t *Tx) Lacking(c bus.ApplicationContent, at time.Time) []bus.Defect {
 	res, ok := t.Resource(c.Resource)
-	defects := c.Gate(res, at)
+	defects := append(c.Gate(res, at), t.unkept(res, c.Division)...)
 	if c.Resource != "" && !ok {
 		defects = append(defects, unknown("resource", string(c.Resource)))
 	}

@@ -186,6 +186,7 @@ func consent(tx *Tx, index bus.Revision, a bus.Application, verdict bus.Review, 
 		return nil, notShared(res)
 	}
 	g, defects := a.Granted(terms, res, verdict.At, tx.within)
+	defects = append(defects, tx.unkept(res, g.Division)...)
 	if _, ok := tx.Division(terms.Division); terms.Division != "" && !ok {
 		defects = append(defects, unknown("division", string(terms.Division)))
 	}

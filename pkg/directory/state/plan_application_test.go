@@ -124,6 +124,48 @@ func TestAnIncompleteApplicationIsToldAllThatItLacksAtOnce(t *testing.T) {
 	})
 }
 
+// A range (使用范围) is kept to by an item that tells which division a row is about, or
+// is all that the provider's division is in; any other is refused, however it comes.
+func TestARangeThatNothingKeepsToIsRefused(t *testing.T) {
+	const above bus.USCC = "114420000073327379"
+	w := newWorld(t)
+	w.must(bySysadmin, command.DepartmentPut, 0, bus.Department{ID: above, Name: "样例部门", Division: "440100"})
+	from := func(id bus.ResourceID, code bus.ResourceCode, change func(*bus.Resource)) {
+		w.publish(bySysadmin, with(resource(id, code), func(r *bus.Resource) {
+			r.Provider = above
+			change(r)
+		}))
+	}
+	from("silent", "307009/1", func(*bus.Resource) {})
+	from("telling", "307009/2", func(r *bus.Resource) { r.Items[1].Semantic = bus.SemanticDivision })
+	from("free", "307009/3", func(r *bus.Resource) { r.Sharing.Type = bus.Unconditional })
+	from("mixed", "307009/4", func(r *bus.Resource) { r.Sharing.Type, r.Items[1].Sharing = bus.Unconditional, bus.Conditional })
+	for resource, want := range map[bus.ResourceID]map[bus.DivisionCode]bool{
+		"silent":  {"440106": false, "440100": true, "440000": true},
+		"telling": {"440106": true, "440000": true},
+		"free":    {"440106": true},
+		"mixed":   {"440106": false, "440000": true},
+	} {
+		for division, kept := range want {
+			about := changed(applied("a1"), func(c *bus.ApplicationContent) { c.Resource, c.Division = resource, division })
+			w.view(func(tx *state.Tx) {
+				if defects := tx.Lacking(about.Content, noon); len(defects) == 0 != kept {
+					t.Errorf("%s for %s: %+v", resource, division, defects)
+				}
+			})
+		}
+	}
+	wide := changed(applied("a1"), func(c *bus.ApplicationContent) { c.Resource, c.Division = "silent", "440000" })
+	filed := w.fileApplication(wide)
+	w.must(bySecurity, command.AccountPut, 0, bus.Account{Name: "above", Role: bus.RoleReviewer, Department: above, PasswordHash: "$argon2id$"})
+	registered := with(grant("g2"), func(g *bus.Grant) { g.Resource, g.Division = "silent", "440106" })
+	checkRefusals(t, w, []refusal{
+		{"consent to less than is kept to", ask{by: bus.Principal{Account: "above", Role: bus.RoleReviewer, Department: above}, typ: command.ApplicationAnswer, expect: filed,
+			body: command.Answer{Application: "a1", Verdict: command.VerdictApprove, Terms: bus.Terms{Division: "440106"}, Opinion: "样例"}}, bus.CodeInvalid, "division"},
+		{"an agreement", ask{by: bySecurity, typ: command.GrantPut, body: registered}, bus.CodeInvalid, "division"},
+	})
+}
+
 // What else it needs is told once, and the term of the answer runs from when it was
 // complete; both times are kept.
 func TestAnApplicationIsReturnedOnceAndItsClockRunsFromComplete(t *testing.T) {

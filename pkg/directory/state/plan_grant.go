@@ -36,7 +36,7 @@ func planGrantPut(tx *Tx, r request[bus.Grant]) ([]Change, error) {
 	case ok && res.Sharing.Type == bus.NotShared:
 		defects = append(defects, bus.Defect{Field: "resource", Problem: bus.Text{ZH: "不予共享的资源不能授权", EN: "a resource that is not shared cannot be granted"}})
 	case ok:
-		defects = append(defects, grantOutside(g, res)...)
+		defects = append(append(defects, grantOutside(g, res)...), tx.unkept(res, g.Division)...)
 	}
 	if _, ok := tx.Department(g.Consumer); g.Consumer != "" && !ok {
 		defects = append(defects, unknown("consumer", string(g.Consumer)))
