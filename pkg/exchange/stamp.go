@@ -7,11 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/event"
@@ -175,7 +178,12 @@ func unfit(i int, e cloudevent.Event, checker *schema.Checker, now time.Time) []
 // marks are classifications that keep an event off the bus (decree 809 art. 3).
 var marks = []string{"绝密", "机密", "秘密", "国家秘密", "工作秘密", "top-secret", "state-secret", "secret", "work-secret"}
 
+// marked reports whether an event is marked so, however the mark is written: in capitals
+// or full width, with blanks around it or within, with underscores for hyphens.
 func marked(e cloudevent.Event) bool {
 	text, _ := e.Extensions()[event.ExtClassification].(string)
-	return slices.Contains(marks, text)
+	words := strings.FieldsFunc(strings.ToLower(norm.NFKC.String(text)), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r)
+	})
+	return slices.Contains(marks, strings.Join(words, "-")) || slices.Contains(marks, strings.Join(words, ""))
 }

@@ -129,10 +129,19 @@ func TestAnExpiredEventIsNeverHandedOutAndEndsOnRecord(t *testing.T) {
 
 func TestAMarkOfSecrecyKeepsAnEventOffTheBus(t *testing.T) { // decree 809 art. 3
 	w, _ := fake(t)
-	e := sample(1)
-	e.SetExtension("dataclassification", "机密")
-	refusal(t, w, bus.CodeSecret, func() error {
+	for _, mark := range []string{"机密", "机密 ", "\u3000机 密", "机\u200b密", "secret", "SECRET", "Top Secret", "TOP_SECRET", " work-secret.", "ＳＥＣＲＥＴ"} {
+		e := sample(1)
+		e.SetExtension("dataclassification", mark)
+		t.Logf("marked %q", mark)
+		refusal(t, w, bus.CodeSecret, func() error {
+			_, err := w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{e})
+			return err
+		})
+	}
+	for n, mark := range []string{"公开", "内部", "not secret", "secretariat", "2"} {
+		e := sample(n + 1)
+		e.SetExtension("dataclassification", mark)
 		_, err := w.provider().Publish(t.Context(), publisher, "", firms, []cloudevent.Event{e})
-		return err
-	})
+		must(t, err)
+	}
 }
