@@ -97,13 +97,15 @@ func TestBadFiltersAreRefusedWithTheirPlace(t *testing.T) {
 		{"too deep", []bus.Filter{deep}, "filters[0]" + strings.Repeat(".not", 8), "too deep"},
 		{"too many", wide, "filters", "too many"},
 		{"an expression that is too long", inside("TRUE" + strings.Repeat(" ", 1021)), "filters[0].not.sql", "too long"},
-		{"an expression that ends early", inside("type ="), "filters[0].not.sql", "at character 7"},
-		{"a character that is none of the language", inside("type = 'x' ; TRUE"), "filters[0].not.sql", "at character 12"},
-		{"a function that there is not", inside("TRUE AND SLEEP(5)"), "filters[0].not.sql", "at character 10"},
+		{"an expression that ends early", inside("type ="), "filters[0].not.sql", "at line 1, character 7: "},
+		{"a character that is none of the language", inside("type = 'x' ; TRUE"), "filters[0].not.sql", "at line 1, character 12: "},
+		{"a function that there is not", inside("TRUE AND SLEEP(5)"), "filters[0].not.sql", "at line 1, character 10: "},
 		{"too few arguments", inside("LEFT('x') = 'x'"), "filters[0].not.sql", "no function LEFT of 1"},
-		{"an integer that is too large", inside("weight = 99999999999"), "filters[0].not.sql", "out of range"},
-		{"on the second line", inside("TRUE AND\n  OR"), "filters[0].not.sql", "line 2, character 3"},
-		{"which the library's parser panics on", inside("'"), "filters[0].not.sql", "at character 1"},
+		{"an integer that is too large", inside("weight = 99999999999"), "filters[0].not.sql", "at line 1, character 10: 99999999999 is out of range"},
+		{"one on the second line", inside("weight >\n 1 AND weight < -2147483649"), "filters[0].not.sql", "at line 2, character 17: "},
+		{"a function that there is not, on the second line", inside("TRUE AND\n  SLEEP(5)"), "filters[0].not.sql", "at line 2, character 3: "},
+		{"on the second line", inside("TRUE AND\n  OR"), "filters[0].not.sql", "at line 2, character 3: "},
+		{"which the library's parser panics on", inside("'"), "filters[0].not.sql", "at line 1, character 1: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := filter.Compile(c.filters)

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/antlr/antlr4/runtime/Go/antlr"
@@ -19,7 +20,7 @@ import (
 func parse(text string) (expression cesql.Expression, defects []bus.Defect) {
 	defer func() {
 		if r := recover(); r != nil {
-			expression, defects = nil, []bus.Defect{misread(0, fmt.Sprint(r))}
+			expression, defects = nil, []bus.Defect{misread(0, 0, fmt.Sprint(r))}
 		}
 	}()
 	if defects := syntax(text); len(defects) > 0 {
@@ -27,23 +28,26 @@ func parse(text string) (expression cesql.Expression, defects []bus.Defect) {
 	}
 	expression, err := parser.Parse(text)
 	if err != nil {
-		return nil, []bus.Defect{misread(0, strings.TrimPrefix(err.Error(), "parse error: "))}
+		return nil, []bus.Defect{misread(0, 0, strings.TrimPrefix(err.Error(), "parse error: "))}
 	}
 	return expression, nil
 }
 
-// misread tells what is wrong with an expression at a byte of it; 0 for none in
-// particular.
-func misread(at int, why string) bus.Defect {
+// misread tells what is wrong with an expression, on which line of it, from 1, after how
+// many characters; line 0 for nowhere in particular.
+func misread(line, column int, why string) bus.Defect {
 	problem := bus.Text{ZH: "表达式有误：" + why, EN: "the expression is wrong: " + why}
-	if at > 0 {
-		problem = bus.Text{ZH: fmt.Sprintf("表达式第 %d 个字符处有误：%s", at, why), EN: fmt.Sprintf("the expression is wrong at character %d: %s", at, why)}
+	if line > 0 {
+		problem = bus.Text{
+			ZH: fmt.Sprintf("表达式第 %d 行第 %d 个字符处有误：%s", line, column+1, why),
+			EN: fmt.Sprintf("the expression is wrong at line %d, character %d: %s", line, column+1, why),
+		}
 	}
 	return bus.Defect{Problem: problem, Allowed: "a CloudEvents SQL 1.0 expression"}
 }
 
-// syntax holds an expression to the grammar and its functions to those that there
-// are.
+// syntax holds an expression to the grammar, its functions to those that there are and
+// its integers to 32 bits.
 func syntax(text string) []bus.Defect {
 	var heard listener
 	lexer := gen.NewCESQLParserLexer(parser.NewCaseChangingStream(antlr.NewInputStream(text), true))
@@ -54,7 +58,7 @@ func syntax(text string) []bus.Defect {
 	grammar.AddErrorListener(&heard)
 	tree := grammar.Cesql()
 	if len(heard.defects) == 0 {
-		heard.functions(tree)
+		heard.meanings(tree)
 	}
 	return heard.defects
 }
@@ -68,18 +72,20 @@ type listener struct {
 const maxMisread = 4 // defects of one expression that are told
 
 func (l *listener) SyntaxError(_ antlr.Recognizer, _ any, line, column int, why string, _ antlr.RecognitionException) {
-	if len(l.defects) >= maxMisread {
-		return
+	if len(l.defects) < maxMisread {
+		l.defects = append(l.defects, misread(line, column, why))
 	}
-	d := misread(column+1, why)
-	if line > 1 {
-		d = misread(0, fmt.Sprintf("line %d, character %d: %s", line, column+1, why))
-	}
-	l.defects = append(l.defects, d)
 }
 
-// functions finds calls of functions that there are not.
-func (l *listener) functions(tree antlr.Tree) {
+// meanings finds what the grammar lets pass and nothing can mean: calls of functions that
+// there are not, and integers out of range.
+func (l *listener) meanings(tree antlr.Tree) {
+	wrong := func(at antlr.Token, why string) { l.SyntaxError(nil, nil, at.GetLine(), at.GetColumn(), why, nil) }
+	if number, ok := tree.(*gen.IntegerLiteralContext); ok {
+		if _, err := strconv.ParseInt(number.GetText(), 10, 32); err != nil {
+			wrong(number.GetStart(), number.GetText()+" is out of range")
+		}
+	}
 	if call, ok := tree.(*gen.FunctionInvocationExpressionContext); ok {
 		name := call.FunctionIdentifier().GetText()
 		arguments := 0
@@ -87,11 +93,10 @@ func (l *listener) functions(tree antlr.Tree) {
 			arguments = len(list.AllExpression())
 		}
 		if runtime.ResolveFunction(name, arguments) == nil {
-			at := call.FunctionIdentifier().GetStart().GetColumn() + 1
-			l.defects = append(l.defects, misread(at, fmt.Sprintf("there is no function %s of %d arguments", name, arguments)))
+			wrong(call.FunctionIdentifier().GetStart(), fmt.Sprintf("there is no function %s of %d arguments", name, arguments))
 		}
 	}
 	for _, child := range tree.GetChildren() {
-		l.functions(child)
+		l.meanings(child)
 	}
 }
