@@ -25,8 +25,8 @@ func (a *app) eventDeliveries() *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
 		Use: "deliveries EVENT_ID", Short: a.say("事件送达各订阅的情况", "How far an event has come to each of its subscriptions"), Args: a.exactly("EVENT_ID"),
-		Long: a.say("由提供部门的系统、账号或管理员在提供部门的节点查询：已送达、被拒及原因、暂存，或在何处等待。",
-			"Asked by a system or an account of its provider, or an administrator, at the provider's node: delivered, denied and why, held,\nor waiting where."),
+		Long: a.say("由提供部门的系统、账号或管理员在提供部门的节点查询：已送达、被拒及原因、暂存，或在何处等待。事件清除后，凡留有存证的仍可查询；存证不足以判断的，状态为 unknown。",
+			"Asked by a system or an account of its provider, or an administrator, at the provider's node: delivered, denied and why, held,\nor waiting where. Also of an event that has gone, as long as there is evidence of it; unknown is what that does not tell."),
 		Example: "  gxbus event deliveries 2026-03-04-0001",
 	}
 	cmd.Flags().StringVar(&source, "source", "", a.say("事件 `来源`，同号事件不止一个时用", "`source` of the event, where several have this id"))

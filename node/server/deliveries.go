@@ -26,12 +26,12 @@ func (s *Server) Deliveries(ctx context.Context, by bus.Principal, id, source st
 		if !s.mayFollow(by, at.Resource) {
 			continue
 		}
-		from, all, err := s.exchange.Standings(at)
+		from, all, err := s.exchange.Standings(at, source)
+		if bus.CodeOf(err) == bus.CodeNotFound { // nothing is left of it, or it is of another source
+			continue
+		}
 		if err != nil {
 			return nil, err
-		}
-		if source != "" && source != from {
-			continue
 		}
 		if err := s.askConsumers(ctx, at, all); err != nil {
 			return nil, err
@@ -61,13 +61,13 @@ func (s *Server) mayFollow(by bus.Principal, id bus.ResourceID) (may bool) {
 func (s *Server) askConsumers(ctx context.Context, at exchange.Occurrence, all []bus.Delivery) (err error) {
 	var nodes []bus.NodeID
 	for _, d := range all {
-		if d.State == bus.DeliveryForwarded && d.Node != "" && !slices.Contains(nodes, d.Node) {
+		if exchange.Elsewhere(d) && d.Node != "" && !slices.Contains(nodes, d.Node) {
 			nodes = append(nodes, d.Node)
 		}
 	}
 	told := s.ask(ctx, nodes, mesh.TraceQuery{Event: at})
 	for i, d := range all {
-		if d.State != bus.DeliveryForwarded {
+		if !exchange.Elsewhere(d) {
 			continue
 		}
 		if answer, ok := told[d.Node]; ok {

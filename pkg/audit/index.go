@@ -62,7 +62,7 @@ func (l *Log) Covering(tx *bbolt.Tx, resource bus.ResourceID, subscription bus.S
 	if err != nil {
 		return nil, err
 	}
-	found, err := t.covering(rangePrefix(resource, subscription), seq)
+	found, err := t.covering(rangePrefix(resource, subscription), seq, seq)
 	if err != nil {
 		return nil, err
 	}
@@ -113,22 +113,39 @@ func (t tables) subscriptions(resource bus.ResourceID) []bus.SubscriptionID {
 	return found
 }
 
-func (t tables) covering(prefix []byte, seq uint64) ([]int64, error) {
+// Mentions reports whether a leaf that was not pruned is about any event of a resource
+// from number first to last.
+func (l *Log) Mentions(tx *bbolt.Tx, resource bus.ResourceID, first, last uint64) (bool, error) {
+	t, err := l.open(tx)
+	if err != nil {
+		return false, err
+	}
+	for _, subscription := range t.subscriptions(resource) {
+		found, err := t.covering(rangePrefix(resource, subscription), first, last)
+		if err != nil || len(found) > 0 {
+			return len(found) > 0, err
+		}
+	}
+	return false, nil
+}
+
+// covering lists the leaves whose ranges have a number from first to last in them.
+func (t tables) covering(prefix []byte, first, last uint64) ([]int64, error) {
 	var found []int64
 	cursor := t.ranges.Cursor()
 	for class := range byte(64) {
 		within := append(slices.Clip(prefix), class)
 		reach := uint64(2)<<class - 1 // no range of the class is longer
-		key, value := cursor.Seek(binary.BigEndian.AppendUint64(slices.Clip(within), seq))
+		key, value := cursor.Seek(binary.BigEndian.AppendUint64(slices.Clip(within), first))
 		for ; bytes.HasPrefix(key, within); key, value = cursor.Next() {
 			rest := key[len(within):]
 			if len(rest) != 16 || len(value) != 8 {
 				return nil, fmt.Errorf("evidence: range index entry %x is damaged", key)
 			}
-			if binary.BigEndian.Uint64(rest)-seq >= reach {
+			if end := binary.BigEndian.Uint64(rest); end > last && end-last >= reach {
 				break
 			}
-			if leaf := int64(binary.BigEndian.Uint64(rest[8:])); binary.BigEndian.Uint64(value) <= seq && leaf >= t.kept() {
+			if leaf := int64(binary.BigEndian.Uint64(rest[8:])); binary.BigEndian.Uint64(value) <= last && leaf >= t.kept() {
 				found = append(found, leaf)
 			}
 		}

@@ -65,6 +65,15 @@ func (t tables) kept() int64 {
 	return n
 }
 
+// Kept returns the first leaf that was not pruned.
+func (l *Log) Kept(tx *bbolt.Tx) (int64, error) {
+	t, err := l.open(tx)
+	if err != nil {
+		return 0, err
+	}
+	return t.kept(), nil
+}
+
 // archived is the leaf that the last segment ends before.
 func (t tables) archived() int64 {
 	if t.sealed == nil {

@@ -19,6 +19,7 @@ const (
 	DeliveryExpired      DeliveryState = "expired"      // its expirytime came first
 	DeliveryDead         DeliveryState = "dead-letter"  // the consumer's webhook did not take it
 	DeliveryDiscarded    DeliveryState = "discarded"    // a dead letter that the consumer threw away
+	DeliveryUnknown      DeliveryState = "unknown"      // what is on record here of an event that has gone, or has moved here, does not tell
 )
 
 // Delivery is how far an event has come to one subscription.

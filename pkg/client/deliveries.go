@@ -10,8 +10,8 @@ import (
 
 // Deliveries is what has become of one event.
 type Deliveries struct {
-	Event      string         `json:"event"` // CloudEvents id
-	Source     string         `json:"source"`
+	Event      string         `json:"event"`            // CloudEvents id
+	Source     string         `json:"source,omitempty"` // not known any more where the event itself has gone
 	Resource   bus.ResourceID `json:"resource"`
 	Sequence   uint64         `json:"sequence"`
 	Deliveries []bus.Delivery `json:"deliveries"` // to each subscription that it is for

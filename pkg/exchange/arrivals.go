@@ -126,20 +126,21 @@ func (a *arrivals) find(tx *bbolt.Tx, keys []arrivalKey) map[arrivalKey]Occurren
 	return found
 }
 
-// findID returns every event with this CloudEvents id. It runs beside the
-// committer and so reads without the filters.
-func findID(tx *bbolt.Tx, id string) []Occurrence {
-	var found []Occurrence
+// findID returns every event with this CloudEvents id of which evidence may be left.
+// It runs beside the committer and so reads without the filters: the shelves, and the
+// arrivals that are not on them yet.
+func findID(tx *bbolt.Tx, id string) ([]Occurrence, error) {
 	want := idPart(id)
-	blocks := tx.Bucket(bucketArrivals).Sequence()/blockSize + 1
-	for block := range blocks {
+	found, err := onShelf(tx, want)
+	block, _ := unshelved(tx)
+	for ; block <= tx.Bucket(bucketArrivals).Sequence()/blockSize; block++ {
 		eachArrival(tx, block, func(key arrivalKey, at func() Occurrence) {
 			if bytes.Equal(key[:12], want) {
 				found = append(found, at())
 			}
 		})
 	}
-	return found
+	return found, err
 }
 
 func eachArrival(tx *bbolt.Tx, block uint64, visit func(arrivalKey, func() Occurrence)) {

@@ -17,13 +17,13 @@ import (
 func (w *world) standing(id bus.SubscriptionID, sequence uint64) bus.Delivery {
 	w.tb.Helper()
 	at := exchange.Occurrence{Resource: firms, Sequence: sequence}
-	_, all, err := w.provider().Standings(at)
+	_, all, err := w.provider().Standings(at, "")
 	must(w.tb, err)
 	for _, d := range all {
 		if d.Subscription != id {
 			continue
 		}
-		if d.State == bus.DeliveryForwarded {
+		if exchange.Elsewhere(d) {
 			var leaves []audit.Leaf
 			must(w.tb, w.consumer().store.View(func(tx *bbolt.Tx) (err error) {
 				leaves, err = w.consumer().log.About(tx, firms, sequence)

@@ -89,6 +89,7 @@ type Exchange struct {
 	inboxes    bells
 	lanes      lanes
 	trimming   chan struct{} // the log has no room
+	trims      sync.Mutex    // one at a time
 	sinks      chan struct{} // a sink was put or deleted
 
 	mu         sync.Mutex

@@ -15,7 +15,7 @@ const maxProven = 1 << 12
 
 // Prove proves this node's leaves about events under a checkpoint that covers them;
 // ok is false where it has none. Where the events that a record is over are still
-// here, their digests are with it.
+// here, or their husks, their digests are with it.
 func (x *Exchange) Prove(c bus.Checkpoint, events []Occurrence) (proof audit.LogProof, ok bool, err error) {
 	err = x.Store.View(func(tx *bbolt.Tx) error {
 		var leaves []audit.Leaf
@@ -60,7 +60,7 @@ func digestsOf(tx *bbolt.Tx, r audit.Record, at Occurrence) (digests []string, p
 	}
 	var all [][32]byte
 	for n := r.First; n <= r.Last; n++ {
-		s, ok, err := eventAt(tx, r.Resource, n)
+		digest, ok, err := digestAt(tx, Occurrence{r.Resource, n})
 		if err != nil {
 			return nil, 0, fmt.Errorf("resource %s, event %d: %w", r.Resource, n, err)
 		}
@@ -70,7 +70,7 @@ func digestsOf(tx *bbolt.Tx, r audit.Record, at Occurrence) (digests []string, p
 		if n == at.Sequence {
 			place = len(all) + 1
 		}
-		all = append(all, s.Digest)
+		all = append(all, digest)
 	}
 	if audit.Digest(all...) != r.Digest {
 		return nil, 0, nil
@@ -80,6 +80,16 @@ func digestsOf(tx *bbolt.Tx, r audit.Record, at Occurrence) (digests []string, p
 		digests[i] = hex.EncodeToString(all[i][:])
 	}
 	return digests, place, nil
+}
+
+// digestAt is the digest of an event as it was accepted, of itself or its husk.
+func digestAt(tx *bbolt.Tx, at Occurrence) (digest [32]byte, ok bool, err error) {
+	have, ok, err := eventAt(tx, at.Resource, at.Sequence)
+	if err != nil || ok {
+		return have.Digest, ok, err
+	}
+	h, ok, err := huskAt(tx, at)
+	return h.digest, ok, err
 }
 
 // Compare orders occurrences by resource, then number.

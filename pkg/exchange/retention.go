@@ -84,8 +84,10 @@ func (x *Exchange) keepTrimmed(ctx context.Context) {
 	}
 }
 
-// trim lets go what need not be kept.
+// trim lets go what need not be kept, once at a time.
 func (x *Exchange) trim(ctx context.Context) error {
+	x.trims.Lock()
+	defer x.trims.Unlock()
 	logs, err := x.logs()
 	if err != nil {
 		return err
@@ -99,7 +101,7 @@ func (x *Exchange) trim(ctx context.Context) error {
 			}
 		}
 		if tight, err := x.fuller(nearlyFull); err != nil || !tight || age < trimLeast {
-			return errors.Join(err, x.forget(ctx))
+			return errors.Join(err, x.shelve(ctx), x.forget(ctx), x.unshelve(ctx))
 		}
 	}
 }
@@ -261,6 +263,11 @@ func remembered(tx *bbolt.Tx, at Occurrence) (h husk, ok bool, err error) {
 		h, err = huskOf(have)
 		return h, true, err
 	}
+	return huskAt(tx, at)
+}
+
+// huskAt returns the husk of an event that has gone; ok is false where there is none.
+func huskAt(tx *bbolt.Tx, at Occurrence) (h husk, ok bool, err error) {
 	husks := tx.Bucket(bucketHusks).Bucket([]byte(at.Resource))
 	if husks == nil {
 		return h, false, nil
@@ -310,8 +317,8 @@ func (x *Exchange) forget(ctx context.Context) error {
 	}
 }
 
-// oldestBlock returns the first block of arrivals; old says that it is full and its
-// newest arrival is from before a time.
+// oldestBlock returns the first block of arrivals; old says that its ids are on the
+// shelves and its newest arrival is from before a time.
 func oldestBlock(tx *bbolt.Tx, before time.Time) (block uint64, old bool, err error) {
 	cursor := tx.Bucket(bucketArrivals).Cursor()
 	first, _ := cursor.First()
@@ -319,10 +326,10 @@ func oldestBlock(tx *bbolt.Tx, before time.Time) (block uint64, old bool, err er
 		return 0, false, nil
 	}
 	block = binary.BigEndian.Uint64(first) / blockSize
-	end := sequenceKey((block + 1) * blockSize)
-	if tx.Bucket(bucketArrivals).Sequence() < (block+1)*blockSize {
+	if tx.Bucket(bucketIDs).Sequence() <= block {
 		return block, false, nil
 	}
+	end := sequenceKey((block + 1) * blockSize)
 	step := cursor.Prev
 	if after, _ := cursor.Seek(end); after == nil {
 		step = cursor.Last

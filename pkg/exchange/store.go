@@ -64,7 +64,7 @@ func OpenStore(path string, halt func(error)) (*Store, error) {
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{
-			bucketEvents, bucketArrivals, bucketCursors, bucketInbox, bucketMarks, bucketHoldings, bucketLedger, bucketWatermarks, bucketFirsts, bucketHusks, bucketSinks, bucketTries, bucketTold, bucketReceipts,
+			bucketEvents, bucketArrivals, bucketCursors, bucketInbox, bucketMarks, bucketHoldings, bucketLedger, bucketWatermarks, bucketFirsts, bucketHusks, bucketSinks, bucketTries, bucketTold, bucketReceipts, bucketIDs, bucketShelved,
 		} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err

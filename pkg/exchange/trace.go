@@ -13,14 +13,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Occurrences returns where this node keeps events with a CloudEvents id.
+// Occurrences returns where this node keeps, or kept, events with a CloudEvents id, as
+// long as it keeps evidence of them.
 func (x *Exchange) Occurrences(id string) (found []Occurrence, err error) {
 	if id == "" {
 		return nil, nil
 	}
 	err = x.Store.View(func(tx *bbolt.Tx) error {
-		found = findID(tx, id)
-		return nil
+		found, err = findID(tx, id)
+		return err
 	})
 	return found, err
 }
