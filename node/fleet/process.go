@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -59,15 +60,25 @@ func newNode(f *Fleet, spec Spec) (n *Node, err error) {
 	return n, err
 }
 
-// FreeAddress finds a port of a host that nobody listens on. It is below those that
+// addresses are those that were given: a node may not listen on its own yet.
+var addresses sync.Map
+
+// FreeAddress finds a port of a host that nobody listens on, another each time. It is below those that
 // the system gives to outgoing connections, so that a node which stops and starts
 // finds it free again.
 func FreeAddress(host string) (string, error) {
 	const lowest, highest = 20_000, 32_000
 	for range 100 {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(lowest+rand.N(highest-lowest))))
-		if err == nil {
-			return l.Addr().String(), l.Close()
+		address := net.JoinHostPort(host, strconv.Itoa(lowest+rand.N(highest-lowest)))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		if _, given := addresses.LoadOrStore(address, true); !given {
+			return address, l.Close()
+		}
+		if err := l.Close(); err != nil {
+			return "", err
 		}
 	}
 	return "", errors.New("find a free port: a hundred were taken")

@@ -22,7 +22,11 @@ func (x *Exchange) DecideForward(ctx context.Context, id bus.SubscriptionID) (bu
 }
 
 // Queued is how many steps wait for the next commit.
-func (s *Store) Queued() int { return len(s.queue) }
+func (s *Store) Queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
 
 // Trim lets go what need not be kept.
 func (x *Exchange) Trim(ctx context.Context) error { return x.trim(ctx) }

@@ -55,6 +55,7 @@ query() {
 	curl --cacert $CA -H "Authorization: Bearer $TOKEN" -H 'Idempotency-Key: 7d1f' -H 'Content-Type: application/json' \
 	  $NODE/api/v1/resources/enterprise-registration/query -d '{
 	    "grant": "tianhe-registration", "purpose": "verification", "matter": "440106001000", "case": "2026-000123",
+	    "basis": "许可办法第五条（样例）", "operator": "window-3",
 	    "parameters": {"uscc": "91440300MA5SAMPLE1"}, "timeout_ms": 5000}'
 }
 
