@@ -13,7 +13,7 @@ func TestAnApplicationGoesFromHandToHand(t *testing.T) {
 	own := bus.Principal{Account: "own", Role: bus.RoleReviewer, Department: market}
 	w.write(security, command.AccountPut, 0, bus.Account{Name: "own", Role: bus.RoleReviewer, Department: market})
 	content := bus.ApplicationContent{
-		Department: housing, Resource: "registrations", Version: 1, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"}, Division: "440106",
+		Department: housing, Resource: "registrations", Version: 1, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"}, Division: "440100",
 		Mode: "batch", Purposes: []bus.Purpose{bus.PurposeReference}, Until: w.now.AddDate(1, 0, 0),
 	}
 	r := w.write(consumer, command.ApplicationPut, 0, command.Application{ID: "a1", Content: content})
@@ -47,7 +47,7 @@ func TestARefusedApplicationCanBeDisputed(t *testing.T) {
 	own := bus.Principal{Account: "own", Role: bus.RoleReviewer, Department: market}
 	w.write(security, command.AccountPut, 0, bus.Account{Name: "own", Role: bus.RoleReviewer, Department: market})
 	r := w.write(consumer, command.ApplicationPut, 0, command.Application{ID: "a1", Content: bus.ApplicationContent{
-		Department: housing, Resource: "registrations", Version: 1, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"}, Division: "440106",
+		Department: housing, Resource: "registrations", Version: 1, Basis: "样例", Scenario: "样例", Items: []bus.ItemID{"uscc"}, Division: "440100",
 		Mode: "batch", Purposes: []bus.Purpose{bus.PurposeReference}, Until: w.now.AddDate(1, 0, 0),
 	}})
 	r = w.write(consumer, command.ApplicationSubmit, r, command.Key{ID: "a1"})

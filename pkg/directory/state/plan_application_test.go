@@ -68,10 +68,16 @@ func TestConsentMakesAGrantOfWhatWasAppliedForUnderTheEntrysConditions(t *testin
 
 func TestApplicationRefusals(t *testing.T) {
 	w := newWorld(t)
+	law := bus.Basis{Kind: "law", Citation: "样例法第一条"}
 	w.publish(byMarket, with(resource("closed", "307006/1"), func(r *bus.Resource) {
-		r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "样例", Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"}}
+		r.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "样例", Basis: &law}
 	}))
-	w.publish(byMarket, with(resource("part", "307008/1"), func(r *bus.Resource) { r.Items[1].Sharing = bus.NotShared }))
+	w.publish(byMarket, with(resource("part", "307008/1"), func(r *bus.Resource) {
+		r.Items[1].Sharing, r.Sharing.Reason, r.Sharing.Basis = bus.NotShared, "样例", &law
+	}))
+	withheld := w.must(byApplicant, command.ApplicationPut, 0, changed(applied("withheld"), func(c *bus.ApplicationContent) {
+		c.Resource, c.Items = "part", []bus.ItemID{"uscc", "name"}
+	}))
 	put := func(change func(*bus.ApplicationContent)) ask {
 		return ask{by: byApplicant, typ: command.ApplicationPut, body: changed(applied("a1"), change)}
 	}
@@ -87,6 +93,8 @@ func TestApplicationRefusals(t *testing.T) {
 	checkRefusals(t, w, []refusal{
 		{"for another department", put(func(c *bus.ApplicationContent) { c.Department = market }), bus.CodeForbidden, "department"},
 		{"art. 14: for what is not shared", put(func(c *bus.ApplicationContent) { c.Resource = "closed" }), bus.CodeNotShared, "resource"},
+		{"art. 14: for an item that is not shared", ask{by: byApplicant, typ: command.ApplicationSubmit, expect: withheld, body: command.Key{ID: "withheld"}},
+			bus.CodeIncomplete, "items[1]"},
 		{"for nothing that is there", put(func(c *bus.ApplicationContent) { c.Resource = "nothing" }), bus.CodeInvalid, "resource"},
 		{"malformed, all at once", put(func(c *bus.ApplicationContent) {
 			c.Mode, c.Purposes, c.Items, c.Until = "post", []bus.Purpose{"fun"}, []bus.ItemID{"uscc", "uscc"}, time.Time{}.AddDate(0, 0, 1)
@@ -201,7 +209,7 @@ func TestWhatIsSharedUnconditionallyIsAnsweredAtOnce(t *testing.T) {
 	if g := w.grant(a.Grant); g.Consumer != housing || len(g.Matters) != 1 {
 		t.Errorf("the grant: %+v", g)
 	}
-	open.Items[1].Sharing = bus.Conditional
+	open.Items[1].Sharing, open.Sharing.Range, open.Sharing.Purposes = bus.Conditional, "样例", []bus.Purpose{bus.PurposeReference}
 	w.publish(byMarket, open)
 	w.fileApplication(changed(applied("a2"), func(c *bus.ApplicationContent) {
 		c.Resource, c.Version, c.Items = "open", 2, []bus.ItemID{"uscc", "name"}
