@@ -51,15 +51,11 @@ func TestBindingsAndSinksComeBackWithABackup(t *testing.T) {
 	check(t, err)
 	in.refused(t, "/granted", "/open") // both wait to be delivered when the backup is taken
 
-	var file bytes.Buffer
-	stream, _, err := s.Client("sysadmin").Backup(ctx, key.Public().String())
-	check(t, err)
-	_, err = io.Copy(&file, stream)
-	check(t, errors.Join(err, stream.Close()))
+	file := backedUp(t, s.Client("sysadmin"), key)
 	s.First.Stop()
 	in.accept()
 
-	r, done := restored(t, o, s.First, &file, key)
+	r, done := restored(t, o, s.First, bytes.NewReader(file), key)
 	if len(done.Unreadable) > 0 {
 		t.Errorf("unreadable: %v", done.Unreadable)
 	}

@@ -48,19 +48,13 @@ func TestABackupIsRestoredIntoANewClusterThatLetsNothingPass(t *testing.T) {
 	_, err = secadmin.Grants().Revoke(ctx, "revoked-before", "示例")
 	check(t, err)
 
-	var file bytes.Buffer
+	var file []byte
 	before := s.underLoad(t, func() {
-		stream, size, err := s.ClientAt(shenzhen, "sysadmin").Backup(ctx, key.Public().String())
-		check(t, err)
-		_, err = io.Copy(&file, stream)
-		check(t, errors.Join(err, stream.Close()))
-		if size == 0 {
-			t.Error("the node does not say how large the backup is about to be")
-		}
+		file = backedUp(t, s.ClientAt(shenzhen, "sysadmin"), key)
 	})
 	_, err = secadmin.Grants().Revoke(ctx, "revoked-since", "示例")
 	check(t, err)
-	noSecrets(t, file.Bytes(), shenzhen.Config.DataDir, s)
+	noSecrets(t, file, shenzhen.Config.DataDir, s)
 	head := checkpointOf(t, s, "shenzhen")
 	for _, n := range s.Nodes {
 		n.Stop() // they are lost
@@ -68,7 +62,7 @@ func TestABackupIsRestoredIntoANewClusterThatLetsNothingPass(t *testing.T) {
 
 	fresh := nodetest.NewNode(t, nodetest.Options{}, fleet.Spec{ID: "shenzhen", Division: "440300"})
 	restoration := server.Restoration{
-		Dir: server.DataDir(fresh.Config.DataDir), Archive: bytes.NewReader(file.Bytes()), Key: key, Now: time.Now(),
+		Dir: server.DataDir(fresh.Config.DataDir), Archive: bytes.NewReader(file), Key: key, Now: time.Now(),
 		PeerAddress: fresh.Config.PeerListen, APIAddress: fresh.Config.APIListen,
 	}
 	dry := restoration
@@ -78,7 +72,7 @@ func TestABackupIsRestoredIntoANewClusterThatLetsNothingPass(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Dir(fresh.Config.DataDir)); len(left) > 0 {
 		t.Errorf("a dry run leaves %v", left)
 	}
-	restoration.Archive = bytes.NewReader(file.Bytes())
+	restoration.Archive = bytes.NewReader(file)
 	done, err := server.Restore(restoration)
 	check(t, err)
 	if done.Cluster == done.Backup.Cluster || done.Directory.Epoch != 1 || len(done.Passwords) != 4 ||
@@ -145,6 +139,20 @@ func checkpointOf(t *testing.T, s *story, node bus.NodeID) (head bus.Checkpoint)
 		return errors.New("not yet")
 	})
 	return head
+}
+
+// backedUp takes a backup of a node.
+func backedUp(t *testing.T, sysadmin *client.Client, key backup.PrivateKey) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	stream, size, err := sysadmin.Backup(context.Background(), key.Public().String())
+	check(t, err)
+	_, err = io.Copy(&file, stream)
+	check(t, errors.Join(err, stream.Close()))
+	if size == 0 {
+		t.Error("the node does not say how large the backup is about to be")
+	}
+	return file.Bytes()
 }
 
 // S55: a stolen backup holds nothing that opens anything.
