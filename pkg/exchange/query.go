@@ -219,6 +219,9 @@ func (a *asking) ask(ctx context.Context) (*Reply, error) {
 	}
 	switch <-settled; {
 	case unsettled != nil:
+		if reply != nil { // of a node that did not wait
+			_ = reply.Body.Close()
+		}
 		return nil, unsettled
 	case err != nil:
 		return nil, a.failed(ctx, err)
