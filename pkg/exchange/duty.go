@@ -65,7 +65,9 @@ func dutyOf(self bus.NodeID, index bus.Revision, d bus.Department, home bus.Node
 	switch {
 	case m != nil && m.To == self && m.Epoch == h.Epoch:
 		return toAnnounce
-	case h.Epoch > d.Epoch: // it came, and the move was aborted
+	case h.Epoch > d.Epoch, h.Contents != nil && h.Epoch < d.Epoch && h.Abandoned == d.Abandoned:
+		// It came, and the move was aborted; another may have ended since. Not so where an
+		// abandonment may have taken from this node what it had served.
 		return toDiscard
 	case m != nil && m.To == self:
 		return toPrepare

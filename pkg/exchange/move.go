@@ -141,7 +141,7 @@ func (m *mover) step(ctx context.Context) (done bool, err error) {
 	case toFetch:
 		return false, m.fetch(ctx, *d.Move, h)
 	case toSettle:
-		return false, m.settle(ctx, *d.Move, h)
+		return false, m.settle(ctx, d, h)
 	case toAnnounce:
 		return false, m.announce(ctx, h)
 	case toTidy:
@@ -323,7 +323,7 @@ func (m *mover) fetch(ctx context.Context, move bus.Move, h holding) error {
 // settle makes the department this node's own, if what is on its disk is what
 // the old node counted; else it begins again. The directory does not know yet,
 // so nothing is served yet.
-func (m *mover) settle(ctx context.Context, move bus.Move, h holding) error {
+func (m *mover) settle(ctx context.Context, d bus.Department, h holding) error {
 	sum, err := m.x.count(ctx, *h.Contents)
 	if err != nil {
 		return err
@@ -333,12 +333,13 @@ func (m *mover) settle(ctx context.Context, move bus.Move, h holding) error {
 		again.Cleared, again.At, again.Done = false, position{}, 0
 		return errors.Join(errors.New("what came differs from what was sent; it is fetched again"), m.become(ctx, h, again, ""))
 	}
-	way := fmt.Sprintf("from node %s by move %d", move.From, move.Epoch)
-	if move.Abandon {
+	way, abandoned := fmt.Sprintf("from node %s by move %d", d.Move.From, d.Move.Epoch), d.Abandoned
+	if d.Move.Abandon {
 		way += ", abandoned, without its events"
+		abandoned++
 	}
 	return m.change(ctx, h, func(*bbolt.Tx) (holding, []audit.Record, error) {
-		return holding{Epoch: h.Move, New: h.New, Contents: h.Contents}, sum.records(audit.KindMovedIn, m.id, move.From, way), nil
+		return holding{Epoch: h.Move, New: h.New, Contents: h.Contents, Abandoned: abandoned}, sum.records(audit.KindMovedIn, m.id, d.Move.From, way), nil
 	})
 }
 

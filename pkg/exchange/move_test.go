@@ -329,6 +329,32 @@ func TestAnAbortLeavesTheDepartmentWhereItWas(t *testing.T) {
 	}
 }
 
+// What came by a move that was aborted goes also where its node was down until another
+// move had ended: the directory tells nothing of the first any more.
+func TestWhatCameByAnAbortedMoveGoesAfterTheNextMove(t *testing.T) {
+	w, _ := movable(t)
+	w.subscribe(sub, puller)
+	w.publish(1, 30)
+	w.settled(sub, 30)
+	w.holdArrival(true)
+	epoch := w.move(services, zhuhai)
+	eventually(t, "all has come", func() error {
+		s, err := w.nodes[zhuhai].Survey(services)
+		if err == nil && (s.State != "kept" || s.Epoch != epoch) {
+			err = fmt.Errorf("%+v", s)
+		}
+		return err
+	})
+	w.nodes[zhuhai].close()
+	w.holdArrival(false)
+	w.abort(services)
+	w.move(services, shenzhen)
+	w.moved(services, guangzhou, shenzhen)
+	w.nodes[zhuhai].open()
+	eventually(t, "nothing is left of it", w.nodes[zhuhai].empty)
+	w.sound()
+}
+
 // There and back again, past what an earlier stay has left.
 func TestADepartmentComesBack(t *testing.T) {
 	w, _ := movable(t)
