@@ -213,10 +213,9 @@ func (k *killing) publish(ctx context.Context) {
 	}
 }
 
-// round kills a random node, lets the others go on for a moment, and starts it
-// again.
-func (k *killing) round(t *testing.T, round int, choice *rand.Rand) {
-	t.Helper()
+// flows waits until the load goes on.
+func (k *killing) flows(round int) {
+	k.t.Helper()
 	before := len(k.oracle.acknowledged())
 	k.until("load to flow", func(context.Context) error {
 		if len(k.oracle.acknowledged()) < before+40 {
@@ -224,6 +223,13 @@ func (k *killing) round(t *testing.T, round int, choice *rand.Rand) {
 		}
 		return nil
 	})
+}
+
+// round kills a random node, lets the others go on for a moment, and starts it
+// again.
+func (k *killing) round(t *testing.T, round int, choice *rand.Rand) {
+	t.Helper()
+	k.flows(round)
 	victim := k.Nodes()[choice.IntN(len(k.Nodes()))]
 	must(t, victim.Kill())
 	pause(k.ctx, time.Duration(choice.IntN(400))*time.Millisecond)

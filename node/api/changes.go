@@ -119,7 +119,7 @@ type following struct {
 	asked  *http.Request
 	from   bus.Revision // what was told last, as its source counts
 	header string       // of a batch: where to go on from
-	most   int          // messages of a stream; 0 for no end
+	most   int          // messages that a stream still has; 0 for no end
 
 	// wait waits for more of the source; tell gives what of it the caller may see, and
 	// how far the source has been told then.

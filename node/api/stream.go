@@ -83,7 +83,7 @@ func (f *following) stream(ctx context.Context, w http.ResponseWriter) {
 		_, err := w.Write(frame)
 		return errors.Join(err, control.Flush())
 	}
-	told, last, count := f.from, time.Now(), 0
+	told, last := f.from, time.Now()
 	if send(idFrame(told)) != nil {
 		return
 	}
@@ -108,8 +108,13 @@ func (f *following) stream(ctx context.Context, w http.ResponseWriter) {
 		default:
 			frame = []byte(":\n\n")
 		}
-		if count += len(changes); send(frame) != nil || f.most > 0 && count >= f.most {
+		if send(frame) != nil {
 			return
+		}
+		if f.most > 0 {
+			if f.most -= len(changes); f.most == 0 {
+				return
+			}
 		}
 		last = time.Now()
 	}

@@ -95,7 +95,7 @@ func (a *API) streaming(ctx context.Context, p bus.Principal, in *eventStream) (
 	f.wait = func(ctx context.Context, from bus.Revision) (func() ([]told, bus.Revision, error), error) {
 		err := a.Exchange.Await(ctx, id, uint64(from))
 		return func() ([]told, bus.Revision, error) {
-			out, err := a.Exchange.Next(f.asked.Context(), p, id, uint64(from), eventsAtOnce)
+			out, err := a.Exchange.Next(f.asked.Context(), p, id, uint64(from), min(eventsAtOnce, f.most))
 			news := make([]told, len(out.Events))
 			for i, e := range out.Events {
 				news[i] = told{bus.Revision(out.Numbers[i]), e}

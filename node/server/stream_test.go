@@ -16,9 +16,7 @@ func TestAStreamIsFollowedBeyondItsEnd(t *testing.T) {
 	s := tellWith(t, nodetest.Options{}, fleet.Province()[0])
 	s.grant(t)
 	s.subscribe(t)
-	for n := 1; n <= count; n += 550 {
-		s.publish(t, n, 550)
-	}
+	s.publish(t, 1, 68)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	seen, last := 0, uint64(0)
@@ -30,7 +28,11 @@ func TestAStreamIsFollowedBeyondItsEnd(t *testing.T) {
 		if e.Number != last+1 {
 			t.Fatalf("event %d after %d", e.Number, last)
 		}
-		if last = e.Number; last == count {
+		switch last = e.Number; last {
+		case 68: // the others come after it: no answer ends by chance where the stream has to
+			s.publish(t, 69, 516)
+			s.publish(t, 585, 516)
+		case count:
 			seen = count
 			stop()
 		}
