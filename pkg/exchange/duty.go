@@ -36,10 +36,10 @@ func dutyOf(self bus.NodeID, index bus.Revision, d bus.Department, home bus.Node
 			return toTally
 		case under:
 			return toRest
-		case d.Epoch == h.Move:
-			return toDiscard
 		case d.Epoch == h.Epoch && home == self:
 			return toUnseal
+		case d.Epoch == h.Move, d.Epoch > h.Epoch && d.Abandoned == h.Abandoned: // the move has ended; another may have since
+			return toDiscard
 		default:
 			return toDisown
 		}

@@ -15,6 +15,11 @@ func TestDutyOfANodeInAMove(t *testing.T) {
 	at := func(node bus.NodeID, epoch bus.Revision, move *bus.Move) bus.Department {
 		return bus.Department{ID: "d", Node: node, Epoch: epoch, Revision: 1, Move: move}
 	}
+	abandoned := func(node bus.NodeID, epoch bus.Revision) bus.Department {
+		d := at(node, epoch, nil)
+		d.Abandoned = 1
+		return d
+	}
 	ordinary := func(epoch bus.Revision) *bus.Move { return &bus.Move{From: old, To: other, Epoch: epoch} }
 	abandon := func(epoch bus.Revision) *bus.Move {
 		return &bus.Move{From: old, To: other, Epoch: epoch, Abandon: true}
@@ -33,7 +38,9 @@ func TestDutyOfANodeInAMove(t *testing.T) {
 		{"and deletes once it is over", old, at(other, 7, nil), holding{State: sealed, Move: 7}, toDiscard},
 		{"or goes on after an abort", old, at(old, 0, nil), holding{State: sealed, Move: 7}, toUnseal},
 		{"also where the next move waits", old, at(old, 0, ordinary(9)), holding{State: sealed, Move: 7}, toUnseal},
-		{"or keeps what was abandoned", old, at(other, 9, nil), holding{State: sealed, Move: 7}, toDisown},
+		{"also where the next one is over too", old, at(far, 9, nil), holding{State: sealed, Move: 7}, toDiscard},
+		{"also where that brings it back", old, at(other, 7, &bus.Move{From: other, To: old, Epoch: 9}), holding{State: sealed, Move: 7}, toDiscard},
+		{"or keeps what was abandoned", old, abandoned(other, 9), holding{State: sealed, Move: 7}, toDisown},
 		{"and never serves it", old, at(other, 9, nil), holding{State: gone, Move: 7}, toRest},
 		{"it does not seal what is abandoned", old, at(old, 0, abandon(7)), holding{}, toRest},
 		{"nor delete it", old, at(other, 7, nil), holding{}, toRest},
@@ -56,7 +63,7 @@ func TestDutyOfANodeInAMove(t *testing.T) {
 		{"the same with another move behind it", other, at(old, 0, ordinary(9)), holding{Epoch: 7, Contents: list}, toDiscard},
 		{"and where that has ended elsewhere", other, at(far, 9, nil), holding{Epoch: 7, Contents: list}, toDiscard},
 		{"and before it asks anew", other, at(far, 9, &bus.Move{From: far, To: other, Epoch: 10}), holding{Epoch: 7, Contents: list}, toDiscard},
-		{"it may have served what is abandoned since", other, bus.Department{ID: "d", Node: far, Epoch: 9, Abandoned: 1, Revision: 1}, holding{Epoch: 7, Contents: list}, toRest},
+		{"it may have served what is abandoned since", other, abandoned(far, 9), holding{Epoch: 7, Contents: list}, toRest},
 		{"an abandonment takes the place of a move", other, at(old, 0, abandon(9)), holding{State: importing, Move: 7}, toDiscard},
 		{"deleting is finished first", other, at(old, 0, ordinary(9)), holding{State: discarding, Move: 7}, toDiscard},
 		{"a department that is deleted", other, bus.Department{}, holding{Epoch: 7}, toRest},

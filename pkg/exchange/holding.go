@@ -20,7 +20,7 @@ type holding struct {
 
 	New       bool      `json:"new,omitempty"`       // nothing of it had ever been here before
 	Contents  *contents `json:"contents,omitempty"`  // what moves; kept: what came, until the directory says that it is served here
-	Abandoned uint64    `json:"abandoned,omitempty"` // kept, with Contents: how often the department had been abandoned by then
+	Abandoned uint64    `json:"abandoned,omitempty"` // sealed; kept, with Contents: how often the department had been abandoned by then
 	Counted   *counted  `json:"counted,omitempty"`   // sealed: what was counted here; importing: what the old node counted
 	Cleared   bool      `json:"cleared,omitempty"`   // importing: nothing is left of an earlier stay
 	At        position  `json:"at,omitzero"`         // importing: the next row

@@ -209,7 +209,7 @@ func (m *mover) note(detail string) []audit.Record {
 func (m *mover) seal(ctx context.Context, d bus.Department, h holding) error {
 	return m.change(ctx, h, func(*bbolt.Tx) (holding, []audit.Record, error) {
 		c, err := m.x.contents(m.id)
-		next := holding{State: sealed, Epoch: h.Epoch, Move: d.Move.Epoch, Contents: &c}
+		next := holding{State: sealed, Epoch: h.Epoch, Move: d.Move.Epoch, Contents: &c, Abandoned: d.Abandoned}
 		return next, m.note(fmt.Sprintf("department %s is sealed for move %d to node %s", m.id, d.Move.Epoch, d.Move.To)), err
 	})
 }

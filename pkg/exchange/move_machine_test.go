@@ -350,7 +350,14 @@ func (m *moves) allPushed(rt *rapid.T) {
 func (m *moves) nothingLeft(rt *rapid.T) {
 	_, provider := m.department(market)
 	_, consumer := m.department(services)
-	eventually(m.tb, "the others have deleted all", func() error {
+	eventually(m.tb, "the others have deleted all", func() (err error) {
+		defer func() {
+			for id, n := range m.nodes {
+				if s, surveyErr := n.Survey(services); err != nil {
+					err = fmt.Errorf("%w; %s: %+v %v", err, id, s, surveyErr)
+				}
+			}
+		}()
 		for id, n := range m.nodes {
 			if events, arrivals := n.rows("events"), n.rows("arrivals"); id != provider && events+arrivals > 0 {
 				return fmt.Errorf("%s keeps %d events, %d arrivals", id, events, arrivals)

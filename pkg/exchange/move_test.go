@@ -329,30 +329,46 @@ func TestAnAbortLeavesTheDepartmentWhereItWas(t *testing.T) {
 	}
 }
 
-// What came by a move that was aborted goes also where its node was down until another
-// move had ended: the directory tells nothing of the first any more.
-func TestWhatCameByAnAbortedMoveGoesAfterTheNextMove(t *testing.T) {
-	w, _ := movable(t)
-	w.subscribe(sub, puller)
-	w.publish(1, 30)
-	w.settled(sub, 30)
-	w.holdArrival(true)
-	epoch := w.move(services, zhuhai)
-	eventually(t, "all has come", func() error {
-		s, err := w.nodes[zhuhai].Survey(services)
-		if err == nil && (s.State != "kept" || s.Epoch != epoch) {
-			err = fmt.Errorf("%+v", s)
-		}
-		return err
-	})
-	w.nodes[zhuhai].close()
-	w.holdArrival(false)
-	w.abort(services)
-	w.move(services, shenzhen)
-	w.moved(services, guangzhou, shenzhen)
-	w.nodes[zhuhai].open()
-	eventually(t, "nothing is left of it", w.nodes[zhuhai].empty)
-	w.sound()
+// What a node keeps of a department that is another's goes also where it was down until
+// the next move had ended: the directory tells nothing of the one before any more.
+func TestWhatIsLeftOfAMoveGoesAfterTheNextMove(t *testing.T) {
+	for name, aborted := range map[string]bool{"at the new node of one that was aborted": true, "at the old node": false} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := movable(t)
+			w.subscribe(sub, puller)
+			w.publish(1, 30)
+			w.settled(sub, 30)
+			w.holdArrival(true)
+			epoch := w.move(services, zhuhai)
+			eventually(t, "all has come", func() error {
+				s, err := w.nodes[zhuhai].Survey(services)
+				if err == nil && (s.State != "kept" || s.Epoch != epoch) {
+					err = fmt.Errorf("%+v", s)
+				}
+				return err
+			})
+			down, home := w.consumer(), zhuhai
+			if aborted {
+				down, home = w.nodes[zhuhai], guangzhou
+			}
+			down.close()
+			w.holdArrival(false)
+			if aborted {
+				w.abort(services)
+			}
+			eventually(t, "the move is over", func() error {
+				if d, at := w.department(services); at != home || d.Move != nil {
+					return fmt.Errorf("at %s, %+v", at, d.Move)
+				}
+				return nil
+			})
+			w.move(services, shenzhen)
+			w.moved(services, home, shenzhen)
+			down.open()
+			eventually(t, "nothing is left of it", down.empty)
+			w.sound()
+		})
+	}
 }
 
 // There and back again, past what an earlier stay has left.
