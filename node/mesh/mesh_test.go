@@ -88,6 +88,50 @@ func TestS58AHostileAnswerIsReadWithCare(t *testing.T) {
 	}
 }
 
+// A short answer is there before its end, which says that it is on record. Whatever comes
+// in place of that end does not.
+func TestAShortAnswerIsReadBeforeItsEnd(t *testing.T) {
+	query := cloudevent.New()
+	query.SetID("q")
+	query.SetSource("/systems/x")
+	query.SetType("t")
+	broke := errors.New("the line broke")
+	for name, c := range map[string]struct {
+		end  func(*io.PipeWriter)
+		kept bool
+	}{
+		"its end":      {func(w *io.PipeWriter) { _ = w.Close() }, true},
+		"a broken end": {func(w *io.PipeWriter) { _ = w.CloseWithError(broke) }, false},
+		"more":         {func(w *io.PipeWriter) { _, _ = w.Write([]byte("]")) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, sender := io.Pipe()
+			defer body.Close()
+			api := newClient(roundTrip(func(*http.Request) (*http.Response, error) {
+				response, err := answered(200, "")()
+				for field, value := range map[string]string{"Ce-Gxbusstatus": "200", "Gxbus-Size": "2", "Gxbus-Outcome": `{"rows":7}`} {
+					response.Header.Set(field, value)
+				}
+				response.Body = body
+				return response, err
+			}))
+			reply, err := api.Query(context.Background(), "x", query, onRecord)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = sender.Write([]byte("[]")) }()
+			data, err := io.ReadAll(reply.Body)
+			if outcome, told := reply.Outcome(); err != nil || told != nil || string(data) != "[]" || outcome.Rows != 7 {
+				t.Fatalf("read %q, %v, %+v, %v", data, err, outcome, told)
+			}
+			go c.end(sender)
+			if err := reply.Kept(); (err == nil) != c.kept {
+				t.Errorf("on record: %v", err)
+			}
+		})
+	}
+}
+
 func TestS23OnlyPeerConnectionsAreAnswered(t *testing.T) {
 	var none mesh.Node // never reached
 	web := httptest.NewServer(mesh.Handler(none, slog.New(slog.DiscardHandler)))

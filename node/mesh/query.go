@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,8 @@ const pathQueries = "/peer/v1/queries" // POST: a query, to the provider's node
 
 // The answer to a query is an event in binary mode (CloudEvents HTTP binding §3.1):
 // its attributes are headers, its data the body. What it came to is told after that,
-// in a trailer: an answer without one was cut off.
+// in a trailer: an answer without one was cut off. A short answer has that and its size
+// in its headers. The end of either is not sent before the answer is on record.
 const (
 	answerType     = "cn.gxbus.answer.v1"
 	headerStatus   = "Ce-Gxbusstatus"
@@ -34,7 +36,9 @@ const (
 	headerApplied  = "Ce-Gxbusapplied"
 	headerMark     = "Ce-Gxbuswatermark"
 	headerPrefix   = "Gxbus-Answer-" // before each header of the provider's system
-	trailerOutcome = "Gxbus-Outcome"
+	fieldOutcome   = "Gxbus-Outcome"
+	headerSize     = "Gxbus-Size"
+	wholeBytes     = 32 << 10 // of a short answer at most
 )
 
 // A query is an event in structured mode, sent before it is on record. That it is, and
@@ -60,24 +64,52 @@ func answers(n Node, logger *slog.Logger) http.HandlerFunc {
 			return
 		}
 		defer reply.Body.Close()
-		piece := make([]byte, 32<<10)
-		some, err := reply.Body.Read(piece) // what fails before anything is sent is told as that
-		if err != nil && !errors.Is(err, io.EOF) {
+		switch begun, err := pass(w, reply); {
+		case err != nil && !begun:
 			refuse(w, r, from, logger, err)
-			return
-		}
-		tell(w.Header(), reply)
-		_, failed := w.Write(piece[:some])
-		if err == nil && failed == nil {
-			_, failed = io.CopyBuffer(w, reply.Body, piece)
-		}
-		if failed != nil {
+		case err != nil:
 			panic(http.ErrAbortHandler) // the answer must not look whole
 		}
-		outcome, _ := reply.Outcome()
-		told, _ := json.Marshal(outcome)
-		w.Header().Set(trailerOutcome, string(told))
 	}
+}
+
+// pass sends an answer, if nothing fails before it has begun.
+func pass(w http.ResponseWriter, reply *exchange.Reply) (begun bool, err error) {
+	piece := make([]byte, wholeBytes)
+	some, err := io.ReadFull(reply.Body, piece)
+	whole := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !whole {
+		return false, err
+	}
+	h := w.Header()
+	tell(h, reply)
+	if whole {
+		h.Set(headerSize, strconv.Itoa(some))
+		h.Set(fieldOutcome, outcomeOf(reply))
+	} else {
+		h.Set("Trailer", fieldOutcome)
+	}
+	_, err = w.Write(piece[:some])
+	switch {
+	case err != nil:
+	case whole: // the other node has work to do with it while its record is written here
+		err = http.NewResponseController(w).Flush()
+	default:
+		_, err = io.CopyBuffer(w, reply.Body, piece)
+	}
+	if err == nil {
+		err = reply.Kept()
+	}
+	if err == nil && !whole {
+		h.Set(fieldOutcome, outcomeOf(reply))
+	}
+	return true, err
+}
+
+func outcomeOf(reply *exchange.Reply) string {
+	outcome, _ := reply.Outcome()
+	told, _ := json.Marshal(outcome)
+	return string(told)
 }
 
 func answer(w http.ResponseWriter, r *http.Request, n Node, from bus.NodeID) (*exchange.Reply, error) {
@@ -120,7 +152,7 @@ func tell(h http.Header, reply *exchange.Reply) {
 	h.Set("Content-Type", reply.Header.Get("Content-Type"))
 	for name, value := range map[string]string{
 		headerStatus: strconv.Itoa(reply.Status), headerDecision: reply.Decision, headerRequest: reply.Request,
-		headerApplied: reply.Applied, headerMark: reply.Watermark, "Trailer": trailerOutcome,
+		headerApplied: reply.Applied, headerMark: reply.Watermark,
 	} {
 		if value != "" {
 			h.Set(name, value)
@@ -185,8 +217,25 @@ func (c *Client) Query(ctx context.Context, to bus.NodeID, query event.Event, re
 	}
 	reply.Header = binding.Kept(reply.Header) // as the provider's node did, if it is what it should be
 	reply.Header.Del("Location")
+	told := &response.Trailer // what is there after the body
+	if size, err := strconv.ParseInt(response.Header.Get(headerSize), 10, 64); err == nil {
+		told = &response.Header
+		reply.Body = short{io.LimitReader(response.Body, size), response.Body}
+	}
 	reply.Outcome = func() (o exchange.Outcome, err error) {
-		return o, json.Unmarshal([]byte(response.Trailer.Get(trailerOutcome)), &o)
+		return o, json.Unmarshal([]byte(told.Get(fieldOutcome)), &o)
+	}
+	reply.Kept = func() error {
+		if _, err := io.ReadFull(response.Body, make([]byte, 1)); !errors.Is(err, io.EOF) {
+			return cmp.Or(err, errors.New("more than it was told to be"))
+		}
+		return nil
 	}
 	return reply, nil
+}
+
+// short is an answer whose end is not waited for.
+type short struct {
+	io.Reader
+	io.Closer
 }

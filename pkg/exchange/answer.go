@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"go.etcd.io/bbolt"
 
+	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/binding"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/policy"
@@ -30,8 +31,10 @@ const (
 )
 
 // obliging gives what obligations leave of an answer, row by row, without holding it
-// all. Its last bytes go out once the record of the whole is durable; whoever reads it
-// sees an error, not an end, where that fails or the decision no longer stands.
+// all. At the consumer's node its last bytes go out once the record of the whole is
+// durable, here and at the provider's node; at that one they go to the other node while
+// the record is written. Whoever reads it sees an error, not an end, where the answer broke
+// off, its record fails or the decision no longer stands.
 type obliging struct {
 	asking *asking
 	ctx    context.Context
@@ -46,7 +49,8 @@ type obliging struct {
 	decoder  *jsontext.Decoder
 	array    bool
 
-	upstream func() (Outcome, error) // of the provider's node, at the consumer's
+	upstream  func() (Outcome, error) // of the provider's node, at the consumer's
+	confirmed func() error            // likewise: waits until it is on record there
 
 	out     bytes.Buffer
 	sum     hash.Hash
@@ -56,12 +60,13 @@ type obliging struct {
 	looked  time.Time
 	ended   bool
 	failure error
+	kept    func() error // waits for the record, once ended; nil: it is there
 }
 
 // obliging makes an answer ready. It refuses one whose form obligations cannot be
 // applied to.
 func (a *asking) obliging(ctx context.Context, reply *Reply, rows int, bytes int64) (*obliging, error) {
-	o := &obliging{asking: a, ctx: ctx, source: reply.Body, reply: reply, rows: rows, bytes: bytes, upstream: reply.Outcome, sum: sha256.New(), looked: a.x.Now()}
+	o := &obliging{asking: a, ctx: ctx, source: reply.Body, reply: reply, rows: rows, bytes: bytes, upstream: reply.Outcome, confirmed: reply.Kept, sum: sha256.New(), looked: a.x.Now()}
 	second := a.stage == policy.StageConsumer
 	enforced, err := newEnforcement(a.decision.Obligations, site{second: second, key: a.key})
 	if err != nil {
@@ -99,6 +104,14 @@ func jsonAnswer(h http.Header) bool {
 }
 
 func (o *obliging) outcome() (Outcome, error) { return o.result, o.failure }
+
+// waits waits until the answer, which has ended, is on record.
+func (o *obliging) waits() error {
+	if o.kept == nil {
+		return o.failure
+	}
+	return o.kept()
+}
 
 // Read gives more of the answer.
 func (o *obliging) Read(p []byte) (int, error) {
@@ -150,7 +163,8 @@ func (o *obliging) told(err error) error {
 	return binding.Unreachable(errBroke) // the error itself may name the system's address
 }
 
-// end puts on record what the answer came to.
+// end puts on record what the answer came to. A whole one is put on record at both nodes
+// at once: the provider's tells the outcome and then, when it is so, that it is on record.
 func (o *obliging) end(failure error) {
 	o.ended = true
 	a := o.asking
@@ -169,21 +183,46 @@ func (o *obliging) end(failure error) {
 	if failure != nil {
 		record.Code = bus.CodeOf(failure)
 	}
-	first := failure == nil && a.stage == policy.StageProvider && o.result.Rows > 0
-	err := a.x.Store.Commit(context.WithoutCancel(o.ctx), func(tx *bbolt.Tx) error {
+	if failure == nil && a.stage == policy.StageProvider {
+		written, unwritten := make(chan struct{}), error(nil)
+		o.kept = func() error {
+			<-written
+			return unwritten
+		}
+		go func() {
+			defer close(written)
+			unwritten = o.enter(record, o.result.Rows > 0)
+		}()
+		return
+	}
+	if err := o.enter(record, false); err != nil || failure != nil {
+		o.failure = errors.Join(failure, err)
+	} else if o.confirmed != nil {
+		if err := o.confirmed(); err != nil { // what is on record here is not so: it is never handed out
+			record.Code, record.Detail = bus.CodeUnavailable, "the provider's node did not tell that it is on record there"
+			o.failure = errors.Join(cutOff(err), o.enter(record, false))
+		}
+	}
+	if o.failure != nil {
+		o.out.Reset()
+	}
+}
+
+// enter puts the end of the answer on record, and that it may be the first of its grant.
+func (o *obliging) enter(record audit.Record, first bool) error {
+	x, flow := o.asking.x, o.asking.flow
+	err := x.Store.Commit(context.WithoutCancel(o.ctx), func(tx *bbolt.Tx) error {
 		if first {
-			if err := a.x.noteFirst(tx, a.flow); err != nil {
+			if err := x.noteFirst(tx, flow); err != nil {
 				return err
 			}
 		}
-		return a.x.append(tx, record)
+		return x.append(tx, record)
 	})
-	if err == nil && first && a.flow.undelivered {
-		poke(a.x.firsts)
+	if err == nil && first && flow.undelivered {
+		poke(x.firsts)
 	}
-	if o.failure = errors.Join(failure, err); o.failure != nil {
-		o.out.Reset()
-	}
+	return err
 }
 
 // compare takes over what the provider's node says that the answer came to, and refuses
@@ -191,10 +230,14 @@ func (o *obliging) end(failure error) {
 func (o *obliging) compare() error {
 	sent, err := o.upstream()
 	if err != nil || sent.Digest != digestText(o.budget.sum.Sum(nil)) {
-		return bus.E(bus.CodeUnavailable, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "传输中断", EN: "was cut off on its way"}}).Because(err)
+		return cutOff(err)
 	}
 	o.result.Cut, o.asking.points = sent.Cut, sent.Points
 	return nil
+}
+
+func cutOff(err error) error {
+	return bus.E(bus.CodeUnavailable, bus.Defect{Field: "answer", Problem: bus.Text{ZH: "传输中断", EN: "was cut off on its way"}}).Because(err)
 }
 
 // stands refuses to go on once the decision does not stand: it is asked again every
@@ -218,6 +261,9 @@ func (o *obliging) Close() error {
 	err := o.source.Close()
 	if !o.ended {
 		o.end(bus.E(bus.CodeUnavailable))
+	}
+	if o.kept != nil {
+		_ = o.kept() // whoever has to know has asked
 	}
 	return err
 }

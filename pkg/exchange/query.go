@@ -41,8 +41,9 @@ type Query struct {
 	Call     binding.Call   `json:"call"`
 }
 
-// Reply is the answer to a query. Body gives what obligations leave of it; its end is
-// told once all of it is on record, and anything else is an answer that was cut off.
+// Reply is the answer to a query. Body gives what obligations leave of it; anything but
+// its end is an answer that was cut off. The end that Query gives is on record at both
+// nodes; of that which Answer gives, Kept tells.
 type Reply struct {
 	Status      int // of the provider's system
 	Header      http.Header
@@ -53,6 +54,7 @@ type Reply struct {
 	Watermark   string
 	Body        io.ReadCloser
 	Outcome     func() (Outcome, error) // of the whole, once Body has ended
+	Kept        func() error            // between nodes: waits, once Body has ended, until that is on record
 }
 
 // Outcome is what an answer came to.
@@ -257,7 +259,7 @@ func (a *asking) pass(ctx context.Context, reply *Reply, rows int, bytes int64) 
 	if err != nil {
 		return nil, errors.Join(a.failed(ctx, err), reply.Body.Close())
 	}
-	reply.Body, reply.Outcome = body, body.outcome
+	reply.Body, reply.Outcome, reply.Kept = body, body.outcome, body.waits
 	reply.Correlation, reply.Request, reply.Decision = a.record.Correlation, a.record.Digest, a.decision.ID
 	reply.Header.Del("Content-Length") // what is left of it is another
 	return reply, nil

@@ -421,8 +421,49 @@ func TestS54NoAnswerWithoutEvidence(t *testing.T) {
 			if body, _, err := w.ask(puller, "r-1", inquiry(`{}`)); err == nil || body != "" || asked != c.asked {
 				t.Errorf("answered %q, %v; asked %d times", body, err, asked)
 			}
+			if n == w.provider() && !c.early {
+				if ends := w.consumer().records(audit.KindAnswered); ends[len(ends)-1].Code != bus.CodeUnavailable {
+					t.Errorf("the consumer's node recorded %+v", ends)
+				}
+			}
 			n.Exchange.Close()
 			n.Exchange = nil
+		})
+	}
+}
+
+// An answer is put on record at both nodes at once, and handed out when it is so at both.
+func TestAnAnswerIsHandedOutOnceItIsOnRecordAtBothNodes(t *testing.T) {
+	broke := errors.New("the line broke")
+	for name, fails := range map[string]error{"it is": nil, "the provider's node does not say so": broke} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := fake(t)
+			w.bound = answering(200, threeFirms)
+			waited := 0
+			w.line.reply = func(reply *exchange.Reply) {
+				kept := reply.Kept
+				reply.Kept = func() error {
+					waited++
+					if len(w.consumer().records(audit.KindAnswered)) != 1 {
+						t.Error("the consumer's node has waited to write its record")
+					}
+					return errors.Join(kept(), fails)
+				}
+			}
+			body, _, err := w.ask(puller, "r-1", inquiry(`{}`))
+			var codes []bus.Code
+			for _, r := range w.consumer().records(audit.KindAnswered) {
+				codes = append(codes, r.Code)
+			}
+			if waited != 1 || len(w.provider().records(audit.KindAnswered)) != 1 {
+				t.Errorf("asked %d times whether it is on record", waited)
+			}
+			switch {
+			case fails == nil && (err != nil || body == "" || !slices.Equal(codes, []bus.Code{""})):
+				t.Errorf("answered %q, %v, on record as %q", body, err, codes)
+			case fails != nil && (!errors.Is(err, broke) || body != "" || !slices.Equal(codes, []bus.Code{"", bus.CodeUnavailable})):
+				t.Errorf("answered %q, %v, on record as %q", body, err, codes)
+			}
 		})
 	}
 }

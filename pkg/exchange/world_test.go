@@ -697,6 +697,7 @@ type line struct {
 	before, after func(context.Context, exchange.Batch) error
 	carried       []exchange.Batch // what arrived
 	handover      func(exchange.Handover, exchange.Parcel) (exchange.Parcel, error)
+	reply         func(*exchange.Reply) // sees what answers a query; may be nil
 }
 
 func (l *line) connect(id bus.NodeID, x *exchange.Exchange) {
@@ -758,12 +759,16 @@ func (e end) Handover(ctx context.Context, from bus.NodeID, ask exchange.Handove
 // Query goes straight to the other node.
 func (e end) Query(ctx context.Context, to bus.NodeID, query cloudevent.Event, recorded exchange.Recorded) (*exchange.Reply, error) {
 	e.mu.Lock()
-	other := e.ends[to]
+	other, during := e.ends[to], e.reply
 	e.mu.Unlock()
 	if other == nil {
 		return nil, errLine
 	}
-	return other.Answer(ctx, e.id, query, recorded)
+	reply, err := other.Answer(ctx, e.id, query, recorded)
+	if err == nil && during != nil {
+		during(reply)
+	}
+	return reply, err
 }
 
 // Receipts go straight to the other node.
