@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,6 +113,24 @@ func TestPullAcknowledgesOnlyWhenAsked(t *testing.T) {
 	contains(t, "table", out, "/systems/s", `{"n":2}`)
 	if len(sh.seen) != 2 || sh.seen[1].body != `{"last":12}` {
 		t.Errorf("asked %v", sh.seen)
+	}
+}
+
+// What a table leaves out nobody who has only the table can have traced.
+func TestPullShowsWatermarksWhereAnEventHasOne(t *testing.T) {
+	marked := strings.Replace(line(2), `"type":"t"`, `"type":"t","gxbuswatermark":"3kq2f5vdu7n4yh6wzc1xwm2a"`, 1)
+	for body, want := range map[string][]string{
+		line(1) + "," + marked: {"id,time,source,type,subject,watermark,data", `1,,/systems/s,t,,,"{""n"":1}"`, `2,,/systems/s,t,,3kq2f5vdu7n4yh6wzc1xwm2a,"{""n"":2}"`},
+		line(1):                {"id,time,source,type,subject,data", `1,,/systems/s,t,,"{""n"":1}"`},
+	} {
+		sh := newShell(t, map[string]http.HandlerFunc{"GET /subscriptions/s/events": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(client.HeaderLast, "12")
+			_, _ = io.WriteString(w, "["+body+"]")
+		}})
+		out, _ := sh.ok("pull", "s", "-o", "csv")
+		if got := strings.Split(strings.TrimSpace(strings.TrimPrefix(out, "\ufeff")), "\r\n"); !slices.Equal(got, want) {
+			t.Errorf("wrote %q", got)
+		}
 	}
 }
 

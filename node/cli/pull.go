@@ -3,13 +3,14 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
-	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/spf13/cobra"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
+	"github.com/gxbus/gxbus/pkg/event"
 )
 
 // followWait is how long an empty subscription is waited at before it is asked again.
@@ -85,7 +86,7 @@ func (a *app) pull(ctx context.Context, c *client.Client, p pulling) error {
 
 func (a *app) printEvents(events []event.Event) error {
 	if a.output != "json" {
-		return printList(a, eventColumns, events)
+		return printList(a, eventColumns(events), events)
 	}
 	enc := json.NewEncoder(a.Out)
 	enc.SetEscapeHTML(false)
@@ -97,7 +98,20 @@ func (a *app) printEvents(events []event.Event) error {
 	return nil
 }
 
-var eventColumns = []column[event.Event]{
+// eventColumns shows watermarks where an event has one: a copy is traced by it.
+func eventColumns(events []event.Event) []column[event.Event] {
+	if slices.ContainsFunc(events, func(e event.Event) bool { return markOf(e) != "" }) {
+		return slices.Insert(slices.Clone(plainColumns), len(plainColumns)-1, column[event.Event]{"watermark", "水印", markOf})
+	}
+	return plainColumns
+}
+
+func markOf(e event.Event) string {
+	mark, _ := e.Extensions()[event.ExtWatermark].(string)
+	return mark
+}
+
+var plainColumns = []column[event.Event]{
 	{"id", "编号", func(e event.Event) string { return e.ID() }},
 	{"time", "时间", func(e event.Event) string { return stamp(e.Time()) }},
 	{"source", "来源", func(e event.Event) string { return e.Source() }},

@@ -17,6 +17,7 @@ const (
 	ExtTraceParent    = "traceparent"        // W3C trace context
 	ExtTraceState     = "tracestate"         // likewise: what the systems on the way add of their own
 	ExtClassification = "dataclassification" // CloudEvents: how its data is classified
+	ExtWatermark      = "gxbuswatermark"     // the bus's own: which decision a copy went out on
 )
 
 // checkExtension holds an extension that the bus understands to its form.

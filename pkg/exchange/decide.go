@@ -54,7 +54,7 @@ func (x *Exchange) decideAll(ctx context.Context, f flow, events []event.Event) 
 func attributesOf(e event.Event) policy.Event {
 	all := event.Attributes(e)
 	delete(all, attrApplied)
-	delete(all, attrWatermark)
+	delete(all, event.ExtWatermark)
 	return all
 }
 

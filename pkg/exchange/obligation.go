@@ -13,12 +13,9 @@ import (
 	"github.com/gxbus/gxbus/pkg/strictjson"
 )
 
-// The attributes that the bus sets on events in its care. What a publisher gives
-// them does not leave its node.
-const (
-	attrApplied   = "gxbusapplied"   // from node to node: what was done that cannot be done, or told, a second time
-	attrWatermark = "gxbuswatermark" // to the consumer: see watermark.go
-)
+// attrApplied is from node to node: what was done that cannot be done, or told, a
+// second time. What a publisher gives it, or [event.ExtWatermark], does not leave its node.
+const attrApplied = "gxbusapplied"
 
 // site is where obligations are applied.
 type site struct {

@@ -119,8 +119,8 @@ func clean(e *cloudevent.Event, second bool) {
 	if _, has := e.Extensions()[attrApplied]; has {
 		e.SetExtension(attrApplied, nil)
 	}
-	if _, has := e.Extensions()[attrWatermark]; has && !second {
-		e.SetExtension(attrWatermark, nil)
+	if _, has := e.Extensions()[event.ExtWatermark]; has && !second {
+		e.SetExtension(event.ExtWatermark, nil)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
 	"go.etcd.io/bbolt"
 )
 
@@ -22,13 +23,13 @@ func watermark(secret []byte, decision string) string {
 // stamp puts a watermark on e, unless the provider's node has; what a publisher
 // wrote there is none.
 func stamp(e *cloudevent.Event, second bool, mark string) {
-	_, has := e.Extensions()[attrWatermark]
+	_, has := e.Extensions()[event.ExtWatermark]
 	switch {
 	case has && second:
 	case mark != "":
-		e.SetExtension(attrWatermark, mark)
+		e.SetExtension(event.ExtWatermark, mark)
 	case has:
-		e.SetExtension(attrWatermark, nil)
+		e.SetExtension(event.ExtWatermark, nil)
 	}
 }
 
