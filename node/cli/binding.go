@@ -134,7 +134,7 @@ func (a *app) deleteBinding() *cobra.Command {
 
 func (a *app) ofBinding(use, zh, en string, do func(context.Context, *client.Client, bus.ResourceID) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " RESOURCE", Short: a.say(zh, en), Args: a.exactly("RESOURCE"), ValidArgsFunction: resources().complete(a),
+		Use: use + " RESOURCE", Short: a.say(zh, en), Args: a.exactly("RESOURCE"), ValidArgsFunction: resources(a).complete(a),
 		Example: "  gxbus binding " + use + " enterprise-registration",
 		RunE: a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, args []string) error {
 			return do(ctx, c, bus.ResourceID(args[0]))

@@ -22,6 +22,7 @@ func drafts(a *app) writer[bus.ResourceID, bus.Draft] {
 		noun: noun[bus.ResourceID, bus.Draft]{
 			zh: "编制稿", en: "draft", example: "enterprise-registration",
 			columns: draftColumns(a), details: draftDetails(a),
+			inner:   func(d bus.Draft) grid { return itemGrid(a, d.Resource) },
 			entries: func(c *client.Client) client.Readable[bus.ResourceID, bus.Draft] { return c.Drafts().Readable },
 		},
 		check: func(d bus.Draft) []bus.Defect {
@@ -58,9 +59,15 @@ func draftColumns(a *app) []column[bus.Draft] {
 }
 
 func draftDetails(a *app) []column[bus.Draft] {
-	return []column[bus.Draft]{
+	details := []column[bus.Draft]{
 		{"codes", "目录代码", func(d bus.Draft) string { return listed(d.Resource.Codes) }},
-		{"items", "信息项", func(d bus.Draft) string { return itemNames(d.Resource) }},
+		{"sharing", "共享类型", func(d bus.Draft) string { return string(d.Resource.Sharing.Type) }},
+		{"update_cycle", "更新周期", func(d bus.Draft) string { return d.Resource.UpdateCycle }},
+	}
+	for _, c := range entryDetails(a) {
+		details = append(details, column[bus.Draft]{c.key, c.zh, func(d bus.Draft) string { return c.cell(d.Resource) }})
+	}
+	return append(details, []column[bus.Draft]{
 		{"secrecy_review", "保密审查", func(d bus.Draft) string { return d.Clearance.SecrecyReview }},
 		{"assessment", "个人信息保护影响评估", func(d bus.Draft) string { return d.Clearance.Assessment }},
 		{"consent", "负责人同意", func(d bus.Draft) string { return d.Clearance.Consent }},
@@ -83,7 +90,7 @@ func draftDetails(a *app) []column[bus.Draft] {
 			return d.Review.Opinion
 		}},
 		{"missing", "缺漏", func(d bus.Draft) string { return a.defects(d.Missing) }},
-	}
+	}...)
 }
 
 var stateNames = map[bus.EntryState]string{

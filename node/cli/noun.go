@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ type noun[K ~string, V any] struct {
 	zh, en  string // what people call one
 	example string // an id
 	columns []column[V]
-	details []column[V] // of show, after columns
+	details []column[V]  // of show, after columns
+	inner   func(V) grid // of show, a table below them; nil: none
 	entries func(*client.Client) client.Readable[K, V]
 }
 
@@ -55,9 +57,31 @@ func (n noun[K, V]) show(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printOne(a, slices.Concat(n.columns, n.details), value)
+			return n.print(a, value)
 		}),
 	}
+}
+
+// print shows one. A table is for people: it leaves out details that are not set.
+func (n noun[K, V]) print(a *app, value V) error {
+	if a.output != "table" {
+		return printOne(a, slices.Concat(n.columns, n.details), value)
+	}
+	columns := slices.Clone(n.columns)
+	for _, c := range n.details {
+		if c.cell(value) != "" {
+			columns = append(columns, c)
+		}
+	}
+	if err := printOne(a, columns, value); err != nil || n.inner == nil {
+		return err
+	}
+	inner := n.inner(value)
+	if len(inner.rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.Out)
+	return writeTable(a.Out, inner)
 }
 
 // complete offers the ids that the node knows; a node that does not answer at

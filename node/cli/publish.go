@@ -32,7 +32,7 @@ func (a *app) publishCommand() *cobra.Command {
 				"Publishing again is safe: an event with the same source and id is taken once."),
 		Example: "  gxbus publish enterprise-registration -f events.jsonl\n" +
 			"  gxbus publish enterprise-registration --source /systems/market-registry --type cn.gov.enterprise.changed --id 1 --data @event.json",
-		ValidArgsFunction: resources().complete(a),
+		ValidArgsFunction: resources(a).complete(a),
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "file", "f", "", a.say("JSON Lines `文件`，\"-\" 为标准输入", "`file` of JSON Lines, \"-\" for the standard input"))

@@ -15,7 +15,7 @@ func (a *app) queryCommand() *cobra.Command {
 	var q client.Query
 	var items, parameters []string
 	cmd := &cobra.Command{
-		Use: "query RESOURCE", Short: a.say("查询数据资源", "Query a resource"), Args: a.exactly("RESOURCE"), ValidArgsFunction: resources().complete(a),
+		Use: "query RESOURCE", Short: a.say("查询数据资源", "Query a resource"), Args: a.exactly("RESOURCE"), ValidArgsFunction: resources(a).complete(a),
 		Long: a.say("由业务系统在本部门所在节点查询已挂接服务的资源。每次查询须说明授权、用途、事项和办件号，并可说明依据和经办人代号。结果以 JSON 输出。",
 			"By an agency system, at its own node, of a resource that is bound to a service. Each query says under which grant, for\nwhich purpose, matter and case it is, and can say on what basis and by which operator. The answer is JSON."),
 		Example: "  gxbus query enterprise-registration --grant tianhe-registration --purpose verification \\\n" +

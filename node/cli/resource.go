@@ -12,14 +12,14 @@ import (
 )
 
 func (a *app) resourceCommand() *cobra.Command {
-	n := resources()
+	n := resources(a)
 	return a.group("resource", "数据资源目录", "Data resources of the directory",
 		a.listResources(n), a.searchResources(n), n.show(a), a.resourceAccess(n),
 		a.resourceVersions(n), a.resourceSchema(n), a.resourceDiff(n), a.withdrawResource(n), a.recordTrigger(n), a.resourceUses(n),
 		a.resourceTemplateCommand(), a.resourceImportCommand(), a.resourceExportCommand())
 }
 
-func resources() noun[bus.ResourceID, bus.Resource] {
+func resources(a *app) noun[bus.ResourceID, bus.Resource] {
 	return noun[bus.ResourceID, bus.Resource]{
 		zh: "数据资源", en: "resource", example: "enterprise-registration",
 		columns: []column[bus.Resource]{
@@ -31,15 +31,8 @@ func resources() noun[bus.ResourceID, bus.Resource] {
 			{"update_cycle", "更新周期", func(r bus.Resource) string { return r.UpdateCycle }},
 			{"revision", "修订号", func(r bus.Resource) string { return sprint(r.Revision) }},
 		},
-		details: []column[bus.Resource]{
-			{"abstract", "摘要", func(r bus.Resource) string { return r.Abstract }},
-			{"format", "格式", func(r bus.Resource) string { return r.Format }},
-			{"modes", "共享方式", func(r bus.Resource) string { return listed(r.Modes) }},
-			{"open", "开放属性", func(r bus.Resource) string { return r.Open }},
-			{"range", "共享范围", func(r bus.Resource) string { return r.Sharing.Range }},
-			{"purposes", "使用用途", func(r bus.Resource) string { return listed(r.Sharing.Purposes) }},
-			{"items", "信息项", itemNames},
-		},
+		details: entryDetails(a),
+		inner:   func(r bus.Resource) grid { return itemGrid(a, r) },
 		entries: func(c *client.Client) client.Readable[bus.ResourceID, bus.Resource] { return c.Resources().Readable },
 	}
 }
@@ -175,14 +168,6 @@ func who(p bus.Principal) string {
 		return ""
 	}
 	return p.String()
-}
-
-func itemNames(r bus.Resource) string {
-	names := make([]string, len(r.Items))
-	for i, item := range r.Items {
-		names[i] = string(item.ID) + " " + item.Name
-	}
-	return listed(names)
 }
 
 func listed[T ~string](values []T) string {

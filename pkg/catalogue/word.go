@@ -69,13 +69,15 @@ var (
 	}
 )
 
-// Term gives the Chinese term for a word in a field of an entry, named as in JSON. What
-// has none stands for itself.
+// Term gives the Chinese term for a word in a field of an entry, named as the command
+// line heads it. What has none stands for itself.
 func Term(field, word string) string { return terms[field].name(word) }
 
 var terms = map[string]words{
 	"sharing": sharingWords, "update_cycle": cycleWords, "format": formatWords, "open": openWords,
 	"purpose": purposeWords, "purposes": purposeWords, "mode": modeWords, "modes": modeWords,
+	"network": networkWords, "scenario": scenarioWords, "basis_kind": basisWords,
+	"data_type": typeWords, "grade": gradeWords, "semantic": semanticWords,
 }
 
 // value finds the value that a text names: by one of its Chinese names, or the
