@@ -109,6 +109,12 @@ test-net: ## cut, slow and heal a network of namespaces, past the lease (7 min);
 test-move: ## move departments under load and kill -9 their nodes meanwhile, MOVE_ROUNDS=30 times
 	GXBUS_MOVE_ROUNDS=$(MOVE_ROUNDS) go test ./node -run TestMoveUnderLoad -count=1 -timeout 900s
 
+.PHONY: nightly
+nightly: ## the tests that take longer than a commit should wait, one after the other; needs root
+	@set -e; for target in test-kill test-move test-linear test-net test-backlog test-chaos test-soak test-office; do \
+		$(MAKE) --no-print-directory $$target; \
+	done
+
 .PHONY: test-policies
 test-policies: ## run the tests of the shipped policies
 	go test -vet=off -count=1 ./pkg/policy -run 'Shipped|Recipe|RuleIndexing'

@@ -21,10 +21,10 @@ func (x *Exchange) resettle(ctx context.Context) {
 	for {
 		_, changed := x.Directory.Applied()
 		due, now, err := x.due(seen)
-		if err != nil {
+		if seen = now; err != nil {
 			x.Logger.Error("look for departments that move", "error", err)
+			seen = 0 // they are looked for again with the next change
 		}
-		seen = now
 		for _, id := range due {
 			if ended, ok := running[id]; ok {
 				select {
