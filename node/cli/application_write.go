@@ -25,7 +25,7 @@ func (f *applicationFlags) add(a *app, cmd *cobra.Command) {
 	flags.StringVar(&c.Scenario, "scenario", "", a.say("使用 `场景`", "scenario of use, as `text`"))
 	flags.StringSliceVar(&f.items, "item", nil, a.say("使用范围：信息项，可多个", "item that is asked for, repeatable"))
 	flags.StringVar((*string)(&c.Division), "division", "", a.say("使用范围：行政区划 `代码`，含其下级", "`code` of the division that the data is about, with those below"))
-	flags.StringVar(&c.Mode, "mode", "", a.say("共享 `方式`：interface、batch、file", "`mode`: interface, batch, file"))
+	flags.StringVar(&c.Mode, "mode", "", a.say("共享 `方式`：interface、batch", "`mode`: interface, batch"))
 	flags.StringSliceVar(&f.purposes, "purpose", nil, a.say("使用用途，可多个：administrative-basis、reference、verification、collaboration",
 		"purpose, repeatable: administrative-basis, reference, verification, collaboration"))
 	flags.StringSliceVar(&c.Matters, "matter", nil, a.say("事项编码，可多个", "matter code it is limited to, repeatable"))

@@ -37,7 +37,7 @@ type ApplicationContent struct {
 	Scenario   string       `json:"scenario,omitempty"` // 使用场景
 	Items      []ItemID     `json:"items,omitempty"`    // 使用范围: of which items
 	Division   DivisionCode `json:"division,omitempty"` // 使用范围: about which division and those below
-	Mode       string       `json:"mode,omitempty"`     // 共享方式: interface, batch, file
+	Mode       string       `json:"mode,omitempty"`     // 共享方式: interface, batch; a draft may have file
 	Purposes   []Purpose    `json:"purposes,omitempty"` // 使用用途
 	Matters    []string     `json:"matters,omitempty"`  // 事项编码; none listed: any
 	From       time.Time    `json:"from,omitzero"`      // 使用时限: from the consent where it is left out,

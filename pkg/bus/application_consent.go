@@ -2,7 +2,6 @@ package bus
 
 import (
 	"cmp"
-	"slices"
 	"time"
 )
 
@@ -49,9 +48,6 @@ func (a Application) Granted(t Terms, r Resource, at time.Time, within Within) (
 	}
 	c.Items, c.Purposes = full.Items, full.Purposes
 	defects = append(defects, c.outside(r)...)
-	if !slices.Contains(r.Modes, c.Mode) {
-		defects = append(defects, Defect{"mode", Text{"目录未提供该共享方式：" + c.Mode, "not a mode of the directory entry: " + c.Mode}, join(r.Modes)})
-	}
 	begin := c.From
 	if begin.Before(at) {
 		begin = at

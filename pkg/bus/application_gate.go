@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +38,7 @@ func (c ApplicationContent) Gate(r Resource, at time.Time) []Defect {
 	want("scenario", filled(c.Scenario), "")
 	want("items", len(c.Items) > 0, "")
 	want("division", c.Division != "", "")
-	want("mode", c.Mode != "", join(modes))
+	want("mode", c.Mode != "", join(served))
 	want("purposes", len(c.Purposes) > 0, join(purposes))
 	want("until", !c.Until.IsZero(), "")
 	if !c.Until.IsZero() && !c.Until.After(at) {
@@ -52,15 +53,13 @@ func (c ApplicationContent) Gate(r Resource, at time.Time) []Defect {
 	if c.Version != r.Version {
 		defects = append(defects, Defect{"version", Text{"不是目录现行版本", "not the version in force"}, fmt.Sprint(r.Version)})
 	}
-	if c.Mode != "" && !slices.Contains(r.Modes, c.Mode) {
-		defects = append(defects, Defect{"mode", Text{"目录未提供该共享方式：" + c.Mode, "not a mode of the directory entry: " + c.Mode}, join(r.Modes)})
-	}
 	return append(defects, c.outside(r)...)
 }
 
-// outside lists the items and purposes that the directory entry does not offer.
+// outside lists the mode, items and purposes that the directory entry does not offer,
+// or no node serves.
 func (c ApplicationContent) outside(r Resource) []Defect {
-	var defects []Defect
+	defects := c.unserved(r)
 	for i, id := range c.Items {
 		item, ok := r.Item(id)
 		at := fmt.Sprintf("items[%d]", i)
@@ -79,6 +78,19 @@ func (c ApplicationContent) outside(r Resource) []Defect {
 		}
 	}
 	return defects
+}
+
+// unserved returns the defect of a mode in which nobody gets r's data.
+func (c ApplicationContent) unserved(r Resource) []Defect {
+	problem := Text{"目录未提供该共享方式：" + c.Mode, "not a mode of the directory entry: " + c.Mode}
+	switch {
+	case c.Mode == "" || slices.Contains(r.Modes, c.Mode) && slices.Contains(served, c.Mode):
+		return nil
+	case slices.Contains(r.Modes, c.Mode):
+		problem = Text{"目录载明该共享方式，但总线不提供：" + c.Mode, "a mode of the directory entry that the bus does not serve: " + c.Mode}
+	}
+	allowed := slices.DeleteFunc(slices.Clone(served), func(m string) bool { return !slices.Contains(r.Modes, m) })
+	return []Defect{{"mode", problem, cmp.Or(join(allowed), "none: ask the provider to offer "+join(served))}}
 }
 
 // GateRenewal returns what keeps c from asking that g run on: it has ended, or c

@@ -90,6 +90,7 @@ type Resource struct {
 var (
 	formats   = []string{"file", "spreadsheet", "database", "image", "stream", "self-describing", "service"}
 	modes     = []string{"interface", "batch", "file"}
+	served    = []string{"interface", "batch"} // of the modes; an entry may tell of files, which nodes do not hand out
 	opens     = []string{"yes", "conditional", "no"}
 	cycles    = []string{CycleRealtime, "daily", "weekly", "monthly", "quarterly", "half-yearly", "yearly", "irregular"}
 	networks  = []string{"government", "internet", "departmental"}

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,5 +70,40 @@ func TestARenewalKeepsTheModeOfItsGrant(t *testing.T) {
 		if got := fields(renewal.GateRenewal(c.grant, at, nil)); got != c.want {
 			t.Errorf("by %q of %+v: refused for %q, want %q", c.mode, c.grant.Consent, got, c.want)
 		}
+	}
+}
+
+// An entry may tell of files, which no node hands out: nobody applies for one in vain,
+// and what was filed before is not consented to.
+func TestAModeThatNothingServesIsNeitherAppliedForNorConsentedTo(t *testing.T) {
+	at := time.Date(2026, 3, 4, 4, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		mode    string
+		entry   []string
+		allowed string // "-": it is given
+	}{
+		{"batch", []string{"file", "batch"}, "-"},
+		{"interface", []string{"interface"}, "-"},
+		{"file", []string{"file", "batch", "interface"}, "interface, batch"},
+		{"file", []string{"file"}, "none: ask the provider to offer interface, batch"},
+		{"file", []string{"batch"}, "batch"},
+		{"interface", []string{"file", "batch"}, "batch"},
+	} {
+		r := bus.Resource{ID: "r1", Provider: "11440000006939561H", Version: 1, Modes: c.entry, Items: []bus.Item{{ID: "name"}}}
+		a := bus.Application{Content: bus.ApplicationContent{
+			Department: "1144010699990002XN", Resource: "r1", Version: 1, Basis: "示例", Scenario: "示例", Items: []bus.ItemID{"name"},
+			Division: "440106", Mode: c.mode, Purposes: []bus.Purpose{bus.PurposeReference}, Until: at.AddDate(1, 0, 0),
+		}}
+		_, refused := a.Granted(bus.Terms{}, r, at, func(code, root bus.DivisionCode) bool { return code == root })
+		for told, defects := range map[string][]bus.Defect{"submitted": a.Content.Gate(r, at), "consented to": refused} {
+			switch {
+			case c.allowed == "-" && defects == nil:
+			case len(defects) != 1 || defects[0].Field != "mode" || defects[0].Allowed != c.allowed:
+				t.Errorf("%s of %q, %s: %+v", c.mode, c.entry, told, defects)
+			}
+		}
+	}
+	if d := (bus.ApplicationContent{}).Gate(bus.Resource{}, at); !slices.ContainsFunc(d, func(d bus.Defect) bool { return d.Field == "mode" && d.Allowed == "interface, batch" }) {
+		t.Errorf("none is named: %+v", d)
 	}
 }
