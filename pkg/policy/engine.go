@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,8 @@ type Options struct {
 	// Deadline is how long all layers together may take for one decision;
 	// 200 ms where it is 0, many times what a decision takes: it is for a machine out of breath.
 	Deadline time.Duration
-	// CompileLimit is how long one layer may take to compile; 2 s where it is 0.
+	// CompileLimit is how long a layer is waited for while it compiles; 2 s where it is 0.
+	// From then on it denies, until it is compiled.
 	CompileLimit time.Duration
 	// NewID makes decision ids, unique across the bus; 128 random bits in
 	// lower-case base32 where it is nil.
@@ -75,7 +77,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled := e.compile(base)
+	compiled := e.compiled(base) // it ships with the release: no limit
 	if compiled.problem != "" {
 		return nil, fmt.Errorf("base policy: %s", compiled.problem)
 	}
@@ -132,32 +134,50 @@ func (e *Engine) take(l bus.Layer, have *layer, refused map[bus.LayerID]string) 
 	return &layer{id: l.ID, revision: l.Revision, digest: digest, problem: "another text under a revision seen before"}
 }
 
-// compile returns l ready to be asked, or broken.
+// compile returns l ready to be asked, or broken. Nothing interrupts a compiler: a
+// layer that is not ready in time is broken until it is.
 func (e *Engine) compile(l bus.Layer) *layer {
-	made := &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules)}
-	problem, done := within(e.compileLimit, func() (problem string) {
-		defer func() {
-			if r := recover(); r != nil {
-				problem = fmt.Sprintf("the compiler failed: %v", r)
-			}
-		}()
-		src, problems := e.language.read(bus.Layer{ID: l.ID, Modules: withoutTests(l.Modules)})
-		if len(problems) > 0 {
-			return problems[0].String()
-		}
-		ready := &layer{}
-		if err := ready.compile(context.Background(), src); err != nil {
-			return problemsOf(ProblemCompile, "", err)[0].String()
-		}
-		made.query, made.discovery, made.reads, made.exports = ready.query, ready.discovery, ready.reads, ready.exports
-		return ""
-	})
-	if !done {
-		return &layer{id: l.ID, revision: l.Revision, digest: made.digest, problem: "does not compile in time"}
+	compiled := make(chan *layer, 1)
+	go func() { compiled <- e.compiled(l) }()
+	limit := time.NewTimer(e.compileLimit)
+	defer limit.Stop()
+	select {
+	case ready := <-compiled:
+		return ready
+	case <-limit.C:
+		late := &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules), problem: "does not compile in time"}
+		go func() { e.replace(late, <-compiled) }()
+		return late
 	}
-	made.problem = problem
+}
+
+// replace puts ready where late still is in use.
+func (e *Engine) replace(late, ready *layer) {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	next := maps.Clone(*e.layers.Load())
+	if next[late.id] == late {
+		next[late.id] = ready
+		e.layers.Store(&next)
+	}
+}
+
+// compiled is compile that takes as long as it takes.
+func (e *Engine) compiled(l bus.Layer) (made *layer) {
+	made = &layer{id: l.ID, revision: l.Revision, digest: digestOf(l.Modules)}
+	defer func() {
+		if r := recover(); r != nil {
+			made.problem = fmt.Sprintf("the compiler failed: %v", r)
+		}
+	}()
 	if l.ID != bus.BaseLayer {
 		made.strain = &strain{}
+	}
+	src, problems := e.language.read(bus.Layer{ID: l.ID, Modules: withoutTests(l.Modules)})
+	if len(problems) > 0 {
+		made.problem = problems[0].String()
+	} else if err := made.compile(context.Background(), src); err != nil {
+		made.problem = problemsOf(ProblemCompile, "", err)[0].String()
 	}
 	return made
 }

@@ -55,6 +55,47 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	}
 }
 
+// A machine out of breath compiles nothing in time: base is waited for, and a layer
+// breaks only until it is compiled.
+func TestALayerThatIsLateIsUsedOnceItIsCompiled(t *testing.T) {
+	e, err := New(Options{Deadline: time.Minute, CompileLimit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "package gxbus.division.d440100\ndeny contains {\"code\": \"x\", \"zh\": \"x\", \"en\": \"x\"} if input.version == 1\n"
+	e.Load([]bus.Layer{{ID: "division/440100", Revision: 1, Modules: map[string]string{"a.rego": text}}})
+	for e.Status()[1].Error != "" {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the layer stays broken")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	d := e.Decide(t.Context(), sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 3))
+	if d.Allow || len(d.Reasons) != 1 || d.Reasons[0].Code != "x" {
+		t.Errorf("decision = allow %v, reasons %v; want the layer's", d.Allow, d.Reasons)
+	}
+}
+
+func TestALayerThatIsLateReplacesNoNewerOne(t *testing.T) {
+	e, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, ready, newer := &layer{id: "division/440100"}, &layer{id: "division/440100"}, &layer{id: "division/440100"}
+	for inUse, want := range map[*layer]*layer{late: ready, newer: newer, nil: nil} {
+		set := layerSet{}
+		if inUse != nil {
+			set[inUse.id] = inUse
+		}
+		e.layers.Store(&set)
+		e.replace(late, ready)
+		if got := (*e.layers.Load())[late.id]; got != want {
+			t.Errorf("%p is in use after %p, want %p", got, inUse, want)
+		}
+	}
+}
+
 // A machine out of breath can leave a decision of base behind; the next one asks it again.
 func TestBaseIsAskedAgainAfterADecisionWasLeftBehind(t *testing.T) {
 	e, err := New(Options{Deadline: 100 * time.Millisecond})
