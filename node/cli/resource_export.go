@@ -36,7 +36,7 @@ func (a *app) resourceExportCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.format, "format", "", a.say("`格式`：xlsx、csv、jsonl、dcat（缺省按文件名，否则 jsonl）", "`format`: xlsx, csv, jsonl, dcat (else by the file's name, else jsonl)"))
 	flags.StringVarP(&f.file, "file", "f", "-", a.say("写入 `文件`，\"-\" 为标准输出", "`file` to write, \"-\" for the standard output"))
-	flags.BoolVar(&f.drafts, "drafts", false, a.say("导出编制稿而非已发布的", "the drafts, not what is published"))
+	flags.BoolVar(&f.drafts, "drafts", false, a.say("导出编制稿而非已发布的，不能用 dcat", "the drafts, not what is published; not as dcat"))
 	flags.StringVar(&f.provider, "provider", "", a.say("仅该 `部门` 的", "only of this `department`"))
 	flags.StringVar(&f.division, "division", "", a.say("仅该 `区划` 及其下级的", "only of this `division` and those below it"))
 	flags.StringVar(&f.code, "code", "", a.say("仅代码以此 `前缀` 开头的", "only with a code that begins with `prefix`"))
@@ -52,6 +52,10 @@ func (a *app) resourceExportCommand() *cobra.Command {
 		}
 		if !slices.Contains(exports, f.format) {
 			return a.usage(cmd, "--format 不支持 "+f.format+"（允许：xlsx、csv、jsonl、dcat）", "--format cannot be "+f.format+" (allowed: xlsx, csv, jsonl, dcat)")
+		}
+		if f.drafts && f.format == string(catalogue.DCAT) {
+			return a.usage(cmd, "--format 不能为 dcat：编制稿尚未发布，不得作为开放数据（--drafts 允许：xlsx、csv、jsonl）",
+				"--format cannot be dcat: drafts are not published, so not open data (allowed with --drafts: xlsx, csv, jsonl)")
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ *cobra.Command, _ []string) error {
 			return a.export(ctx, c, f)

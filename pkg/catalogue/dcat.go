@@ -23,7 +23,8 @@ type Public struct {
 
 // NewDCATWriter writes the open resources among those that it is given as a
 // catalogue in JSON-LD, in the manner of DCAT-AP: data about data for the
-// public. It passes over what is not open, and over items that are not.
+// public. It passes over what is not open, and over items that are not; what is not
+// published it refuses.
 func NewDCATWriter(w io.Writer, p Public) Writer {
 	p.Base = strings.TrimSuffix(p.Base, "/") + "/"
 	return &dcatWriter{out: bufio.NewWriterSize(w, 64<<10), Public: p}
@@ -106,6 +107,9 @@ type (
 func inChinese(text string) chinese { return chinese{"zh", text} }
 
 func (w *dcatWriter) Write(d bus.Draft) (bool, error) {
+	if d.Resource.Version == 0 { // a draft: only the reviewed is for others (decree 809 art. 16)
+		return false, unusable("version", bus.Text{ZH: string(d.Resource.ID) + " 尚未发布，不得作为开放数据", EN: string(d.Resource.ID) + " is not published, so not open data"}, "1 …")
+	}
 	if r := d.Resource; r.Open == "yes" || r.Open == "conditional" {
 		w.begin()
 		text, err := json.MarshalIndent(w.dataset(r), "    ", "  ")

@@ -46,6 +46,12 @@ func TestDCATIsOfWhatIsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	draft := r
+	draft.ID, draft.Version = "d", 0
+	_, err := w.Write(bus.Draft{Resource: draft})
+	if refusal, ok := errors.AsType[*bus.Error](err); !ok || refusal.Code != bus.CodeInvalid || refusal.Defects[0].Field != "version" {
+		t.Errorf("a draft is written as open data: %v", err)
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
