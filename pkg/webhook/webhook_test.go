@@ -183,7 +183,7 @@ func TestS43OneHostIsAskedByAFewAtOnce(t *testing.T) {
 	port := sink.URL[strings.LastIndexByte(sink.URL, ':')+1:]
 	c := client(t, func(string) string { return "127.0.0.1" })
 	var all sync.WaitGroup
-	for i := range 100 {
+	for i := range 1000 {
 		all.Go(func() {
 			if _, err := c.Send(context.Background(), webhook.Delivery{Endpoint: fmt.Sprintf("http://victim-%d.test:%s/", i, port)}); err != nil {
 				t.Error(err)
