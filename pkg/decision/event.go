@@ -17,8 +17,7 @@ type Event struct {
 	Path        string                 `json:"path"`            // "gxbus", below which each layer has its package
 	Input       json.RawMessage        `json:"input,omitempty"` // as policies saw it, but for Masked; absent in records of before there were any
 	Result      Result                 `json:"result"`
-	Erased      []string               `json:"erased,omitempty"` // JSON pointers of what was taken out
-	Masked      []string               `json:"masked,omitempty"` // JSON pointers of what was replaced
+	Masked      []string               `json:"masked,omitempty"` // JSON pointers, of this event, of what was replaced
 	RequestedBy string                 `json:"requested_by"`     // system:…, account:…, node:…
 	Timestamp   time.Time              `json:"timestamp"`
 	Metrics     map[string]int64       `json:"metrics,omitempty"`

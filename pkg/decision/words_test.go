@@ -16,7 +16,7 @@ func denied() decision.Event {
 	return decision.Event{
 		Labels: decision.Labels{Node: "guangzhou", Stage: "consumer"}, DecisionID: "d-1", Path: "gxbus", RequestedBy: "system:permits",
 		Bundles:   map[bus.LayerID]decision.Bundle{"base": {Revision: "sha256:0123456789abcdef0123"}, "division/440100": {Revision: "42"}, "division/440000": {Revision: "7"}},
-		Timestamp: time.Date(2026, 3, 4, 1, 2, 3, 0, time.UTC), Masked: []string{"/case"},
+		Timestamp: time.Date(2026, 3, 4, 1, 2, 3, 0, time.UTC), Masked: []string{"/input/case"},
 		Input: json.RawMessage(`{"consumer":{"department":"11440000006939561H","division":"440106","system":"permits"},
 			"provider":{"department":"114400000069401674","division":"440300"},"resource":{"name":"企业登记","sharing":{"type":"conditional"}},
 			"grant":{"id":"g-1","not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z"},"directory":{"age_seconds":2}}`),
@@ -53,7 +53,7 @@ base @sha256:0123456789ab: allows; items name, phone; masked phone keep 3+4 (ite
 division/440100 @42: denies: no-collaboration (city.rego:12) not for collaboration
 division/440000: was not heard
 what to do: ask whoever wrote layer division/440100, or its security administrator (no-collaboration)
-masked in the record: /case
+masked in the record: /input/case
 evidence: leaf 17 of node guangzhou
 `,
 		bus.Chinese: `结论: 拒绝交付
@@ -69,7 +69,7 @@ base @sha256:0123456789ab: 允许；信息项 name, phone；脱敏 phone keep 3+
 division/440100 @42: 拒绝 no-collaboration (city.rego:12) 不得用于业务协同
 division/440000: 没有给出结论
 怎么办: 联系制定策略层 division/440100 的部门或其安全管理员（no-collaboration）
-已遮蔽: /case
+已遮蔽: /input/case
 存证: 节点 guangzhou 第 17 片叶子
 `,
 	} {

@@ -50,7 +50,10 @@ func Event(leaf audit.Leaf, parts Parts) decision.Event {
 	if data, err := json.Marshal(in); err == nil {
 		e.Input = data
 	}
-	e.Labels.Stage, e.Masked = string(in.Stage), r.Grounds.Masked
+	e.Labels.Stage = string(in.Stage)
+	for _, pointer := range r.Grounds.Masked {
+		e.Masked = append(e.Masked, "/input"+pointer)
+	}
 	e.Bundles[bus.BaseLayer] = decision.Bundle{Revision: verdicts.Base}
 	e.Result.Verdicts = verdicts.Verdicts
 	if r.Grounds.Took > 0 {

@@ -168,7 +168,7 @@ func TestMaskedValuesAreInNoRecord(t *testing.T) {
 		}
 	}
 	e := w.event(d.ID)
-	if want := []string{"/case", "/event/id", "/event/operator", "/event/subject"}; !slices.Equal(e.Masked, want) {
+	if want := []string{"/input/case", "/input/event/id", "/input/event/operator", "/input/event/subject"}; !slices.Equal(e.Masked, want) {
 		t.Errorf("masked %q, want %q", e.Masked, want)
 	}
 	if !strings.Contains(string(e.Input), `"source":"urn:sample"`) || !strings.Contains(string(e.Input), policy.MaskedValue) || strings.Contains(string(e.Input), canary) {
