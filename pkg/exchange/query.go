@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
@@ -72,15 +71,6 @@ type Points struct {
 	Replied time.Time `json:"replied,omitzero"`
 }
 
-// The type of the events that carry queries between nodes.
-const queryType = "cn.gxbus.query.v1"
-
-// On the event of a query.
-const (
-	attrRequest = "gxbusrequest" // the caller's request id
-	attrTimeout = "gxbustimeout" // milliseconds left: the clocks of two nodes differ
-)
-
 // asking is a query on its way through one node.
 type asking struct {
 	x       *Exchange
@@ -95,6 +85,7 @@ type asking struct {
 	decision bus.Decision
 	record   audit.Record
 	points   Points // at the consumer's node, once the provider's has told them
+	ended    bool   // that it has no answer is on record
 	mark     string // watermark
 	key      []byte // for pseudonyms
 }
@@ -109,7 +100,15 @@ func (x *Exchange) Query(ctx context.Context, by bus.Principal, request string, 
 		return nil, err
 	}
 	reply, err := a.ask(ctx)
-	return reply, x.refuse(ctx, a.record, err)
+	return reply, a.refuse(ctx, err)
+}
+
+// refuse is Exchange.refuse, but of a query whose end is on record: it is told once.
+func (a *asking) refuse(ctx context.Context, err error) error {
+	if a.ended {
+		return err
+	}
+	return a.x.refuse(ctx, a.record, err)
 }
 
 // Recorded waits until a query is on record at the node that asks, and tells when it
@@ -144,30 +143,10 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	reply, err := a.answer(ctx, from, weighed)
 	if err != nil {
 		cancel()
-		return nil, x.refuse(ctx, a.record, err)
+		return nil, a.refuse(ctx, err)
 	}
 	reply.Body = &ending{reply.Body, cancel}
 	return reply, nil
-}
-
-// until gives the context of an answer: it ends when the one who asks gives up.
-func (a *asking) until(ctx context.Context, e cloudevent.Event) (context.Context, context.CancelFunc) {
-	text, _ := e.Extensions()[attrTimeout].(string)
-	if left, err := strconv.Atoi(text); err == nil {
-		return context.WithTimeout(ctx, time.Duration(left)*time.Millisecond)
-	}
-	return context.WithCancel(ctx)
-}
-
-// ending is a body whose call ends when it is closed.
-type ending struct {
-	io.ReadCloser
-	end func()
-}
-
-func (e *ending) Close() error {
-	defer e.end()
-	return e.ReadCloser.Close()
 }
 
 func (x *Exchange) asking(by bus.Principal, request string, q Query, stage policy.Stage) (*asking, error) {
@@ -274,6 +253,7 @@ func (a *asking) failed(ctx context.Context, err error) error {
 	case errors.Is(err, context.Canceled):
 		err = bus.E(bus.CodeUnavailable).Because(err)
 	}
+	a.ended = true
 	record := a.answered()
 	record.Code = bus.CodeOf(err)
 	return errors.Join(a.x.Record(context.WithoutCancel(ctx), record), err)
@@ -285,32 +265,6 @@ func (a *asking) answered() audit.Record {
 	record.Asked, record.Replied = a.points.Asked, a.points.Replied
 	record.Took = a.x.Now().Sub(a.began).Microseconds()
 	return record
-}
-
-// event is the query as it travels to the provider's node.
-func (a *asking) event(ctx context.Context) (cloudevent.Event, error) {
-	e := cloudevent.New()
-	e.SetID(a.record.Correlation)
-	e.SetType(queryType)
-	e.SetSource(sourceOf(a.by.System))
-	e.SetSubject(string(a.query.Resource))
-	e.SetTime(a.began)
-	e.SetExtension(attrRequest, a.request)
-	if deadline, ok := ctx.Deadline(); ok {
-		e.SetExtension(attrTimeout, strconv.FormatInt(time.Until(deadline).Milliseconds(), 10))
-	}
-	return e, e.SetData(cloudevent.ApplicationJSON, a.query)
-}
-
-const systemSource = "/systems/"
-
-func sourceOf(id bus.SystemID) string { return systemSource + string(id) }
-
-func systemOf(source string) bus.SystemID {
-	if len(source) <= len(systemSource) || source[:len(systemSource)] != systemSource {
-		return ""
-	}
-	return bus.SystemID(source[len(systemSource):])
 }
 
 // tries is how often a query is decided on again, where the directory changes

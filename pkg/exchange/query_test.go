@@ -123,6 +123,26 @@ func TestAQueryIsDecidedObligedAndRecordedAtBothNodes(t *testing.T) {
 	}
 }
 
+// A query that its provider's node lets through and that has no answer has one end on
+// record at each node, and is one exchange.
+func TestAQueryWithoutAnAnswerEndsOnce(t *testing.T) {
+	w, _ := fake(t)
+	w.bound = func(context.Context, binding.Call) (*binding.Answer, error) {
+		return nil, binding.BadParameter("q", "another")
+	}
+	_, _, err := w.ask(puller, "r-1", inquiry(`{"q":1}`))
+	wantCode(t, err, bus.CodeInvalid)
+	for _, n := range []*node{w.provider(), w.consumer()} {
+		var kinds []audit.Kind
+		for _, r := range n.records() {
+			kinds = append(kinds, r.Kind)
+		}
+		if want := []audit.Kind{audit.KindDecision, audit.KindAsked, audit.KindAnswered}; !slices.Equal(kinds, want) {
+			t.Errorf("%s recorded %v", n.id, kinds)
+		}
+	}
+}
+
 func TestARepeatedQueryCountsOnceAndAnotherUnderItsIDIsRefused(t *testing.T) {
 	w, d := fake(t)
 	w.bound = answering(200, `[]`)

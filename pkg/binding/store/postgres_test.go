@@ -17,7 +17,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/binding/store"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/identity"
-	"github.com/gxbus/gxbus/pkg/internal/pgtest"
+	"github.com/gxbus/gxbus/pkg/pgtest"
 )
 
 // file is a node's file without its group commit.
