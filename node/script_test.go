@@ -63,19 +63,48 @@ func TestScripts(t *testing.T) {
 			"readenv":  readEnv,
 			"eventual": eventual,
 			"follow":   follow,
+			"fill":     fill,
 		},
 	})
 }
 
 // endpoint is where events are taken to: /take takes them, /refuse does not, and
-// /forbid does not want to be asked.
+// /forbid does not want to be asked. Below /firms it is a provider's service.
 func endpoint(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case strings.HasPrefix(r.URL.Path, "/firms"):
+		firms(w, r)
 	case r.Method == http.MethodOptions && r.URL.Path != "/forbid":
 		w.Header().Set("WebHook-Allowed-Origin", "*")
 	case r.URL.Path == "/refuse":
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
+}
+
+// firms answers with a row for each of two firms, or for the one that is asked for.
+func firms(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	name := strings.TrimPrefix(r.URL.Path, "/firms/")
+	switch {
+	case r.Header.Get("X-Key") != "canary-of-the-service":
+		w.WriteHeader(http.StatusUnauthorized)
+	case name == "all":
+		fmt.Fprint(w, `[{"name":"样例企业一","phone":"19900000001"},{"name":"样例企业二","phone":"19900000002"}]`)
+	case name == "absent":
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"title":"no such firm","phone":"19900000009"}`)
+	default:
+		fmt.Fprintf(w, `[{"name":%q,"phone":"19900000001","internal_remark":%q}]`, name, r.URL.RawQuery)
+	}
+}
+
+// fill FILE replaces each $NAME in a file by the variable's value.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fill FILE")
+	}
+	filled := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(filled), 0o600))
 }
 
 // exits CODE PROGRAM ARG... runs a program and wants that exit code.

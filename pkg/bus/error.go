@@ -146,7 +146,7 @@ var codes = map[Code]codeInfo{
 	CodeRequestConflict:     {KindConflict, Text{"同一请求编号已用于内容不同的请求", "this request id was used for another request"}},
 	CodeNotBound:            {KindConflict, Text{"资源尚未挂接服务", "the resource is not bound to a service"}},
 	CodeProviderUnreachable: {KindProvider, Text{"提供部门的系统没有应答", "the provider's system does not answer"}},
-	CodeProviderAnswer:      {KindProvider, Text{"提供部门系统的应答不可用", "what the provider's system answered cannot be passed on"}},
+	CodeProviderAnswer:      {KindProvider, Text{"提供部门系统拒绝了请求，或其应答不可用", "the provider's system refused, or what it answered cannot be passed on"}},
 	CodeEndpointUnreachable: {KindUnavailable, Text{"使用部门的接收端点无法连接", "the consumer's endpoint cannot be reached"}},
 	CodeEndpointRefused:     {KindUnavailable, Text{"使用部门的接收端点未接收", "the consumer's endpoint does not take it"}},
 	CodeLate:                {KindLate, Text{"未能在时限内应答", "there was no answer in time"}},

@@ -76,9 +76,10 @@ func problemOf(resp *http.Response) *Problem {
 func providerProblem(status int, body []byte) *Problem {
 	var said struct{ Title, Message, Msg, Detail string }
 	_ = json.Unmarshal(body, &said) // it may say nothing, or something else
+	title := cmp.Or(said.Title, said.Message, said.Msg, http.StatusText(status))
 	return &Problem{
-		Type: "about:blank", Title: cmp.Or(said.Title, said.Message, said.Msg, http.StatusText(status)), Status: status,
-		Code: bus.CodeProviderAnswer, Detail: strings.TrimSpace(strconv.Itoa(status) + " " + said.Detail),
+		Type: "about:blank", Title: title, Status: status,
+		Code: bus.CodeProviderAnswer, Detail: strings.TrimSpace(strconv.Itoa(status) + " " + title + " " + said.Detail),
 	}
 }
 
