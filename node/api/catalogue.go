@@ -208,12 +208,18 @@ func (a *API) addLibraries(h huma.API) {
 	addNoun(a, h, noun[bus.Library]{
 		path: "libraries", tag: "library", table: state.Libraries,
 		list: (*state.Tx).Libraries,
-		find: func(tx *state.Tx, id string) (bus.Library, bool) {
-			l, ok := tx.Library(bus.LibraryID(id))
-			if ok {
-				l.Resources = tx.InLibrary(l)
+		find: func(tx *state.Tx, id string) (bus.Library, bool) { return tx.Library(bus.LibraryID(id)) },
+		alone: func(tx *state.Tx, p bus.Principal, l bus.Library) (bus.Library, error) {
+			v, err := a.viewer(context.Background(), tx, p)
+			if err != nil {
+				return l, err
 			}
-			return l, ok
+			for r := range tx.InLibrary(l) {
+				if v.finds(r) {
+					l.Resources++
+				}
+			}
+			return l, nil
 		},
 		revision: func(v bus.Library) bus.Revision { return v.Revision },
 		id:       func(v *bus.Library) *string { return (*string)(&v.ID) },

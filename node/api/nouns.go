@@ -24,6 +24,9 @@ type noun[V any] struct {
 	shown     func(V) V                              // without what is nobody's business; nil: as it is
 	worked    func(*state.Tx, V) V                   // with what follows from it and the directory; nil: as it is
 
+	// alone adds what is worked out where one is shown by itself; nil: nothing.
+	alone func(tx *state.Tx, p bus.Principal, v V) (V, error)
+
 	// found refuses, with its record, who is not to find the entry that the path names.
 	found func(ctx context.Context, a *API, p bus.Principal, id string) error
 
@@ -117,7 +120,12 @@ func (n noun[V]) showing(a *API, p bus.Principal, id string) (*answer[V], error)
 		if !ok {
 			return bus.NotFound(n.tag, id)
 		}
-		return nil
+		if n.alone == nil {
+			return nil
+		}
+		var err error
+		out.Body, err = n.alone(tx, p, out.Body)
+		return err
 	})
 	out.ETag = etag(n.revision(out.Body))
 	return out, err

@@ -142,6 +142,14 @@ test_it_hides if count(layer.deny) == 1 with input as {"action": "discover", "re
 func TestWhatPolicyHidesIsAbsentInEveryFace(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(spareResource(1))
+	_, err := w.First.Client(w.bearers[sysadmin]).Libraries().Put(context.Background(), bus.Library{ID: "registers", Kind: bus.LibraryTheme, Name: "登记", Prefix: "202"})
+	check(t, err)
+	counted := func(who string) int {
+		t.Helper()
+		l, err := w.First.Client(w.bearers[who]).Libraries().Read(context.Background(), "registers")
+		check(t, err)
+		return l.Resources
+	}
 	_, before := w.changes(sysadmin, "wait=0")
 	w.Enact(hiding())
 	second := sample.EnterpriseRegistration()
@@ -192,12 +200,18 @@ func TestWhatPolicyHidesIsAbsentInEveryFace(t *testing.T) {
 		if page := w.search(who, "q="+url.QueryEscape("企业登记")); page.Total != 1 {
 			t.Errorf("%s finds %v", who, found(page))
 		}
+		if n := counted(who); n != 0 {
+			t.Errorf("%s is told that a library has %d", who, n)
+		}
 		events, _ := w.changes(who, "kind=resource&wait=0&from="+before.header.Get("Gxbus-Index"))
 		if len(events) != 0 {
 			t.Errorf("%s is told of %+v", who, events)
 		}
 	}
 	for _, who := range []string{provider, operator, consumer} {
+		if n := counted(who); n != 1 {
+			t.Errorf("%s is told that a library has %d", who, n)
+		}
 		page := w.search(who, "facets=division")
 		if ids := found(page); len(ids) != 2 || page.Facets["division"].Values[0].Count != 2 {
 			t.Errorf("%s lists %v, counts %+v", who, ids, page.Facets)

@@ -16,7 +16,7 @@ type Library struct {
 	Lead     USCC        `json:"lead,omitempty"` // the department in charge of it (牵头部门)
 	Revision Revision    `json:"revision"`
 
-	Resources int `json:"resources,omitempty"` // in force, counted where one library is shown
+	Resources int `json:"resources,omitempty"` // in force that the caller may discover, counted where one library is shown
 }
 
 // themePrefix is what may begin the codes of a theme: class 2, an item, and more.

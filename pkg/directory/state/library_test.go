@@ -31,13 +31,15 @@ func TestLibraryRefusals(t *testing.T) {
 	w.must(bySysadmin, command.LibraryPut, 1, with(population, func(l *bus.Library) { l.Lead = market }))
 }
 
-func TestALibraryCountsWhatIsInForce(t *testing.T) {
+func TestALibraryHoldsWhatIsInForce(t *testing.T) {
 	w := newWorld(t)
 	w.must(bySysadmin, command.LibraryPut, 0, theme("theme", "203"))
 	count := func() (n int) {
 		w.view(func(tx *state.Tx) {
 			l, _ := tx.Library("theme")
-			n = tx.InLibrary(l)
+			for range tx.InLibrary(l) {
+				n++
+			}
 		})
 		return n
 	}

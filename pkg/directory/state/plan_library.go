@@ -17,19 +17,24 @@ func (t *Tx) Library(id bus.LibraryID) (bus.Library, bool) {
 // Libraries yields all libraries by id.
 func (t *Tx) Libraries() iter.Seq[bus.Library] { return all[bus.Library](t, Libraries) }
 
-// InLibrary counts the resources in force that belong to a library.
-func (t *Tx) InLibrary(l bus.Library) int {
-	found := map[bus.ResourceID]bool{}
-	cursor := t.tx.Bucket([]byte(Codes)).Cursor()
-	for code, id := cursor.Seek([]byte(l.Prefix)); code != nil && strings.HasPrefix(string(code), l.Prefix); code, id = cursor.Next() {
-		if found[bus.ResourceID(id)] {
-			continue
-		}
-		if r, ok := t.Resource(bus.ResourceID(id)); ok && l.Holds(r.Codes) { // not: a draft's, or one withdrawn
-			found[r.ID] = true
+// InLibrary yields the resources in force that belong to a library, each once.
+func (t *Tx) InLibrary(l bus.Library) iter.Seq[bus.Resource] {
+	return func(yield func(bus.Resource) bool) {
+		found := map[bus.ResourceID]bool{}
+		cursor := t.tx.Bucket([]byte(Codes)).Cursor()
+		for code, id := cursor.Seek([]byte(l.Prefix)); code != nil && strings.HasPrefix(string(code), l.Prefix); code, id = cursor.Next() {
+			if found[bus.ResourceID(id)] {
+				continue
+			}
+			r, ok := t.Resource(bus.ResourceID(id))
+			if !ok || !l.Holds(r.Codes) { // a draft's, or one withdrawn
+				continue
+			}
+			if found[r.ID] = true; !yield(r) {
+				return
+			}
 		}
 	}
-	return len(found)
 }
 
 // planLibraryPut sets a theme, or who leads one of the base libraries.
