@@ -43,6 +43,8 @@ type Exchange struct {
 	Last   uint64
 	Events int64
 	Bytes  int64
+
+	decision string // its id, of the attempt that settled a query
 }
 
 // late is how long after a day's close leaves with times of before are still heeded,
@@ -259,10 +261,11 @@ func (d *deriver) query(leaf audit.Leaf) {
 	}
 	x := &d.all[i]
 	outcome, code := settled(r)
-	if outcome == "" || x.Outcome == Succeeded { // of a request that is made again the best counts
+	withdrawn := r.DecisionID != "" && r.DecisionID == x.decision // an answer that was not handed out after all
+	if outcome == "" || x.Outcome == Succeeded && !withdrawn {    // of a request that is made again the best counts
 		return
 	}
-	x.Outcome, x.Fault, x.Leaf = outcome, code, leaf.Index
+	x.Outcome, x.Fault, x.Leaf, x.decision = outcome, code, leaf.Index, r.DecisionID
 	x.Provider, x.Consumer = cmp.Or(r.Provider, x.Provider), cmp.Or(r.Consumer, x.Consumer)
 	if side == ConsumerSide {
 		x.Within = outcome != Denied && r.Matter != "" && r.Case != "" && r.Purpose != ""

@@ -160,6 +160,24 @@ func TestAnExchangeCountsOnceAcrossMidnight(t *testing.T) {
 	}
 }
 
+// An answer that the provider's node did not confirm is on record twice, and was not
+// handed out; one that is asked for again, and fails, was.
+func TestAnAnswerThatIsWithdrawnHasFailed(t *testing.T) {
+	of := func(decision string, code bus.Code) func(*audit.Record) {
+		return func(r *audit.Record) { r.DecisionID, r.Code = decision, code }
+	}
+	answered := call(evaluation.ConsumerSide, "q1", "2026-03-02 09:00", of("d1", ""))
+	for _, c := range []struct {
+		decision string
+		want     evaluation.Outcome
+	}{{"d1", evaluation.Failed}, {"d2", evaluation.Succeeded}} {
+		second := call(evaluation.ConsumerSide, "q1", "2026-03-02 09:01", of(c.decision, bus.CodeUnavailable))[1:]
+		if rows := rollup(t, "th", "2026-03-02", slices.Concat(answered, second)...).Rows; len(rows) != 1 || rows[0].Outcome != c.want {
+			t.Errorf("then %s: %+v", c.decision, rows)
+		}
+	}
+}
+
 func batch(kind audit.Kind, id string, first, last uint64, when string) audit.Record {
 	r := audit.Record{
 		Kind: kind, At: clock(when), Resource: "r", Subscription: "s", Provider: market, Consumer: housing, First: first, Last: last, Events: int(last - first + 1), DecisionID: id,
