@@ -61,6 +61,7 @@ func (x *Exchange) forgetEnded(ctx context.Context) (done bool, err error) {
 		}
 		var records []audit.Record
 		for _, id := range slices.Sorted(maps.Keys(ended)) {
+			of := ended[id]
 			waited, dead, err := forgetSubscription(tx, id)
 			if err != nil {
 				return fmt.Errorf("subscription %s: %w", id, err)
@@ -68,6 +69,7 @@ func (x *Exchange) forgetEnded(ctx context.Context) (done bool, err error) {
 			if waited+dead > 0 {
 				records = append(records, audit.Record{
 					Kind: audit.KindDiscarded, Subscription: id, Events: waited + dead,
+					Resource: of.Resource, Provider: of.Provider, Consumer: of.Consumer,
 					Detail: fmt.Sprintf("the subscription was deleted: %d events waited, %d were dead letters", waited, dead),
 				})
 			}
@@ -80,12 +82,13 @@ func (x *Exchange) forgetEnded(ctx context.Context) (done bool, err error) {
 }
 
 // ended lists the subscriptions that something is kept of, and that were deleted.
-func (x *Exchange) ended() (ids map[bus.SubscriptionID]bool, err error) {
-	ids = map[bus.SubscriptionID]bool{}
-	return ids, x.Directory.View(func(directory *state.Tx) error {
+func (x *Exchange) ended() (all map[bus.SubscriptionID]state.Ended, err error) {
+	all = map[bus.SubscriptionID]state.Ended{}
+	return all, x.Directory.View(func(directory *state.Tx) error {
 		note := func(key []byte) {
-			if id := bus.SubscriptionID(key); directory.Ended(id) {
-				ids[id] = true
+			id := bus.SubscriptionID(key)
+			if of, ok := directory.Ended(id); ok {
+				all[id] = of
 			}
 		}
 		return x.Store.View(func(tx *bbolt.Tx) error {

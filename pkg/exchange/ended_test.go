@@ -3,11 +3,13 @@ package exchange_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/exchange"
 )
 
 // What waited, what was given up and where it was to go are forgotten with their
@@ -60,6 +62,15 @@ func TestWhatIsKeptOfASubscriptionGoesWithIt(t *testing.T) {
 	discarded := here.records(audit.KindDiscarded)
 	if len(discarded) != 1 || discarded[0].Subscription != sub || discarded[0].Events != 5 {
 		t.Errorf("on record: %+v", discarded)
+	}
+	for _, department := range []bus.USCC{market, services} { // each sees it in its operational record
+		told, _, _, err := here.Exchanges(t.Context(), exchange.Search{Mode: bus.ModeSubscribe, Search: audit.Search{After: -1, Limit: 100}}, func(d bus.USCC) bool { return d == department })
+		must(t, err)
+		if !slices.ContainsFunc(told, func(r bus.ExchangeRecord) bool {
+			return r.Status == bus.ExchangeDiscarded && r.Subscription == sub && r.Resource == firms && r.Events == 5
+		}) {
+			t.Errorf("%s is told of %+v", department, told)
+		}
 	}
 	here.hides("never leaves")
 }

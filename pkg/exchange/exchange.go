@@ -78,6 +78,8 @@ type Exchange struct {
 	Config
 	arrivals *arrivals
 	refusals *rate.Buckets[bus.NodeID]
+	paces    paces
+	opened   time.Time
 	schemas  schemas
 	routes   routes
 
@@ -106,7 +108,7 @@ func Open(c Config) (*Exchange, error) {
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, refusals: rate.New[bus.NodeID](c.Now, refusalRate), forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, opened: c.Now(), paces: paces{sent: map[string]time.Time{}}, refusals: rate.New[bus.NodeID](c.Now, refusalRate), forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil

@@ -24,7 +24,7 @@ type pusher struct {
 	id     bus.SubscriptionID
 	change chan struct{} // the directory says something else
 	put    chan struct{} // sinks were put or deleted
-	sent   time.Time     // the newest request
+	held   time.Duration // the pause since nothing could be handed out; 0: something could
 	single int           // so many events are sent by themselves, a batch with them having failed
 	failed bool          // since an event was taken last
 }
@@ -123,11 +123,6 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 	if err != nil || !ok || !s.Active {
 		return idle, err
 	}
-	if s.Rate > 0 {
-		if early := time.Until(p.sent.Add(time.Minute / time.Duration(s.Rate))); early > 0 {
-			return early, nil
-		}
-	}
 	f, ok, err := x.flowOf(p.id)
 	if err == nil && ok {
 		ok, err = x.mayCall(f.subscription.System)
@@ -143,18 +138,24 @@ func (p *pusher) step(ctx context.Context) (time.Duration, error) {
 	if p.single > 0 || len(t.Attempts) > 0 {
 		size = 1
 	}
+	place, early := x.placeAt(s)
+	if early > 0 {
+		return early, nil
+	}
 	out, err := x.Next(ctx, by, p.id, 0, size)
 	if err != nil {
+		place.back()
 		return p.refused(err)
 	}
+	p.held = 0
 	if len(out.Events) == 0 {
+		place.back()
 		return idle, nil
 	}
 	d, err := x.delivery(p.id, s, out)
 	if err != nil {
 		return x.RetryMax, err
 	}
-	p.sent = time.Now()
 	answer, failure := x.Webhooks.Send(ctx, d)
 	if ctx.Err() != nil {
 		return idle, nil // stopped: it is sent again
@@ -194,14 +195,16 @@ func (p *pusher) introduce(ctx context.Context, by bus.Principal, f flow, s sink
 	})
 }
 
-// refused is the pause after nothing could be handed out.
+// refused is the pause after nothing could be handed out. It grows as that of a batch
+// that is held: a node that starts cannot decide for a moment.
 func (p *pusher) refused(err error) (time.Duration, error) {
+	p.held = min(max(2*p.held, p.x.RetryMin), p.x.RetryMax)
 	e, ok := errors.AsType[*bus.Error](err)
 	switch {
 	case !ok:
-		return p.x.RetryMax, err
+		return p.held, err
 	case e.Code.Kind() == bus.KindUnavailable, e.RetryAfter > 0: // held, or a limit
-		return max(e.RetryAfter, p.x.RetryMax), nil
+		return max(e.RetryAfter, p.held), nil
 	default: // paused, denied for good, moved: the directory has to change, or an event to come
 		return idle, nil
 	}

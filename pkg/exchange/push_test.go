@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +257,65 @@ func TestS42ASinkThatDoesNotAllowGetsNothingAndARateIsKept(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// S42: two subscriptions that have one endpoint share its rate, and a node that starts
+// does not know when it sent last.
+func TestS42ARateIsOneForAnEndpointAndOutlivesARestart(t *testing.T) {
+	w, _ := fake(t)
+	w.sinks.rate = 1
+	w.subscribe(sub, puller)
+	w.subscribe("sub-2", puller)
+	w.put(nil)
+	w.publish(1, 2)
+	w.settled(sub, 2)
+	w.settled("sub-2", 2)
+	w.sinks.has(t, numbers(1, 1))
+	second := bus.Sink{URL: "https://sink.test/in?token=another"}
+	_, err := w.consumer().PutSink(t.Context(), puller, "", "sub-2", second)
+	must(t, err)
+	for n := 3; n < 5; n++ { // by the end of each, whoever would send has sent
+		w.publish(n, n)
+		w.settled(sub, uint64(n))
+		w.settled("sub-2", uint64(n))
+		w.clock.advance(59 * time.Second)
+		w.consumer().reopen()
+	}
+	w.sinks.has(t, numbers(1, 1))
+
+	w.clock.advance(time.Minute)
+	w.subscribe("sub-3", puller)
+	second.URL = "https://other.test/in"
+	_, err = w.consumer().PutSink(t.Context(), puller, "", "sub-3", second) // it has nothing, and all look
+	must(t, err)
+	eventually(t, "one of the two has sent", func() error {
+		w.sinks.mu.Lock()
+		defer w.sinks.mu.Unlock()
+		if w.sinks.tried != 2 {
+			return fmt.Errorf("%d requests", w.sinks.tried)
+		}
+		return nil
+	})
+}
+
+// A node that starts cannot decide for a moment: that costs a moment, and not what
+// pauses grow to.
+func TestTheFirstDeliveryAfterARestartIsSoon(t *testing.T) {
+	w, d := fake(t)
+	w.subscribe(sub, puller)
+	w.publish(1, 1)
+	w.received(1)
+	var undecided atomic.Int64
+	d.follow(only(policy.ActionDeliver, func(in policy.Input) bus.Decision {
+		if undecided.Add(1) <= 3 {
+			return refuse(policy.CodeTimeout)
+		}
+		return allow(in)
+	}))
+	w.consumer().most = time.Hour
+	w.consumer().reopen()
+	w.put(nil)
+	w.sinks.has(t, numbers(1, 1))
 }
 
 func TestASinkThatIsGoneStopsAndOneAtARefusedAddressIsNotPut(t *testing.T) {

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -411,6 +412,7 @@ type node struct {
 	log    *audit.Log
 	world  *world
 	retry  time.Duration // pause after a failure
+	most   time.Duration // what that grows to; 0: four times that
 	full   atomic.Bool   // there is no room for events
 	lacked atomic.Int64  // room, so often
 	tells  bool          // sends receipts
@@ -464,7 +466,7 @@ func (n *node) open() {
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
-		RetryMin: n.retry, RetryMax: 4 * n.retry, Retention: exchange.Retention{Kept: kept, Bytes: n.bytes, Inbox: n.inboxes},
+		RetryMin: n.retry, RetryMax: cmp.Or(n.most, 4*n.retry), Retention: exchange.Retention{Kept: kept, Bytes: n.bytes, Inbox: n.inboxes},
 		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), Room: n.room, PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)

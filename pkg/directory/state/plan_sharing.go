@@ -200,9 +200,17 @@ func lasting(have, s bus.Subscription) (defects []bus.Defect) {
 	return defects
 }
 
-// Ended reports whether a subscription was deleted: its id is never used again.
-func (t *Tx) Ended(id bus.SubscriptionID) bool {
-	return t.bytes(retired, string(Subscriptions)+"/"+string(id)) != nil
+// Ended is what is remembered of a subscription that was deleted.
+type Ended struct {
+	Resource bus.ResourceID `json:"resource"`
+	Provider bus.USCC       `json:"provider"` // department, at that time
+	Consumer bus.USCC       `json:"consumer"` // department
+}
+
+// Ended reports whether a subscription was deleted, and whose it was: its id is never
+// used again.
+func (t *Tx) Ended(id bus.SubscriptionID) (Ended, bool) {
+	return read[Ended](t, retired, string(Subscriptions)+"/"+string(id))
 }
 
 func planSubscriptionDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
@@ -213,5 +221,7 @@ func planSubscriptionDelete(tx *Tx, r request[command.Key]) ([]Change, error) {
 	if err := expect(r.Expect, have.Revision, "subscription", r.body.ID); err != nil {
 		return nil, err
 	}
-	return retire(Subscriptions, r.body.ID), nil
+	resource, _ := tx.Resource(have.Resource)
+	kept, err := set(retired, string(Subscriptions)+"/"+r.body.ID, Ended{have.Resource, resource.Provider, have.Consumer})
+	return append(kept, Change{Subscriptions, r.body.ID, nil}), err
 }
