@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/policy"
 )
 
 // bomb is a layer of Guangzhou that joins a list with itself for one department: its
@@ -51,7 +53,7 @@ test_it_says_nothing if layer.deny == set() with input as {}
 // are taken in turn, and of each the best round counts.
 func TestS33OthersAreServedBesideABombOnARunningNode(t *testing.T) {
 	const enough, most = 3, 20
-	w := newWorld(t)
+	w := newWorldWith(t, nodetest.Options{Policy: policy.Options{Deadline: 200 * time.Millisecond}}) // a node's own
 	w.Enact(bomb())
 	quiet, busy := time.Hour, time.Hour
 	for round := 1; round <= most; round++ {
@@ -71,7 +73,7 @@ func TestS33OthersAreServedBesideABombOnARunningNode(t *testing.T) {
 // accepted: a machine out of breath may have one tried again, bomb or not.
 func (w *world) publishing(series int) time.Duration {
 	w.t.Helper()
-	took := make([]time.Duration, 150)
+	took := make([]time.Duration, 100)
 	for i := range took {
 		event := fmt.Sprintf(`{"specversion":"1.0","id":"e%d-%d","source":%q,"type":"t","data":{"phone":"19900000001"}}`, series, i, sample.SystemOf(sample.ShenzhenMarket).Source())
 		begun := time.Now()
@@ -85,10 +87,11 @@ func (w *world) publishing(series int) time.Duration {
 		took[i] = time.Since(begun)
 	}
 	slices.Sort(took)
-	return took[len(took)*99/100]
+	return took[(len(took)-1)*99/100]
 }
 
-// bombard has four callers set the bomb off, until they are stopped.
+// bombard has four callers set the bomb off, until they are stopped: often enough to
+// find it at work all the time if it were, and not so often that the calls count.
 func (w *world) bombard() (stop func()) {
 	stopped := make(chan struct{})
 	var bombing sync.WaitGroup
@@ -102,7 +105,7 @@ func (w *world) bombard() (stop func()) {
 				select {
 				case <-stopped:
 					return
-				case <-time.After(10 * time.Millisecond):
+				case <-time.After(50 * time.Millisecond):
 				}
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -154,7 +155,7 @@ func TestS21_AClientCAsCertificateNamesItsSystem(t *testing.T) {
 	ca, other := newIssuer(t), newIssuer(t)
 	file := filepath.Join(t.TempDir(), "client-ca.pem")
 	check(t, os.WriteFile(file, identity.EncodeCertificate(ca.certificate), 0o644))
-	w := newWorldWith(t, func(c *server.Config) { c.ClientCA = file })
+	w := newWorldWith(t, nodetest.Options{Config: func(c *server.Config) { c.ClientCA = file }})
 	cluster := w.ask(request{method: "GET", path: "/api/v1/status", who: sysadmin}).body
 	_, rest, _ := strings.Cut(cluster, `"cluster":"`)
 	id, _, _ := strings.Cut(rest, `"`)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -242,7 +243,7 @@ func TestASystemThatMustSignIsHeardSignedOnly(t *testing.T) {
 
 func TestS15_ASystemThatFloodsIsRefusedAloneAndOnRecordOnce(t *testing.T) {
 	const rate = 30
-	w := newWorldWith(t, func(c *server.Config) { c.SystemRate = rate })
+	w := newWorldWith(t, nodetest.Options{Config: func(c *server.Config) { c.SystemRate = rate }})
 	w.clock.advance(time.Minute)
 	before := w.count(bus.CodeRateLimited)
 	answered := map[int]int{}
@@ -277,7 +278,7 @@ func TestS15_ASystemThatFloodsIsRefusedAloneAndOnRecordOnce(t *testing.T) {
 // A batch is counted by its events: what is above the rate is refused whole, for that
 // system alone, whatever its requests are.
 func TestS15_ASystemThatPublishesTooFastIsRefusedAlone(t *testing.T) {
-	w := newWorldWith(t, func(c *server.Config) { c.SystemEventRate = 10 })
+	w := newWorldWith(t, nodetest.Options{Config: func(c *server.Config) { c.SystemEventRate = 10 }})
 	w.clock.advance(time.Minute)
 	before := w.count(bus.CodeRateLimited)
 	system := sample.SystemOf(sample.ShenzhenMarket)

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gxbus/gxbus/node/sample"
 	"github.com/gxbus/gxbus/pkg/audit"
@@ -168,7 +169,7 @@ func (w *world) putLayer(l bus.Layer) {
 func (w *world) offline(draft bus.Layer) (part decision.Replayed) {
 	w.t.Helper()
 	export := w.ask(request{method: "GET", path: "/api/v1/audit/export", who: auditor})
-	engine, err := policy.New(policy.Options{})
+	engine, err := policy.New(policy.Options{Deadline: time.Minute, CompileLimit: time.Minute})
 	check(w.t, err)
 	candidate, problems := engine.Candidate(context.Background(), draft)
 	if len(problems) > 0 {

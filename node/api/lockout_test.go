@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
@@ -84,9 +85,9 @@ func federated(t *testing.T) (*world, *oidctest.Provider) {
 	secret, ca := filepath.Join(dir, "secret"), filepath.Join(dir, "ca.pem")
 	check(t, os.WriteFile(secret, []byte(oidctest.ClientSecret+"\n"), 0o600))
 	check(t, os.WriteFile(ca, p.CA(), 0o644))
-	w := newWorldWith(t, func(c *server.Config) {
+	w := newWorldWith(t, nodetest.Options{Config: func(c *server.Config) {
 		c.OIDC = server.OIDC{Issuer: p.Issuer(), ClientID: oidctest.ClientID, ClientSecretFile: secret, CAFile: ca}
-	})
+	}})
 	p.Now = w.clock.Now
 	return w, p
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/gxbus/gxbus/node/fleet"
 	"github.com/gxbus/gxbus/node/nodetest"
 	"github.com/gxbus/gxbus/node/sample"
-	"github.com/gxbus/gxbus/node/server"
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/client"
@@ -49,14 +48,15 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldWith(t, nil)
+	return newWorldWith(t, nodetest.Options{})
 }
 
-// newWorldWith is newWorld with another configuration.
-func newWorldWith(t *testing.T, configure func(*server.Config)) *world {
+// newWorldWith is newWorld with options.
+func newWorldWith(t *testing.T, o nodetest.Options) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{at: time.Now()}, log: &journal{}, bearers: map[string]string{nobody: ""}}
-	w.Cluster = nodetest.StartWith(t, nodetest.Options{Now: w.clock.Now, Log: w.log, Checkpoints: 24 * time.Hour, Config: configure}, fleet.Province()[0])
+	o.Now, o.Log, o.Checkpoints = w.clock.Now, w.log, 24*time.Hour
+	w.Cluster = nodetest.StartWith(t, o, fleet.Province()[0])
 	w.http = &http.Client{Transport: &http.Transport{TLSClientConfig: w.First.TLS(), DisableCompression: true}}
 	t.Cleanup(w.http.CloseIdleConnections)
 	for _, account := range []string{sysadmin, secadmin, auditor} {

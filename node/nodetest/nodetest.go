@@ -36,6 +36,7 @@ type Options struct {
 	Dir         string           // data directories are made below; "": the test's own
 	Reserve     int64            // bytes of disk kept free; 0: the default
 	Wait        time.Duration    // patience with slow clients; 0: the default
+	Policy      policy.Options   // limits of the policy engine; zero: as long as a machine out of breath may take
 
 	Peer   func(bus.NodeID, *peer.Config) // changes a node's peer plane; nil: leaves it
 	Config func(*server.Config)           // changes a node's configuration; nil: leaves it
@@ -163,7 +164,8 @@ func (n *Node) Start() {
 
 // Open opens the node's server, which is then the caller's to close.
 func (n *Node) Open() (*server.Server, error) {
-	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now, Wait: n.options.Wait}
+	o := server.Options{Version: "test", Logger: n.options.logger(), Now: n.options.Now, Wait: n.options.Wait, Policy: n.options.Policy}
+	o.Policy.Deadline, o.Policy.CompileLimit = cmp.Or(o.Policy.Deadline, patience), cmp.Or(o.Policy.CompileLimit, patience)
 	if n.options.Peer != nil {
 		o.Peer = func(c *peer.Config) { n.options.Peer(n.Spec.ID, c) }
 	}

@@ -54,6 +54,7 @@ type Server struct {
 	now     func() time.Time
 	peer    func(*peer.Config)
 	wait    time.Duration // how long with slow clients
+	limits  policy.Options
 
 	proof     atomic.Pointer[credentials]
 	making    sync.Mutex // of a new root
@@ -101,6 +102,7 @@ type Options struct {
 	Now     func() time.Time   // nil: the system's clock
 	Peer    func(*peer.Config) // nil, or what changes the peer plane, for tests
 	Wait    time.Duration      // patience with slow clients, for tests; 0: 10 s
+	Policy  policy.Options     // limits of the policy engine, for tests; zero: its own
 }
 
 // Open starts the node whose data is in c.DataDir. It serves when it returns,
@@ -112,7 +114,7 @@ func Open(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, wait: cmp.Or(o.Wait, patience), failure: make(chan error, 1), connected: make(chan bus.NodeID, 64)}
+	s = &Server{config: c, dir: DataDir(c.DataDir), version: o.Version, logger: o.Logger, now: o.Now, peer: o.Peer, wait: cmp.Or(o.Wait, patience), limits: o.Policy, failure: make(chan error, 1), connected: make(chan bus.NodeID, 64)}
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	defer func() {
@@ -251,7 +253,7 @@ func (s *Server) busy(err error) error {
 }
 
 func (s *Server) openPolicy(context.Context) (err error) {
-	s.policy, err = policy.New(policy.Options{})
+	s.policy, err = policy.New(s.limits)
 	return err
 }
 

@@ -287,7 +287,7 @@ func engine(tb testing.TB) *policy.Engine {
 // unloaded is the policy decision point as a node begins with it.
 func unloaded(tb testing.TB) *policy.Engine {
 	tb.Helper()
-	e, err := policy.New(policy.Options{Deadline: patience})
+	e, err := policy.New(policy.Options{Deadline: patience, CompileLimit: patience})
 	must(tb, err)
 	return e
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestBeforeItsFirstLoadAnEngineDeniesAll(t *testing.T) {
-	e, err := policy.New(policy.Options{Deadline: patient})
+	e, err := policy.New(policy.Options{Deadline: patient, CompileLimit: patient})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func TestBaseAllows(t *testing.T) {
 }
 
 func TestADecisionSaysWhatItRestsOn(t *testing.T) {
-	e, err := policy.New(policy.Options{Deadline: patient, NewID: func() string { return "d-1" }})
+	e, err := policy.New(policy.Options{Deadline: patient, CompileLimit: patient, NewID: func() string { return "d-1" }})
 	if err != nil {
 		t.Fatal(err)
 	}

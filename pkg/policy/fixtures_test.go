@@ -19,7 +19,7 @@ const (
 var noon = time.Date(2026, 3, 4, 4, 0, 0, 0, time.UTC)
 
 // patient is a deadline for tests that are not about it.
-const patient = 10 * time.Second
+const patient = time.Minute
 
 func newEngine(t testing.TB, layers ...bus.Layer) *policy.Engine {
 	t.Helper()
