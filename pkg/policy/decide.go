@@ -121,7 +121,7 @@ type asking struct {
 	layers   []*layer
 	deadline time.Duration
 	cancel   topdown.Cancel
-	verdicts []bus.Verdict // of layers before at; appended before at moves on
+	verdicts []bus.Verdict // of the layers in turn; one says that the time was over, unless all were asked
 	at       atomic.Int32  // the layer being asked
 	state    atomic.Int32  // running, ended or abandoned
 	answered chan struct{} // closed when every layer was asked, or one was not in time
@@ -147,6 +147,9 @@ func (a *asking) run(ctx context.Context, input ast.Value) {
 			slow.layer.strain.missed(began, now, a.deadline)
 		}
 		if last = now; late {
+			if i+1 < len(a.layers) && !timedOut(v) { // it was in time and the next one cannot be: a layer that is not asked denies
+				verdicts = append(verdicts, a.layers[i+1].refuse(CodeTimeout))
+			}
 			break
 		}
 	}

@@ -55,6 +55,38 @@ func TestALayerThatHangsIsUnavailableUntilItStops(t *testing.T) {
 	}
 }
 
+// cancelAfter cancels a round once it was looked at so many times.
+type cancelAfter struct{ looks, most int }
+
+func (c *cancelAfter) Cancel()         {}
+func (c *cancelAfter) Cancelled() bool { c.looks++; return c.looks > c.most }
+
+// The deadline passes when one layer has answered and the next was not asked yet.
+func TestS34ALayerThatTheDeadlineComesBeforeDenies(t *testing.T) {
+	e, err := New(Options{Deadline: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := valueOf(sampleInput(sampleProvider, sampleConsumer, bus.Conditional, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := (*e.layers.Load())[bus.BaseLayer]
+	all := &cancelAfter{most: 1 << 30}
+	if v := base.ask(t.Context(), input, all, time.Now()); !v.Allow {
+		t.Fatalf("base denies: %v", v.Reasons)
+	}
+	next := e.compiled(bus.Layer{ID: "division/440100", Modules: map[string]string{"a.rego": "package gxbus.division.d440100\nmasks := {}"}})
+	for name, layers := range map[string][]*layer{"of one": {base}, "of two": {base, next}} {
+		a := &asking{layers: layers, deadline: time.Minute, cancel: &cancelAfter{most: all.looks}, answered: make(chan struct{})}
+		a.run(t.Context(), input)
+		allow, reasons, _ := bus.Combine(nil, a.verdicts)
+		if late := len(layers) > 1; allow == late || late && (len(reasons) != 1 || reasons[0].Layer != next.id || reasons[0].Code != CodeTimeout) {
+			t.Errorf("a round %s: allow %v, reasons %v", name, allow, reasons)
+		}
+	}
+}
+
 // A machine out of breath compiles nothing in time: base is waited for, and a layer
 // breaks only until it is compiled.
 func TestALayerThatIsLateIsUsedOnceItIsCompiled(t *testing.T) {
