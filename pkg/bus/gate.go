@@ -97,6 +97,9 @@ func (r Resource) ground(want func(field string, filled bool, allowed string)) {
 	}
 }
 
+// Limited reports whether r, or an item of it, is shared conditionally or not.
+func (r Resource) Limited() bool { return r.limits(Conditional) || r.limits(NotShared) }
+
 // limits reports whether r, or an item of what r shares, is shared as t says.
 func (r Resource) limits(t SharingType) bool {
 	return r.Sharing.Type == t ||

@@ -55,7 +55,7 @@ const (
 	CountElementsFilled    Count = "elements.filled"    // those that are filled
 	CountTriggersDue       Count = "triggers.due"       // changes of entries that were due
 	CountTriggersMet       Count = "triggers.met"       // submitted in time
-	CountLimitsStated      Count = "limits.stated"      // entries that are shared conditionally or not, at the end
+	CountLimitsStated      Count = "limits.stated"      // entries that are, or of which an item is, shared conditionally or not, at the end
 	CountLimitsGrounded    Count = "limits.grounded"    // with range and purpose, or with a valid basis
 	CountResourcesOffered  Count = "resources.offered"  // entries that can be shared, at the end
 	CountResourcesBound    Count = "resources.bound"    // of which data flows: an endpoint or a feed
@@ -104,7 +104,7 @@ var counts = map[Count]struct {
 	CountElementsFilled:    {SourceDirectory, Text{"已填的目录要素数", "elements that are filled"}},
 	CountTriggersDue:       {SourceDirectory, Text{"到期的目录更新数", "changes of entries that were due"}},
 	CountTriggersMet:       {SourceDirectory, Text{"按时提交的目录更新数", "changes submitted in time"}},
-	CountLimitsStated:      {SourceDirectory, Text{"有条件共享和不予共享的目录数", "entries shared conditionally or not"}},
+	CountLimitsStated:      {SourceDirectory, Text{"有条件共享、不予共享的目录数，信息项有此限制的计入", "entries that are, or of which an item is, shared conditionally or not"}},
 	CountLimitsGrounded:    {SourceDirectory, Text{"其中范围、用途或者依据齐备的目录数", "those with range and purpose, or a valid basis"}},
 	CountResourcesOffered:  {SourceDirectory, Text{"可共享的目录数", "entries that can be shared"}},
 	CountResourcesBound:    {SourceEvidence, Text{"其中已挂接数据的目录数", "those with data behind them"}},

@@ -164,7 +164,7 @@ func (v *view) entries() {
 		v.add(id, Case{
 			Ref: ref, Due: bus.CountElementsRequired, Met: bus.CountElementsFilled, At: at, N: int64(required), MetN: int64(required - len(lacking)), Text: filledIn(required, lacking),
 		})
-		if version.Resource.Sharing.Type == bus.NotShared || version.Resource.Sharing.Type == bus.Conditional {
+		if version.Resource.Limited() {
 			missing := version.Resource.Ungrounded()
 			c := Case{Ref: ref, Due: bus.CountLimitsStated, Met: bus.CountLimitsGrounded, At: at, MetN: 1, Text: bus.Text{ZH: "限制共享的依据齐备", EN: "the limit is grounded"}}
 			if len(missing) > 0 {

@@ -266,6 +266,12 @@ func TestA1A3Entries(t *testing.T) {
 		{"no abstract", func(v *bus.Version) { v.Resource.Abstract = " " }, [2]int64{16, 17}, [2]int64{1, 1}},
 		{"conditional without purposes", func(v *bus.Version) { v.Resource.Sharing.Purposes = nil }, [2]int64{16, 17}, [2]int64{0, 1}},
 		{"unconditional has no limit", func(v *bus.Version) { v.Resource.Sharing = bus.Sharing{Type: bus.Unconditional} }, [2]int64{15, 15}, [2]int64{}},
+		{"unconditional, with an item that is conditional", func(v *bus.Version) {
+			v.Resource.Sharing.Type, v.Resource.Items[0].Sharing = bus.Unconditional, bus.Conditional
+		}, [2]int64{17, 17}, [2]int64{1, 1}},
+		{"unconditional, with an item that is not shared by no law", func(v *bus.Version) {
+			v.Resource.Sharing, v.Resource.Items[0].Sharing = bus.Sharing{Type: bus.Unconditional}, bus.NotShared
+		}, [2]int64{15, 17}, [2]int64{0, 1}},
 		{"not shared, by a law", func(v *bus.Version) { // reason, basis, its kind and its citation for range and purposes
 			v.Resource.Sharing = bus.Sharing{Type: bus.NotShared, Reason: "样例", Basis: &bus.Basis{Kind: "law", Citation: "样例法第一条"}}
 		}, [2]int64{19, 19}, [2]int64{1, 1}},
