@@ -84,15 +84,18 @@ type Day struct {
 }
 
 // Check returns every defect of d; field leads to it.
-func (d Day) Check(field string) []bus.Defect {
+func (d Day) Check(field string) []bus.Defect { return d.check(field+".date", field+".kind") }
+
+// check is Check, where date and kind are called otherwise.
+func (d Day) check(date, kind string) []bus.Defect {
 	var defects []bus.Defect
 	if at, err := ParseDate(d.Date); err != nil || at.String() != d.Date {
-		defects = append(defects, bus.Defect{Field: field + ".date", Problem: bus.Text{ZH: "日期格式不正确", EN: "not a date"}, Allowed: "2026-01-31"})
+		defects = append(defects, bus.Defect{Field: date, Problem: bus.Text{ZH: "日期格式不正确", EN: "not a date"}, Allowed: "2026-01-31"})
 	}
 	switch d.Kind {
 	case KindOff, KindWork, KindNormal:
 	default:
-		defects = append(defects, bus.Defect{Field: field + ".kind", Problem: bus.Text{ZH: "类型不正确", EN: "no such kind of day"}, Allowed: "off, work, normal"})
+		defects = append(defects, bus.Defect{Field: kind, Problem: bus.Text{ZH: "类型不正确", EN: "no such kind of day"}, Allowed: "off, work, normal"})
 	}
 	return defects
 }
@@ -221,7 +224,7 @@ func Parse(r io.Reader) ([]Day, error) {
 			})
 		}
 		day := Day{Date: record[0], Name: record[1], Kind: Kind(record[2])}
-		defects = append(defects, day.Check(fmt.Sprint(row))...)
+		defects = append(defects, day.check(fmt.Sprint(row, ".date"), fmt.Sprint(row, ".type"))...)
 		days = append(days, day)
 	}
 }

@@ -154,7 +154,7 @@ func TestBadCalendarFilesAreToldAtOnce(t *testing.T) {
 		"nothing":        {"", "1"},
 		"other columns":  {"date,type\n", "1"},
 		"a short row":    {"date,name,type\n2026-01-01,元旦\n", "2"},
-		"several wrongs": {"date,name,type\n2026-13-01,x,off\n2026-01-01,元旦,holiday\n2026-1-1,x,\n", "2.date 3.kind 4.date 4.kind"},
+		"several wrongs": {"date,name,type\n2026-13-01,x,off\n2026-01-01,元旦,holiday\n2026-1-1,x,\n", "2.date 3.type 4.date 4.type"},
 	} {
 		_, err := calendar.Parse(strings.NewReader(tc.file))
 		refusal, _ := err.(*bus.Error)
