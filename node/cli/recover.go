@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,11 +20,15 @@ func (a *app) recoverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "recover --data-dir DIR", Short: a.say("失去多数后由本节点独自继续", "Go on alone after the quorum is lost for good"), Args: a.exactly(),
 		Long: a.say(`在已停止的表决节点上运行，仅当其余表决成员永久丢失、凑不成多数时使用。本节点成为唯一表决成员，进入新的世代；
-仅其他成员有而本节点没有的目录变更就此丢失。仍有多数可达时拒绝执行，并须键入集群标识确认。
+仅其他成员有而本节点没有的目录变更就此丢失，不可撤回。网络中断与成员丢失从这里看并无区别：先确认其余成员确已丢失。
+尚存几个表决成员的，停机后逐个用 --dry-run 查看，在“已应用”和“日志末尾”最大的一个上恢复。
+仍有多数可达时拒绝执行，并须键入集群标识确认。
 被放弃的成员若带着旧磁盘回来，凡与新世代的成员接触即停止；两边互不可达时无法察觉，故须确保它们不再启动。
   --rejoin：在被放弃的节点上运行，使其交出旧目录副本，保留事件与存证，跟随新世代`,
 			`Run on a stopped voter, only when the other voters are lost for good and no majority is left. This node becomes the
-only voter, in a new generation; changes to the directory that only the others have are lost. It refuses while a
+only voter, in a new generation; changes to the directory that only the others have are lost, and there is no way back.
+A cut network looks from here as lost voters do: make sure first that they are lost. Where several voters are left,
+stop them, look at each with --dry-run, and recover the one whose applied and last are highest. It refuses while a
 majority can be reached, and asks for the cluster's id.
 A voter that was given up and comes back with its old disk stops as soon as it meets a member of the new generation;
 while neither side reaches the other nobody can tell: make sure that it is not started.
@@ -53,12 +58,13 @@ while neither side reaches the other nobody can tell: make sure that it is not s
 			return err
 		}
 		if dry {
-			return printOne(a, a.surveyColumns(), survey)
+			err := printOne(a, a.surveyColumns(), survey)
+			a.advise(survey)
+			return err
 		}
-		a.notice(sprint("集群 ", survey.Cluster, "，表决成员 ", listed(survey.Voters), "，可达 ", listed(survey.Reachable)),
-			sprint("cluster ", survey.Cluster, ", voters ", listed(survey.Voters), ", reachable ", listed(survey.Reachable)))
+		a.advise(survey)
 		if confirmed == "" && !survey.Quorum() {
-			if confirmed, err = a.typedLine("键入集群标识以确认：", "type the cluster's id to confirm: "); err != nil {
+			if confirmed, err = a.typedLine("键入集群标识 "+survey.Cluster+" 以继续，其他输入则停止：", "type the cluster's id, "+survey.Cluster+", to go on; anything else stops: "); err != nil {
 				return err
 			}
 		}
@@ -84,6 +90,28 @@ func (a *app) surveyColumns() []column[server.Survey] {
 	}
 }
 
+// advise says what to do about a group that looks like this.
+func (a *app) advise(s server.Survey) {
+	switch others := slices.DeleteFunc(slices.Clone(s.Voters), func(id bus.NodeID) bool { return id == s.Node }); {
+	case len(others) == len(s.Voters):
+		a.notice("本节点不是表决成员，不能由它恢复：请在尚存的表决成员（"+listed(s.Voters)+"）上运行",
+			"this node does not vote and cannot go on alone: run this on a voter that is left, of "+listed(s.Voters))
+	case len(others) == 0:
+		a.notice("本节点是唯一表决成员，没有失去多数：无须恢复，启动本节点即可", "this node is the only voter, so no majority is lost: do not recover, start it")
+	case s.Quorum():
+		a.notice("多数表决成员可达（"+listed(s.Reachable)+"）：无须恢复，启动本节点即可", "a majority is there, "+listed(s.Reachable)+" answer: do not recover, start this node")
+	default:
+		silent := slices.DeleteFunc(slices.Clone(others), func(id bus.NodeID) bool { return slices.Contains(s.Reachable, id) })
+		a.notice("凑不成多数："+listed(silent)+" 无应答。网络中断看来也是如此，先确认它们确已永久丢失",
+			"there is no majority: "+listed(silent)+" do not answer. A cut network looks the same: make sure first that they are lost for good")
+		if len(s.Reachable) > 0 {
+			a.notice("尚有 "+listed(s.Reachable)+"：停机后逐个用 --dry-run 查看，在 applied（已应用）和 last（日志末尾）最大的一个上恢复",
+				"there are "+listed(s.Reachable)+" too: stop them, look at each with --dry-run, and recover the one whose applied and last are highest")
+		}
+		a.notice("恢复即放弃 "+listed(others)+"，仅它们有的目录变更就此丢失，不可撤回", "to recover is to give up "+listed(others)+": changes to the directory that only they have are lost, and there is no way back")
+	}
+}
+
 func (a *app) recovered(done server.Recovered) error {
 	err := printOne(a, []column[server.Recovered]{
 		{"cluster", "集群", func(r server.Recovered) string { return r.Cluster }},
@@ -92,8 +120,17 @@ func (a *app) recovered(done server.Recovered) error {
 		{"index", "目录序号", func(r server.Recovered) string { return sprint(r.Index) }},
 		{"lost", "已放弃", func(r server.Recovered) string { return listed(r.Lost) }},
 	}, done)
-	a.notice("下一步：启动本节点。已放弃的节点不得带旧磁盘启动；磁盘尚好的，在其上运行 gxbus recover --rejoin 后再启动；已毁的，移除后以新标识入网。",
-		"next: start this node. Those given up must not start with their old disks: where a disk is sound, run gxbus recover --rejoin there first; where it is gone, let a new node join under a new id.")
+	a.notice("1. 启动本节点；各帐号须重新登录", "1. start this node; people sign in again")
+	if len(done.Lost) == 0 {
+		return err
+	}
+	lost := listed(done.Lost)
+	a.notice("2. 确保 "+lost+" 不带旧磁盘启动", "2. see to it that "+lost+" do not start with their old disks")
+	a.notice("3. 其中磁盘尚好的：本节点启动后，在其上运行 gxbus recover --data-dir DIR --rejoin，再启动它",
+		"3. where such a disk is sound: once this node runs, run gxbus recover --data-dir DIR --rejoin there, then start it")
+	a.notice("4. 磁盘已毁的：gxbus node remove ID，再以新标识接入一个节点", "4. where it is gone: gxbus node remove ID, and let a new node join under a new id")
+	a.notice("5. 在此之前目录只有本节点这一份表决副本：尽快 gxbus node promote ID 增加表决成员",
+		"5. until then this node is the only one that votes: have others vote soon, gxbus node promote ID")
 	return err
 }
 
