@@ -171,6 +171,10 @@ func jsonRefusals(t *testing.T) []refusal {
 			return request{method: http.MethodGet, path: "/api/v1/calendar/due?start=2026-02-30&days=1", who: sysadmin}
 		}},
 		bad("unknown field", `{"name":"省数据局","division":"440000","approved":true}`, bus.CodeInvalid, "approved", "division"),
+		{name: "a filter dialect that nobody knows", status: 400, code: bus.CodeInvalid, field: "filters[0].regex", allowed: "all, any, exact, not, prefix, sql, suffix", request: put("/api/v1/subscriptions/fresh",
+			`{"resource":"enterprise-registration","purpose":"verification","filters":[{"regex":{"type":"."}}]}`)},
+		{name: "one inside another", status: 400, code: bus.CodeInvalid, field: "filters[0].all[1].not.regex", allowed: "prefix", request: put("/api/v1/subscriptions/fresh",
+			`{"resource":"enterprise-registration","purpose":"verification","filters":[{"all":[{"exact":{"type":"a"}},{"not":{"regex":{"type":"."}}}]}]}`)},
 		bad("S11 duplicate key", `{"name":"省数据局","division":"440000","name":"他局"}`, bus.CodeMalformedJSON, "name", ""),
 		bad("S11 key in another case", `{"Name":"省数据局","division":"440000"}`, bus.CodeInvalid, "Name", "name"),
 		bad("S10 depth bomb", `{"name":`+strings.Repeat("[", 100_000), bus.CodeMalformedJSON, "", ""),

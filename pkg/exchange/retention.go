@@ -200,6 +200,12 @@ func (x *Exchange) trimSome(tx *bbolt.Tx, l eventLog, before time.Time) error {
 	digests := make([][32]byte, len(gone))
 	for i, n := range gone {
 		digests[i] = n.Digest
+		if forgotten(husks, n.Sequence) { // no arrival leads to it: nothing would let its husk go
+			if err := husks.Delete(sequenceKey(n.Sequence)); err != nil {
+				return err
+			}
+			continue
+		}
 		h, err := huskOf(n.stored)
 		if err != nil {
 			return err
@@ -266,6 +272,13 @@ func remembered(tx *bbolt.Tx, at Occurrence) (h husk, ok bool, err error) {
 	return huskAt(tx, at)
 }
 
+// forgotten reports whether the arrival of an event that is still there was dropped: an
+// empty husk says so.
+func forgotten(husks *bbolt.Bucket, sequence uint64) bool {
+	data := husks.Get(sequenceKey(sequence))
+	return data != nil && len(data) == 0
+}
+
 // huskAt returns the husk of an event that has gone; ok is false where there is none.
 func huskAt(tx *bbolt.Tx, at Occurrence) (h husk, ok bool, err error) {
 	husks := tx.Bucket(bucketHusks).Bucket([]byte(at.Resource))
@@ -273,7 +286,7 @@ func huskAt(tx *bbolt.Tx, at Occurrence) (h husk, ok bool, err error) {
 		return h, false, nil
 	}
 	data := husks.Get(sequenceKey(at.Sequence))
-	if data == nil {
+	if len(data) == 0 {
 		return h, false, nil
 	}
 	h, err = decodeHusk(data)
@@ -347,7 +360,8 @@ func oldestBlock(tx *bbolt.Tx, before time.Time) (block uint64, old bool, err er
 }
 
 // dropArrivals deletes up to count arrivals of a block, and the husks that they lead
-// to; more says that there are others.
+// to; more says that there are others. An event that is still there, for a subscription
+// that has yet to get it, is to leave no husk.
 func dropArrivals(tx *bbolt.Tx, block uint64, count int) (more bool, err error) {
 	bucket, end := tx.Bucket(bucketArrivals), sequenceKey((block+1)*blockSize)
 	var numbers [][]byte
@@ -361,14 +375,27 @@ func dropArrivals(tx *bbolt.Tx, block uint64, count int) (more bool, err error) 
 		numbers, told = append(numbers, bytes.Clone(number)), append(told, occurrence(value))
 	}
 	for i, number := range numbers {
-		if husks := tx.Bucket(bucketHusks).Bucket([]byte(told[i].Resource)); husks != nil {
-			if err := husks.Delete(sequenceKey(told[i].Sequence)); err != nil {
-				return false, err
-			}
+		if err := dropHusk(tx, told[i]); err != nil {
+			return false, err
 		}
 		if err := bucket.Delete(number); err != nil {
 			return false, err
 		}
 	}
 	return more, nil
+}
+
+func dropHusk(tx *bbolt.Tx, of Occurrence) error {
+	husks, key := tx.Bucket(bucketHusks).Bucket([]byte(of.Resource)), sequenceKey(of.Sequence)
+	if log := tx.Bucket(bucketEvents).Bucket([]byte(of.Resource)); log != nil && log.Get(key) != nil {
+		husks, err := tx.Bucket(bucketHusks).CreateBucketIfNotExists([]byte(of.Resource))
+		if err != nil {
+			return err
+		}
+		return husks.Put(key, nil)
+	}
+	if husks == nil {
+		return nil
+	}
+	return husks.Delete(key)
 }

@@ -341,7 +341,7 @@ func (c contents) check(r row) error {
 			return fmt.Errorf("resource %s: a row that is no event: %w", c.Resources[r.Item], err)
 		}
 	case partHusks:
-		if _, err := decodeHusk(r.Value); err != nil || len(r.Key) != 8 {
+		if _, err := decodeHusk(r.Value); err != nil && len(r.Value) > 0 || len(r.Key) != 8 {
 			return fmt.Errorf("resource %s: a row that is no husk: %w", c.Resources[r.Item], err)
 		}
 	case partInboxes:

@@ -249,3 +249,36 @@ func TestIDsThatCameWithADepartmentStayAsLongAsEvidenceOfThen(t *testing.T) {
 		}
 	}
 }
+
+// An event that has gone is proven with its digest by its husk. One that outlived its
+// arrival, because a subscription was paused, leaves no husk, which nothing would let go.
+func TestAHuskProvesItsEventAndGoesWithItsArrival(t *testing.T) {
+	w, _ := fake(t)
+	n := w.provider()
+	n.attach()
+	w.subscribe(sub, puller)
+	w.publish(1, 3)
+	w.settled(sub, 3)
+	w.clock.advance(kept + time.Hour)
+	must(t, n.Trim(t.Context()))
+	if got := fmt.Sprint(n.stored()); got != "[3]" || n.rows("husks") != 2 {
+		t.Fatalf("%s are kept, and %d husks", got, n.rows("husks"))
+	}
+	if proven, err := n.proven("2"); err != nil || proven.Digest == "" {
+		t.Errorf("of an event that has gone %+v is proven, %v", proven, err)
+	}
+
+	w.step(bus.SubscriptionPause, "")
+	w.publish(4, arrivalBlock+5)
+	w.clock.advance(kept + time.Hour)
+	must(t, n.Trim(t.Context()))
+	if n.rows("arrivals") > 10 || len(n.stored()) < arrivalBlock {
+		t.Fatalf("%d arrivals of %d events are left", n.rows("arrivals"), len(n.stored()))
+	}
+	w.step(bus.SubscriptionResume, "")
+	w.settled(sub, arrivalBlock+5)
+	must(t, n.Trim(t.Context()))
+	if got := n.rows("husks"); got > n.rows("arrivals") {
+		t.Errorf("%d husks are left, to which %d arrivals lead", got, n.rows("arrivals"))
+	}
+}
