@@ -91,6 +91,11 @@ func (a *API) beginMove(ctx context.Context, p bus.Principal, id bus.USCC, in cl
 func (a *API) reachable(ctx context.Context, id bus.USCC, home bus.NodeID, in client.MoveRequest, lost client.MoveTally) error {
 	_, fromErr := a.Surveyor.Survey(ctx, home, id)
 	_, toErr := a.Surveyor.Survey(ctx, in.To, id)
+	for _, err := range []error{fromErr, toErr} { // a node that refuses is not lost
+		if bus.CodeOf(err) == bus.CodeWrongNode {
+			return err
+		}
+	}
 	var defects []bus.Defect
 	if fromErr == nil && in.Abandon {
 		return bus.E(bus.CodeInvalid, bus.Defect{
@@ -158,7 +163,9 @@ func (a *API) moveOf(ctx context.Context, id bus.USCC) (*answer[client.Departmen
 	if err != nil || m.Home == "" {
 		return out, err
 	}
-	if here, err := a.Surveyor.Survey(ctx, m.Home, id); err != nil {
+	if here, err := a.Surveyor.Survey(ctx, m.Home, id); bus.CodeOf(err) == bus.CodeWrongNode {
+		return nil, err
+	} else if err != nil {
 		m.Silent = append(m.Silent, m.Home)
 	} else {
 		m.State, m.Total = here.State, client.MoveTally(here.Tally)
@@ -166,7 +173,9 @@ func (a *API) moveOf(ctx context.Context, id bus.USCC) (*answer[client.Departmen
 	if m.Move == nil {
 		return out, nil
 	}
-	if there, err := a.Surveyor.Survey(ctx, m.Move.To, id); err != nil {
+	if there, err := a.Surveyor.Survey(ctx, m.Move.To, id); bus.CodeOf(err) == bus.CodeWrongNode {
+		return nil, err
+	} else if err != nil {
 		m.Silent = append(m.Silent, m.Move.To)
 	} else if there.Epoch == m.Move.Epoch {
 		m.Arrival, m.Done = there.State, there.Done

@@ -34,14 +34,14 @@ type Node interface {
 // Mover takes part in the moves of departments.
 type Mover interface {
 	Handover(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error)
-	SurveyHere(id bus.USCC) (exchange.Survey, error)
+	SurveyHere(ctx context.Context, from bus.NodeID, id bus.USCC) (exchange.Survey, error)
 }
 
 // Authority certifies nodes.
 type Authority interface {
 	Join(ctx context.Context, request client.JoinRequest) (client.JoinAnswer, error)
 	Renew(ctx context.Context, from bus.NodeID, r Renewal) (Certificate, error)
-	MakeRoot() (Certificate, error)
+	RootHere(ctx context.Context, from bus.NodeID) (Certificate, error)
 }
 
 // Members knows who belongs to the bus.
@@ -58,8 +58,8 @@ type Describer interface {
 	EvidenceHere(ctx context.Context, from bus.NodeID, q EvidenceQuery) (EvidenceAnswer, error)
 	RecordHere(ctx context.Context, from bus.NodeID, q RecordQuery) (RecordAnswer, error)
 	ProveHere(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error)
-	RollupsHere(q RollupQuery) (RollupAnswer, error)
-	ExchangesHere(from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
+	RollupsHere(ctx context.Context, from bus.NodeID, q RollupQuery) (RollupAnswer, error)
+	ExchangesHere(ctx context.Context, from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error)
 }
 
 // Handler answers other nodes.
@@ -104,11 +104,11 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathProve, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q ProofQuery) (ProofAnswer, error) {
 		return n.ProveHere(ctx, from, q)
 	})))
-	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q RollupQuery) (RollupAnswer, error) {
-		return n.RollupsHere(q)
+	mux.HandleFunc("POST "+pathRollups, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q RollupQuery) (RollupAnswer, error) {
+		return n.RollupsHere(ctx, from, q)
 	})))
-	mux.HandleFunc("POST "+pathExchanges, respond(n, logger, asking(func(_ context.Context, from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
-		return n.ExchangesHere(from, q)
+	mux.HandleFunc("POST "+pathExchanges, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q ExchangeQuery) (ExchangeAnswer, error) {
+		return n.ExchangesHere(ctx, from, q)
 	})))
 	mux.HandleFunc("POST "+pathJoin, respond(n, logger, asking(func(ctx context.Context, _ bus.NodeID, r client.JoinRequest) (client.JoinAnswer, error) {
 		return n.Join(ctx, r)
@@ -119,14 +119,14 @@ func Handler(n Node, logger *slog.Logger) http.Handler {
 	mux.HandleFunc("POST "+pathRenew, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, r Renewal) (Certificate, error) {
 		return n.Renew(ctx, from, r)
 	})))
-	mux.HandleFunc("POST "+pathRoots, respond(n, logger, func(context.Context, bus.NodeID, io.Reader) (Certificate, error) {
-		return n.MakeRoot()
+	mux.HandleFunc("POST "+pathRoots, respond(n, logger, func(ctx context.Context, from bus.NodeID, _ io.Reader) (Certificate, error) {
+		return n.RootHere(ctx, from)
 	}))
 	mux.HandleFunc("POST "+pathHandovers, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, ask exchange.Handover) (exchange.Parcel, error) {
 		return n.Handover(ctx, from, ask)
 	})))
-	mux.HandleFunc("POST "+pathSurveys, respond(n, logger, asking(func(_ context.Context, _ bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
-		return n.SurveyHere(q.Department)
+	mux.HandleFunc("POST "+pathSurveys, respond(n, logger, asking(func(ctx context.Context, from bus.NodeID, q SurveyQuery) (exchange.Survey, error) {
+		return n.SurveyHere(ctx, from, q.Department)
 	})))
 	mux.HandleFunc("POST "+pathWitness, cosign(n, logger))
 	mux.HandleFunc("POST "+pathQueries, answers(n, logger))

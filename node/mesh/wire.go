@@ -28,11 +28,11 @@ const (
 	pathJoin       = "/peer/v1/join"       // POST: to the node that holds the CA
 	pathMembers    = "/peer/v1/members"    // POST: to the leader
 	pathRenew      = "/peer/v1/renew"      // POST: to the node that holds the CA
-	pathRoots      = "/peer/v1/roots"      // POST: to the node that is to hold the CA
+	pathRoots      = "/peer/v1/roots"      // POST: from a voter, to the node that is to hold the CA
 	pathHandovers  = "/peer/v1/handovers"  // POST: to the node that a department moves from
-	pathSurveys    = "/peer/v1/surveys"    // POST
-	pathRollups    = "/peer/v1/rollups"    // POST
-	pathExchanges  = "/peer/v1/exchanges"  // POST
+	pathSurveys    = "/peer/v1/surveys"    // POST: from a voter
+	pathRollups    = "/peer/v1/rollups"    // POST: from the node of the topmost division
+	pathExchanges  = "/peer/v1/exchanges"  // POST: likewise
 )
 
 // Status is what a node tells of itself.

@@ -149,10 +149,19 @@ func (s *Server) hostsOf(id bus.NodeID, der []byte) ([]string, error) {
 	return hosts, nil
 }
 
-// MakeRoot makes the key of a root to come and returns the root. It is none until
+// RootHere is makeRoot for nodes through which administrators replace a root.
+func (s *Server) RootHere(ctx context.Context, from bus.NodeID) (mesh.Certificate, error) {
+	voter := func(tx *state.Tx) error { return tx.Votes(from) }
+	if err := s.tells(ctx, from, "the key of a new root", voter); err != nil {
+		return mesh.Certificate{}, err
+	}
+	return s.makeRoot()
+}
+
+// makeRoot makes the key of a root to come and returns the root. It is none until
 // a system administrator has put it into the directory, and who asks again gets
 // one with the same key.
-func (s *Server) MakeRoot() (mesh.Certificate, error) {
+func (s *Server) makeRoot() (mesh.Certificate, error) {
 	s.making.Lock()
 	defer s.making.Unlock()
 	if err := s.adoptKey(); err != nil {
@@ -237,7 +246,7 @@ func (s *Server) NewRoot(ctx context.Context, holder bus.NodeID) (bus.Root, erro
 	var made mesh.Certificate
 	var err error
 	if holder == s.self.Node {
-		made, err = s.MakeRoot()
+		made, err = s.makeRoot()
 	} else {
 		made, err = s.mesh.NewRoot(ctx, holder)
 	}

@@ -40,6 +40,18 @@ func (s *Server) Accept(ctx context.Context, from bus.NodeID, entry []byte) (sta
 	return result, err
 }
 
+// tells refuses a node that may not know something, by a rule, and puts that on record.
+func (s *Server) tells(ctx context.Context, from bus.NodeID, what string, rule func(*state.Tx) error) error {
+	if from == s.self.Node {
+		return nil
+	}
+	err := s.state.View(rule)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, s.exchange.Refused(ctx, audit.Record{Kind: audit.KindRefused, Principal: bus.Principal{Node: from}, Code: bus.CodeOf(err), Detail: what}))
+}
+
 // ReadIndex answers the leader's read index to another node.
 func (s *Server) ReadIndex(ctx context.Context) (bus.Revision, error) {
 	return s.directory.ReadIndex(ctx)

@@ -33,8 +33,16 @@ const (
 	readAtOnce    = 500
 )
 
-// RollupsHere derives what this node's evidence says of days, and signs it.
-func (s *Server) RollupsHere(q mesh.RollupQuery) (mesh.RollupAnswer, error) {
+// RollupsHere is rollups for the node that evaluates.
+func (s *Server) RollupsHere(ctx context.Context, from bus.NodeID, q mesh.RollupQuery) (mesh.RollupAnswer, error) {
+	if err := s.tells(ctx, from, "rollups", topmost(from)); err != nil {
+		return mesh.RollupAnswer{}, err
+	}
+	return s.rollups(q)
+}
+
+// rollups derives what this node's evidence says of days, and signs it.
+func (s *Server) rollups(q mesh.RollupQuery) (mesh.RollupAnswer, error) {
 	first, errFirst := calendar.ParseDate(q.First)
 	last, errLast := calendar.ParseDate(q.Last)
 	if errFirst != nil || errLast != nil || last < first || last-first >= collectDays {
@@ -104,14 +112,20 @@ func (s *Server) collectRollups(ctx context.Context) {
 }
 
 // evaluates reports whether this node is that of a division without one above.
-func (s *Server) evaluates() bool {
-	top := false
-	err := s.state.View(func(tx *state.Tx) error {
-		d, ok := tx.Division(s.self.Division)
-		top = ok && d.Parent == ""
-		return nil
-	})
-	return err == nil && top
+func (s *Server) evaluates() bool { return s.state.View(topmost(s.self.Node)) == nil }
+
+// topmost refuses a node that is not of a division without one above: those alone
+// evaluate. CodeWrongNode.
+func topmost(id bus.NodeID) func(*state.Tx) error {
+	return func(tx *state.Tx) error {
+		n, _ := tx.Node(id)
+		if d, ok := tx.Division(n.Division); ok && d.Parent == "" {
+			return nil
+		}
+		return bus.E(bus.CodeWrongNode, bus.Defect{
+			Field: "node", Problem: bus.Text{ZH: "由最高一级区划的节点评价", EN: "the node of the topmost division evaluates"}, Allowed: "a node of the topmost division, see gxbus node list",
+		})
+	}
 }
 
 // collect fetches what is not kept yet of a window's closed days.
@@ -170,7 +184,7 @@ func (s *Server) collectDays(ctx context.Context, n bus.Node, days []calendar.Da
 	q := mesh.RollupQuery{First: lacking[0].String(), Last: lacking[len(lacking)-1].String()}
 	var answer mesh.RollupAnswer
 	if n.ID == s.self.Node {
-		answer, err = s.RollupsHere(q)
+		answer, err = s.rollups(q)
 	} else {
 		answer, err = s.mesh.Rollups(ctx, n.ID, q)
 	}

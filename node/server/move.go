@@ -7,6 +7,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
+	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/exchange"
 )
 
@@ -19,14 +20,21 @@ func (s *Server) Handover(ctx context.Context, from bus.NodeID, ask exchange.Han
 	return s.exchange.Handover(ctx, from, ask)
 }
 
-// SurveyHere says what this node keeps for a department.
-func (s *Server) SurveyHere(id bus.USCC) (exchange.Survey, error) { return s.exchange.Survey(id) }
+// SurveyHere says what this node keeps for a department, to nodes through which
+// administrators move it.
+func (s *Server) SurveyHere(ctx context.Context, from bus.NodeID, id bus.USCC) (exchange.Survey, error) {
+	voter := func(tx *state.Tx) error { return tx.Votes(from) }
+	if err := s.tells(ctx, from, "survey of a department", voter); err != nil {
+		return exchange.Survey{}, err
+	}
+	return s.exchange.Survey(id)
+}
 
 // Survey says what a node keeps for a department; CodeUnavailable where it does
-// not answer.
+// not answer, CodeWrongNode where it does not tell this one.
 func (s *Server) Survey(ctx context.Context, at bus.NodeID, id bus.USCC) (exchange.Survey, error) {
 	if at == s.self.Node {
-		return s.SurveyHere(id)
+		return s.exchange.Survey(id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()

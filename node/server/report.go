@@ -23,6 +23,9 @@ import (
 func (s *Server) Evaluate(ctx context.Context, o evaluation.Order, keep bool) (evaluation.Report, error) {
 	var told *steps
 	if keep {
+		if err := s.state.View(topmost(s.self.Node)); err != nil { // others tell nobody else
+			return evaluation.Report{}, err
+		}
 		var err error
 		if told, err = s.reporting.begin(o.ID); err != nil {
 			return evaluation.Report{}, err
@@ -124,9 +127,7 @@ func (s *Server) shown(ctx context.Context, told *steps) evaluation.Shown {
 		}
 		ask := s.mesh.Exchanges
 		if node == s.self.Node {
-			ask = func(_ context.Context, _ bus.NodeID, q mesh.ExchangeQuery) (mesh.ExchangeAnswer, error) {
-				return s.ExchangesHere(node, q)
-			}
+			ask = s.ExchangesHere
 		}
 		answer, err := ask(ctx, node, q)
 		if err != nil {
@@ -138,15 +139,9 @@ func (s *Server) shown(ctx context.Context, told *steps) evaluation.Shown {
 
 // ExchangesHere gives the exchanges of days that this node's evidence shows, to the
 // node that evaluates and no other.
-func (s *Server) ExchangesHere(from bus.NodeID, q mesh.ExchangeQuery) (mesh.ExchangeAnswer, error) {
+func (s *Server) ExchangesHere(ctx context.Context, from bus.NodeID, q mesh.ExchangeQuery) (mesh.ExchangeAnswer, error) {
 	var answer mesh.ExchangeAnswer
-	if err := s.state.View(func(tx *state.Tx) error {
-		n, _ := tx.Node(from)
-		if d, ok := tx.Division(n.Division); !ok || d.Parent != "" {
-			return bus.E(bus.CodeForbidden)
-		}
-		return nil
-	}); err != nil {
+	if err := s.tells(ctx, from, "exchanges of days", topmost(from)); err != nil {
 		return answer, err
 	}
 	var days []calendar.Date
