@@ -34,7 +34,7 @@ type Config struct {
 	InboxBytes         int64         `yaml:"inbox_bytes"`         // what may wait here for one subscription; more waits at the provider's node
 	ArchiveDays        int           `yaml:"archive_days"`        // age at which evidence goes into sealed segments, out of exchange.db
 	EvidenceDays       int           `yaml:"evidence_days"`       // how long evidence is kept, at least: older segments may be deleted, by order
-	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second; more get 429
+	SystemRate         int           `yaml:"system_rate"`         // requests of one system in a second, and queries of one of another node; more get 429
 	SystemEventRate    int           `yaml:"system_event_rate"`   // events that one system publishes in a second; more get 429
 	ClientCA           string        `yaml:"client_ca"`           // PEM file: who issues client certificates that name systems
 	LoopbackBindings   bool          `yaml:"loopback_bindings"`   // resources may be bound to services on this very machine

@@ -373,7 +373,7 @@ func (s *Server) openExchange(context.Context) (err error) {
 	s.exchange, err = exchange.Open(exchange.Config{
 		Webhooks: s.webhooks(), Origin: string(s.self.Node) + "." + s.self.Cluster, Seal: seal, Bound: s.bindings.Seal(),
 		Self: s.self.Node, Store: s.store, Log: s.log, EvidenceKey: s.self.verifier, Signer: s.self.signer, Directory: s.directory, Decider: s.policy, Peers: s.mesh,
-		Arrived: s.arrived, Delivered: s.delivered, Connected: s.connected, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check,
+		Arrived: s.arrived, Delivered: s.delivered, Connected: s.connected, Bindings: s.bindings, Now: s.now, Logger: s.logger, Room: s.room.check, QueryRate: s.config.SystemRate,
 		Retention: exchange.Retention{Kept: days(s.config.RetentionDays), Bytes: s.config.LogBytes, Inbox: s.config.InboxBytes},
 	})
 	if err != nil {

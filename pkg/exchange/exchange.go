@@ -62,6 +62,7 @@ type Config struct {
 	Logger       *slog.Logger
 	RetryMin     time.Duration // before a failed or held batch is tried again; 200 ms where it is 0
 	RetryMax     time.Duration // what that grows to; 10 s where it is 0
+	QueryRate    int           // queries that one system of another node has a second; 500 where it is 0
 	Retention    Retention     // how long and how much is kept of events
 	Webhooks     Webhooks      // takes events to sinks; nil: nowhere
 	Origin       string        // that sinks are asked to allow, see WebHook-Request-Origin
@@ -80,6 +81,7 @@ type Exchange struct {
 	refusals *rate.Buckets[bus.NodeID]
 	paces    paces
 	opened   time.Time
+	queries  *rate.Buckets[bus.SystemID]
 	schemas  schemas
 	routes   routes
 
@@ -102,13 +104,14 @@ type Exchange struct {
 func Open(c Config) (*Exchange, error) {
 	c.RetryMin = cmp.Or(c.RetryMin, 200*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 10*time.Second)
+	c.QueryRate = cmp.Or(c.QueryRate, 500)
 	c.PushMin = cmp.Or(c.PushMin, time.Second)
 	c.ReceiptEvery = cmp.Or(c.ReceiptEvery, receiptEvery)
 	c.PushMax = cmp.Or(c.PushMax, time.Hour)
 	if c.Room == nil {
 		c.Room = func() error { return nil }
 	}
-	x := &Exchange{Config: c, opened: c.Now(), paces: paces{sent: map[string]time.Time{}}, refusals: rate.New[bus.NodeID](c.Now, refusalRate), forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
+	x := &Exchange{Config: c, opened: c.Now(), paces: paces{sent: map[string]time.Time{}}, refusals: rate.New[bus.NodeID](c.Now, refusalRate), queries: rate.New[bus.SystemID](c.Now, c.QueryRate), forwarders: map[bus.SubscriptionID]*forwarder{}, resettling: make(chan struct{}, 1), firsts: make(chan struct{}, 1), trimming: make(chan struct{}, 1), sinks: make(chan struct{}, 1)}
 	err := c.Store.View(func(tx *bbolt.Tx) error {
 		x.arrivals = openArrivals(tx)
 		return nil

@@ -133,7 +133,14 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	}
 	a.record.Principal.Node = from
 	ctx, cancel := a.until(ctx, e)
-	weighed := a.weigh(ctx, from)
+	weighed := a.read(from)
+	if weighed == nil {
+		if err := x.pace(ctx, from, a.record); err != nil {
+			cancel()
+			return nil, err
+		}
+		a.decision = x.decide(ctx, a.flow)
+	}
 	began, err := recorded()
 	if err != nil {
 		cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -291,6 +292,45 @@ func TestS58AQueryNamesNothingAtLength(t *testing.T) {
 	if len(got) != len(cases) {
 		t.Errorf("%d refusals on record", len(got))
 	}
+}
+
+// S15, S54: of a system whose own node lets it flood, another node answers so many
+// queries, of others all; what it refuses is one number.
+func TestS15QueriesOfASystemHaveARateAtTheProvidersNode(t *testing.T) {
+	w, _ := fake(t)
+	w.provider().close()
+	w.provider().queries = 5
+	w.provider().open()
+	answered := 0
+	w.bound = func(ctx context.Context, call binding.Call) (*binding.Answer, error) {
+		answered++
+		return answering(200, threeFirms)(ctx, call)
+	}
+	for i := range 30 {
+		_, _, err := w.ask(puller, fmt.Sprint("r-", i), inquiry(`{}`))
+		if i < 10 {
+			must(t, err)
+			continue
+		}
+		wantCode(t, err, bus.CodeRateLimited)
+		if e, ok := errors.AsType[*bus.Error](err); !ok || e.RetryAfter <= 0 {
+			t.Errorf("no word of how long to wait: %v", err)
+		}
+	}
+	told := w.provider().records(audit.KindRefused)
+	if answered != 10 || len(told) != 1 || told[0].Code != bus.CodeRateLimited || told[0].Principal.System != puller.System || told[0].Principal.Node != guangzhou {
+		t.Errorf("%d answered, on record %+v", answered, told)
+	}
+	if got := w.provider().records(audit.KindDecision); len(got) != 10 {
+		t.Errorf("%d decisions on record", len(got))
+	}
+	w.clock.advance(11 * time.Second)
+	_, _, err := w.ask(puller, "later", inquiry(`{}`))
+	must(t, err)
+	if rest := w.provider().records(audit.KindRefused)[1:]; len(rest) != 1 || rest[0].Detail != "queries refused: 19" {
+		t.Errorf("and then %+v", rest)
+	}
+	w.provider().verify()
 }
 
 // S15, S54: a node that is refused without end fills no disk: the rest is one number.

@@ -420,6 +420,7 @@ type node struct {
 	connected chan bus.NodeID // tells of connections
 	bytes     int64           // that its file may hold; 0: any
 	inboxes   int64           // bytes that an inbox may hold; 0: any
+	queries   int             // of a system of another node, a second; 0: the default
 }
 
 func newNode(w *world, id bus.NodeID) *node {
@@ -466,7 +467,7 @@ func (n *node) open() {
 			_, err := n.world.propose(bus.Principal{Node: n.id}, command.GrantDelivered, 0, command.Delivered{Grant: id, At: at})
 			return err
 		},
-		RetryMin: n.retry, RetryMax: cmp.Or(n.most, 4*n.retry), Retention: exchange.Retention{Kept: kept, Bytes: n.bytes, Inbox: n.inboxes},
+		RetryMin: n.retry, RetryMax: cmp.Or(n.most, 4*n.retry), Retention: exchange.Retention{Kept: kept, Bytes: n.bytes, Inbox: n.inboxes}, QueryRate: n.queries,
 		Webhooks: &n.world.sinks, Origin: string(n.id) + ".test", Seal: seal(n.world.tb, n.id+" sinks"), Bound: n.bound(), Room: n.room, PushMin: n.retry, PushMax: 4 * n.retry,
 	})
 	must(n.world.tb, err)
