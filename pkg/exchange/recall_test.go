@@ -8,6 +8,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/exchange"
 	"github.com/gxbus/gxbus/pkg/policy"
 )
@@ -70,6 +71,46 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 	w.provider().open()
 	w.settled(sub, 10)
 	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeUnavailable)
+	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
+		t.Errorf("%v arrived after they were withheld", waiting)
+	}
+	d.follow(nil)
+	w.publish(11, 12)
+	if got := ids(w.received(2)); !slices.Equal(got, numbers(11, 12)) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A department is abandoned, and what its node had noted goes: a batch that was recalled
+// there is not taken either when it comes back, however long it was on its way.
+func TestABatchThatWasRecalledIsNotTakenAfterAnAbandonment(t *testing.T) {
+	w, d := movable(t)
+	w.subscribe(sub, puller)
+	sent := make(chan exchange.Batch, 1)
+	w.line.hook(func(ctx context.Context, b exchange.Batch) error {
+		sent <- b
+		<-ctx.Done()
+		return ctx.Err()
+	}, nil)
+	w.publish(1, 10)
+	late := <-sent
+	w.provider().close()
+	d.follow(only(policy.ActionForward, always(refuse("grant-revoked"))))
+	w.line.hook(nil, nil)
+	w.provider().open()
+	w.settled(sub, 10)
+	w.write(sysadmin, command.DepartmentMove, 0, command.Move{Department: services, To: zhuhai, Abandon: true})
+	eventually(t, "the third node serves it", func() error { return w.nodes[zhuhai].holds(services, "kept") })
+	eventually(t, "the directory has that", func() error {
+		if d, home := w.department(services); home != zhuhai || d.Move != nil {
+			return fmt.Errorf("at %s, %+v", home, d.Move)
+		}
+		return nil
+	})
+	wantCode(t, w.nodes[zhuhai].Receive(t.Context(), shenzhen, late), bus.CodeWrongNode)
+	w.move(services, guangzhou)
+	w.moved(services, zhuhai, guangzhou)
+	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeWrongNode)
 	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
 		t.Errorf("%v arrived after they were withheld", waiting)
 	}

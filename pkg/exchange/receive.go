@@ -108,7 +108,9 @@ func (x *Exchange) addressed(from bus.NodeID, h Heading) (flow, error) {
 		return flow, bus.E(bus.CodeUnavailable, bus.Defect{Field: "subscription", Problem: bus.Text{ZH: "本节点尚无该订阅", EN: "this node does not know the subscription yet"}})
 	case h.ProviderEpoch > flow.provider.epoch || h.ConsumerEpoch > flow.consumer.epoch: // and here it is
 		return flow, bus.E(bus.CodeUnavailable, bus.Defect{Field: "epoch", Problem: bus.Text{ZH: "本节点尚不知该部门已迁移", EN: "this node does not know of the department's move yet"}})
-	case from != flow.provider.node || from != h.From || h.ProviderEpoch != flow.provider.epoch || x.Self != flow.consumer.node:
+	case from != flow.provider.node, from != h.From, h.ProviderEpoch != flow.provider.epoch, x.Self != flow.consumer.node:
+		return flow, bus.E(bus.CodeWrongNode)
+	case h.ConsumerEpoch != flow.consumer.epoch: // it may have been recalled at a node that was abandoned since
 		return flow, bus.E(bus.CodeWrongNode)
 	case flow.consumer.moving:
 		return flow, moving(flow.consumer.department)
