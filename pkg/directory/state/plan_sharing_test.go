@@ -80,6 +80,22 @@ func TestADeletedSubscriptionDoesNotComeBack(t *testing.T) {
 	w.must(byMarket, command.DraftPut, 0, content(resource("s1", "307005/1"))) // another table's id
 }
 
+// An earlier build remembered of a subscription that it was deleted, and no more.
+func TestASubscriptionThatWasDeletedLongAgoHasEnded(t *testing.T) {
+	w := newWorld(t)
+	w.must(byHousing, command.SubscriptionDelete, w.revision["s1"], command.Key{ID: "s1"})
+	for _, known := range []bool{true, false} {
+		w.view(func(tx *state.Tx) {
+			if of, ok := tx.Ended("s1"); !ok || (of.Resource != "") != known {
+				t.Errorf("%+v, %t", of, ok)
+			}
+		})
+		if err := w.store.Corrupt("retired", "subscriptions/s1", "true"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestGrantRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.must(bySysadmin, command.DepartmentPut, 0, department("114420000073327379"))
