@@ -117,7 +117,7 @@ type Recorded func() (began time.Time, err error)
 
 // Answer answers a query that the node from asks for one of its systems. It decides while
 // that node writes its record; what it does itself, and its own record, come after.
-func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Event, recorded Recorded) (*Reply, error) {
+func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Event, recorded Recorded) (reply *Reply, err error) {
 	var q Query
 	if err := json.Unmarshal(e.Data(), &q); err != nil || e.Type() != queryType {
 		return nil, bus.E(bus.CodeMalformedEvent).Because(err)
@@ -133,23 +133,24 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	}
 	a.record.Principal.Node = from
 	ctx, cancel := a.until(ctx, e)
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
 	weighed := a.read(from)
 	if weighed == nil {
 		if err := x.pace(ctx, from, a.record); err != nil {
-			cancel()
 			return nil, err
 		}
 		a.decision = x.decide(ctx, a.flow)
 	}
 	began, err := recorded()
 	if err != nil {
-		cancel()
 		return nil, err
 	}
 	a.record.Began = began.UTC().Truncate(time.Millisecond)
-	reply, err := a.answer(ctx, from, weighed)
-	if err != nil {
-		cancel()
+	if reply, err = a.answer(ctx, from, weighed); err != nil {
 		return nil, a.refuse(ctx, err)
 	}
 	reply.Body = &ending{reply.Body, cancel}
