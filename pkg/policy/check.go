@@ -18,7 +18,7 @@ import (
 const (
 	testLimit  = 10 * time.Second // for one test, many times what one takes: it is for a machine out of breath
 	checkLimit = 30 * time.Second // for a whole check
-	probeTries = 3                // before a sample input counts as too slow
+	probeTries = 5                // before a sample input counts as too slow
 )
 
 // Check examines a layer before it is activated: source rules, compilation,
