@@ -52,11 +52,10 @@ func TestWhatArrivedBeforeADenialIsOnRecordAsForwarded(t *testing.T) {
 	w.consumer().verify()
 }
 
-// A batch that is still on its way when its events are denied does not arrive after they
-// are on record as withheld. What leaves later on another decision does.
-func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
-	w, d := fake(t)
-	w.subscribe(sub, puller)
+// recalled gives the batch of ten events that is still on its way when they are denied
+// and withheld.
+func (w *world) recalled(d *decider) exchange.Batch {
+	w.tb.Helper()
 	sent := make(chan exchange.Batch, 1)
 	w.line.hook(func(ctx context.Context, b exchange.Batch) error {
 		sent <- b
@@ -70,6 +69,15 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 	w.line.hook(nil, nil)
 	w.provider().open()
 	w.settled(sub, 10)
+	return late
+}
+
+// A batch that is still on its way when its events are denied does not arrive after they
+// are on record as withheld. What leaves later on another decision does.
+func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
+	w, d := fake(t)
+	w.subscribe(sub, puller)
+	late := w.recalled(d)
 	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeUnavailable)
 	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
 		t.Errorf("%v arrived after they were withheld", waiting)
@@ -86,19 +94,7 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 func TestABatchThatWasRecalledIsNotTakenAfterAnAbandonment(t *testing.T) {
 	w, d := movable(t)
 	w.subscribe(sub, puller)
-	sent := make(chan exchange.Batch, 1)
-	w.line.hook(func(ctx context.Context, b exchange.Batch) error {
-		sent <- b
-		<-ctx.Done()
-		return ctx.Err()
-	}, nil)
-	w.publish(1, 10)
-	late := <-sent
-	w.provider().close()
-	d.follow(only(policy.ActionForward, always(refuse("grant-revoked"))))
-	w.line.hook(nil, nil)
-	w.provider().open()
-	w.settled(sub, 10)
+	late := w.recalled(d)
 	w.write(sysadmin, command.DepartmentMove, 0, command.Move{Department: services, To: zhuhai, Abandon: true})
 	eventually(t, "the third node serves it", func() error { return w.nodes[zhuhai].holds(services, "kept") })
 	eventually(t, "the directory has that", func() error {
