@@ -72,6 +72,20 @@ func (w *world) recalled(d *decider) exchange.Batch {
 	return late
 }
 
+// takesWhatLeavesLater demands that nothing of a recalled batch has arrived, and that what
+// is published after it does.
+func (w *world) takesWhatLeavesLater(d *decider) {
+	w.tb.Helper()
+	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
+		w.tb.Errorf("%v arrived after they were withheld", waiting)
+	}
+	d.follow(nil)
+	w.publish(11, 12)
+	if got := ids(w.received(2)); !slices.Equal(got, numbers(11, 12)) {
+		w.tb.Errorf("got %v", got)
+	}
+}
+
 // A batch that is still on its way when its events are denied does not arrive after they
 // are on record as withheld. What leaves later on another decision does.
 func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
@@ -79,14 +93,7 @@ func TestABatchThatWasRecalledIsNotTaken(t *testing.T) {
 	w.subscribe(sub, puller)
 	late := w.recalled(d)
 	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeUnavailable)
-	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
-		t.Errorf("%v arrived after they were withheld", waiting)
-	}
-	d.follow(nil)
-	w.publish(11, 12)
-	if got := ids(w.received(2)); !slices.Equal(got, numbers(11, 12)) {
-		t.Errorf("got %v", got)
-	}
+	w.takesWhatLeavesLater(d)
 }
 
 // A department is abandoned, and what its node had noted goes: a batch that was recalled
@@ -107,14 +114,7 @@ func TestABatchThatWasRecalledIsNotTakenAfterAnAbandonment(t *testing.T) {
 	w.move(services, guangzhou)
 	w.moved(services, zhuhai, guangzhou)
 	wantCode(t, w.consumer().Receive(t.Context(), shenzhen, late), bus.CodeWrongNode)
-	if waiting := w.consumer().inbox(sub); len(waiting) > 0 {
-		t.Errorf("%v arrived after they were withheld", waiting)
-	}
-	d.follow(nil)
-	w.publish(11, 12)
-	if got := ids(w.received(2)); !slices.Equal(got, numbers(11, 12)) {
-		t.Errorf("got %v", got)
-	}
+	w.takesWhatLeavesLater(d)
 }
 
 // The subscription is replayed while nobody knows whether a batch had arrived: that is
