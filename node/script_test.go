@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("LC_ALL", "C")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program waits a second for races of others at its end
 			env.Setenv("API", nodetest.FreeAddress(t))
 			env.Setenv("PEER", nodetest.FreeAddress(t))
 			env.Setenv("ENDPOINT", sink.URL)
