@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gxbus/gxbus/node/cli"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // shown are the commands of a guide's console blocks, each with what it prints.
@@ -34,6 +35,7 @@ func shown(t *testing.T, path string) (commands []string, prints [][]string) {
 // The guide to the evaluation shows what its commands print, but for what it says that
 // it leaves out.
 func TestTheEvaluationGuideShowsWhatItsCommandsPrint(t *testing.T) {
+	raced.Later(t)
 	guide, err := filepath.Abs("../../docs/evaluation.md")
 	must(t, err)
 	commands, prints := shown(t, guide)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 const block = 256
@@ -218,6 +219,7 @@ func TestManyReadSegmentsAtOnce(t *testing.T) {
 // However far archiving came before the node died, nothing is lost or there twice, and
 // it goes on.
 func TestArchivingIsCutOffAnywhere(t *testing.T) {
+	raced.Later(t)
 	a := newAged(t)
 	var s audit.Segment
 	steps := []struct {

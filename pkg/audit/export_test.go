@@ -15,6 +15,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // export is the export of f as lines: the header, then leaves and checkpoints.
@@ -143,6 +144,7 @@ func headed(lines []string, size int64) []string {
 // TestExportWithAByteFlippedIsNeverAnotherLog flips each byte of an export: what
 // still verifies has the same root.
 func TestExportWithAByteFlippedIsNeverAnotherLog(t *testing.T) {
+	raced.Later(t)
 	f := newFixture(t)
 	f.append(decided("d-1"), forwarded(1, 10))
 	held := f.checkpoint()

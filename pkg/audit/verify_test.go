@@ -12,6 +12,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestSoundLogVerifies(t *testing.T) {
@@ -38,6 +39,7 @@ func TestSoundLogVerifies(t *testing.T) {
 // TestS51EachEditedByteNamesItsLeaf flips every byte of some leaves, in three
 // ways; among them are edits that leave the JSON equal in meaning.
 func TestS51EachEditedByteNamesItsLeaf(t *testing.T) {
+	raced.Later(t)
 	f, held := filled(t)
 	for _, n := range []int64{0, 6, 7, 20} {
 		var original []byte

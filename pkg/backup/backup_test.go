@@ -13,6 +13,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/backup"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 var info = backup.Info{Cluster: "gx-a", Node: "guangzhou", Division: "440100", Release: "test", Taken: time.Date(2026, 3, 4, 2, 30, 0, 0, time.UTC)}
@@ -71,6 +72,7 @@ func TestS55AStolenBackupTellsNothing(t *testing.T) {
 
 // Damage anywhere is noticed with the key and without.
 func TestDamageIsNoticed(t *testing.T) {
+	raced.Later(t)
 	key := newKey(t)
 	file := written(t, key, random(t, 5000))
 	for _, with := range []*backup.PrivateKey{nil, &key} {

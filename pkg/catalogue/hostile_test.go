@@ -17,6 +17,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/catalogue"
+	"github.com/gxbus/gxbus/pkg/raced"
 	"github.com/xuri/excelize/v2"
 )
 
@@ -125,6 +126,7 @@ func bomb(t testing.TB, name string, size int) string {
 }
 
 func TestFilesThatCannotBeUsedAreRefusedCheaply(t *testing.T) {
+	raced.Later(t)
 	var wide strings.Builder
 	for i := range 1_000_000 {
 		fmt.Fprintf(&wide, `<c r="%s2"><v>1</v></c>`, "A"+fmt.Sprint(i))

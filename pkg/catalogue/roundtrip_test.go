@@ -12,10 +12,12 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/catalogue"
+	"github.com/gxbus/gxbus/pkg/raced"
 	"pgregory.net/rapid"
 )
 
 func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	raced.Later(t)
 	dir := t.TempDir()
 	for _, format := range []catalogue.Format{catalogue.JSONL, catalogue.CSV, catalogue.XLSX} {
 		t.Run(string(format), func(t *testing.T) {

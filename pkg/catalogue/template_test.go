@@ -12,6 +12,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/catalogue"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // filled is a template with one entry that is complete, as an editor has it open.
@@ -102,6 +103,7 @@ var coded = map[string]bool{
 }
 
 func TestTheTemplateOffersWhatTheIntakeTakes(t *testing.T) {
+	raced.Later(t)
 	f := newFilled(t, bus.Chinese)
 	codes := slices.Index(f.headings, "信息资源代码")
 	for i, key := range catalogue.Keys() {

@@ -13,6 +13,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestReceiptsComeInTheOrderOfTheEvents(t *testing.T) {
@@ -185,6 +186,7 @@ func TestHangingUpDoesNotEscapeTheRecord(t *testing.T) {
 }
 
 func TestDuplicateIsFoundAcrossBlocksAndAfterReopening(t *testing.T) {
+	raced.Later(t)
 	w, _ := fake(t)
 	const block = 1 << 16
 	w.publish(1, block+2000)

@@ -11,11 +11,13 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // A block that is half on the shelves is not looked for there, and nothing of it is
 // forgotten; whoever begins anew writes over what is there.
 func TestShelvingIsCutOff(t *testing.T) {
+	raced.Later(t)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/audit"
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/exchange"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 const (
@@ -127,6 +128,7 @@ func (n *node) fill(count int) {
 // An event's id leads to its trace, its proof and its deliveries long after the event,
 // its husk and its arrival have gone, and as long as there is evidence of it.
 func TestAnIDLeadsToItsEvidenceAsLongAsThereIsAny(t *testing.T) {
+	raced.Later(t)
 	w, _ := fake(t)
 	n := w.provider()
 	n.attach()
@@ -253,6 +255,7 @@ func TestIDsThatCameWithADepartmentStayAsLongAsEvidenceOfThen(t *testing.T) {
 // An event that has gone is proven with its digest by its husk. One that outlived its
 // arrival, because a subscription was paused, leaves no husk, which nothing would let go.
 func TestAHuskProvesItsEventAndGoesWithItsArrival(t *testing.T) {
+	raced.Later(t)
 	w, _ := fake(t)
 	n := w.provider()
 	n.attach()

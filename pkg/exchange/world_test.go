@@ -30,8 +30,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/directory/state"
 	"github.com/gxbus/gxbus/pkg/event"
 	"github.com/gxbus/gxbus/pkg/exchange"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestMain(m *testing.M) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func cookbook(t testing.TB) []policy.Recipe {
@@ -72,6 +73,7 @@ func shippedLayers(t testing.TB) map[string]bus.Layer {
 // OPA finds rules by an index of what they compare. With and without it every
 // shipped policy says the same, and what it says is of the documented form.
 func TestRuleIndexingChangesNothing(t *testing.T) {
+	raced.Later(t)
 	type subject struct {
 		name           string
 		indexed, plain func(ast.Value) map[string]any

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestS32NothingReachesOutOfThePolicy(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gxbus/gxbus/pkg/bus"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
+	"github.com/gxbus/gxbus/pkg/raced"
 	"github.com/gxbus/gxbus/pkg/signin"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"

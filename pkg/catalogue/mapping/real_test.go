@@ -11,6 +11,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/catalogue"
 	"github.com/gxbus/gxbus/pkg/catalogue/mapping"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // The real records of three portals lie beside a checkout, not in it: they have
@@ -18,6 +19,7 @@ import (
 const realRecords = "../../../../shared/data/catalogue_sample.jsonl.gz"
 
 func TestRealRecordsAreTakenMendedOrRefused(t *testing.T) {
+	raced.Later(t)
 	path := unpacked(t, realRecords)
 	content, err := os.ReadFile("testdata/open-data.yaml")
 	if err != nil {

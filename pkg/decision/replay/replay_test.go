@@ -16,8 +16,8 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/decision"
 	"github.com/gxbus/gxbus/pkg/decision/replay"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
 	"github.com/gxbus/gxbus/pkg/policy"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // What a replay says of a draft is what activating it
@@ -25,7 +25,7 @@ import (
 func TestAReplayReportsExactlyTheFlipsThatActivationProduces(t *testing.T) {
 	many, few := 10_000, 1_000
 	if raced.Enabled {
-		many, few = 800, 800
+		many, few = 200, 200
 	}
 	before := []bus.Layer{
 		layer(city, 5, deny("city-office-hours", `time.clock(time.parse_rfc3339_ns(input.time))[0] >= 3`)+`masks := {"address": {"method": "null"}}`),

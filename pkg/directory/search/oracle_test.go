@@ -12,7 +12,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/search"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // The naive way to look for a Chinese word is to look for its characters in a row.

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/gxbus/gxbus/pkg/internal/raced"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestMain(m *testing.M) {

@@ -14,7 +14,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/directory/command"
 	"github.com/gxbus/gxbus/pkg/directory/state"
-	"github.com/gxbus/gxbus/pkg/internal/raced"
+	"github.com/gxbus/gxbus/pkg/raced"
 	"pgregory.net/rapid"
 )
 

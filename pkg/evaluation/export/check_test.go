@@ -10,6 +10,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/evaluation/export"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 // archive packs parts; one of a thousand million zeros is small once it is packed.
@@ -41,6 +42,7 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 func TestS09AWorkbookThatUnpacksToTooMuchIsRefused(t *testing.T) {
+	raced.Later(t)
 	many := map[string]int64{}
 	for i := range 1001 {
 		many[string(rune('一'+i))] = 0

@@ -19,6 +19,7 @@ import (
 	"github.com/gxbus/gxbus/pkg/calendar"
 	"github.com/gxbus/gxbus/pkg/evaluation"
 	"github.com/gxbus/gxbus/pkg/evaluation/export"
+	"github.com/gxbus/gxbus/pkg/raced"
 )
 
 func TestTheFormulasGiveTheFiguresOfTheReport(t *testing.T) {
@@ -69,6 +70,7 @@ func differs(t *testing.T, book *excelize.File, sheet, cell, want string) []stri
 }
 
 func TestTheFirstEditedCellIsNamed(t *testing.T) {
+	raced.Later(t)
 	r := sample(t)
 	file := written(t, r, export.XLSX, bus.Chinese)
 	for _, c := range []struct {
