@@ -17,7 +17,10 @@ AT_ONCE     ?= 4
 
 # Builds never ask git for anything, so that they also work in an export and in
 # a checkout that belongs to somebody else.
-export GOFLAGS := $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false
+# All of them are alike but for the race detector, so that each package is compiled
+# once for what is run, tested and linted.
+export GOFLAGS := $(filter-out -buildvcs=% -trimpath,$(shell go env GOFLAGS)) -buildvcs=false -trimpath
+export CGO_ENABLED := 0
 
 TOOLS := build/tools
 
@@ -27,7 +30,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the static program build/gxbus
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/gxbus ./node
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o build/gxbus ./node
 
 .PHONY: demo
 demo: build ## run five nodes of three levels on this machine and tell their story

@@ -133,7 +133,7 @@ var built struct {
 
 func build(tb testing.TB, program, from string, flags ...string) {
 	tb.Helper()
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", program}, flags, []string{from})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-ldflags", "-s -w", "-o", program}, flags, []string{from})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
