@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,9 +76,7 @@ func buildStale(t *testing.T) string {
 	must(t, err)
 	must(t, os.WriteFile(overlay, replace, 0o600))
 	program := filepath.Join(dir, "gxbus")
-	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	build(t, program, ".", "-overlay", overlay)
 	return program
 }
 

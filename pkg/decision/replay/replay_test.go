@@ -25,7 +25,7 @@ import (
 func TestAReplayReportsExactlyTheFlipsThatActivationProduces(t *testing.T) {
 	many, few := 10_000, 1_000
 	if raced.Enabled {
-		many, few = 200, 200
+		many, few = 800, 800
 	}
 	before := []bus.Layer{
 		layer(city, 5, deny("city-office-hours", `time.clock(time.parse_rfc3339_ns(input.time))[0] >= 3`)+`masks := {"address": {"method": "null"}}`),
