@@ -77,7 +77,10 @@ func (g *growth) follow(r *raft.Raft, log raft.LogStore, stop <-chan struct{}) {
 func (g *growth) snapshot(r *raft.Raft, log raft.LogStore) {
 	entries, bytes := g.entries.Load(), g.bytes.Load()
 	kept := r.ReloadableConfig()
-	kept.TrailingLogs, _ = newest(log, trailingEntries, trailingBytes)
+	kept.TrailingLogs = trailingEntries // raft counts them once the snapshot is there: the log may have grown by then
+	if large, size := newest(log, trailingEntries, trailingBytes); size >= trailingBytes {
+		kept.TrailingLogs = large
+	}
 	if r.ReloadConfig(kept) == nil && r.Snapshot().Error() == nil {
 		g.entries.Add(-entries)
 		g.bytes.Add(-bytes)
