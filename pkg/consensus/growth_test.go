@@ -91,7 +91,7 @@ func TestManySmallEntriesMakeASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.flood(data, 8192)
+	m.flood(data, 9_500) // the snapshot is taken while they come
 	until(t, "no snapshot", func() bool {
 		_, _, snapshot := m.group.Range()
 		return snapshot > 0
