@@ -62,8 +62,8 @@ func BenchmarkCatalogue(b *testing.B) {
 	}
 }
 
-// snapshotted is how many entries make the log so long that a snapshot is taken and its
-// begin goes (ADR 0028). An empty node gets fewer from the log.
+// snapshotted is a number of entries that makes the log so long that a snapshot is taken
+// and its begin goes (ADR 0028). Of many fewer an empty node gets all from the log.
 const snapshotted = 100_000
 
 type measured struct {
