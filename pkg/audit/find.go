@@ -162,6 +162,9 @@ func (t tables) enter(n int64, r *Record, seen map[string]bool) error {
 			continue
 		}
 		seen[string(key)] = true
+		if t.blocks.Get(key) != nil { // of an earlier batch: writing it again would cost a page
+			continue
+		}
 		if err := t.blocks.Put(key, []byte{1}); err != nil {
 			return err
 		}
