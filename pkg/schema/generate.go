@@ -20,37 +20,30 @@ const (
 	instant   = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$`
 )
 
-// document is a generated schema.
+// document is a generated schema: of a row, or of an array of what is the same, but no
+// array. Properties say nothing of an array, nor items of an object, so that neither
+// has to be asked for.
 type document struct {
-	Draft string          `json:"$schema"`
-	Title string          `json:"title,omitempty"`
-	If    typed           `json:"if"`
-	Then  rows            `json:"then"`
-	Else  reference       `json:"else"`
-	Defs  map[string]item `json:"$defs"`
-}
-
-type typed struct {
-	Type string `json:"type"`
-}
-
-type rows struct {
-	Items reference `json:"items"`
-}
-
-type reference struct {
-	Ref string `json:"$ref"`
-}
-
-// item is the part of a schema about one item, or about a row.
-type item struct {
+	Draft      string          `json:"$schema"`
 	Title      string          `json:"title,omitempty"`
-	Type       any             `json:"type,omitempty"`
-	Pattern    string          `json:"pattern,omitempty"`
-	MaxLength  int             `json:"maxLength,omitempty"`
-	Minimum    *float64        `json:"minimum,omitempty"`
-	Maximum    *float64        `json:"maximum,omitempty"`
-	Properties map[string]item `json:"properties,omitempty"`
+	Type       []string        `json:"type"`
+	Properties map[string]item `json:"properties"`
+	Items      row             `json:"items"`
+}
+
+type row struct {
+	Type string `json:"type"`
+	Ref  string `json:"$ref"`
+}
+
+// item is the part of a schema about one item.
+type item struct {
+	Title     string   `json:"title,omitempty"`
+	Type      any      `json:"type,omitempty"`
+	Pattern   string   `json:"pattern,omitempty"`
+	MaxLength int      `json:"maxLength,omitempty"`
+	Minimum   *float64 `json:"minimum,omitempty"`
+	Maximum   *float64 `json:"maximum,omitempty"`
 }
 
 // Of returns the schema of a version of a resource: the one that its provider
@@ -59,14 +52,13 @@ func Of(r bus.Resource) (json.RawMessage, error) {
 	if len(r.Schema) > 0 || len(r.Items) == 0 {
 		return r.Schema, nil
 	}
-	row := item{Type: "object", Properties: make(map[string]item, len(r.Items))}
-	for _, i := range r.Items {
-		row.Properties[string(i.ID)] = itemOf(i)
+	d := document{
+		Draft: Draft, Title: r.Name, Type: []string{"object", "array"}, Properties: make(map[string]item, len(r.Items)), Items: row{"object", "#"},
 	}
-	return json.Marshal(document{
-		Draft: Draft, Title: r.Name, If: typed{"array"}, Then: rows{reference{"#/$defs/row"}}, Else: reference{"#/$defs/row"},
-		Defs: map[string]item{"row": row},
-	})
+	for _, i := range r.Items {
+		d.Properties[string(i.ID)] = itemOf(i)
+	}
+	return json.Marshal(d)
 }
 
 // itemOf says what values an item of the catalogue may have. Exact numbers (N, Y)
