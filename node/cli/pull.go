@@ -107,7 +107,7 @@ func eventColumns(events []event.Event) []column[event.Event] {
 }
 
 func markOf(e event.Event) string {
-	mark, _ := e.Extensions()[event.ExtWatermark].(string)
+	mark, _ := event.Extension(e, event.ExtWatermark).(string)
 	return mark
 }
 

@@ -159,19 +159,36 @@ func parseURI(text string) *url.URL {
 			return nil
 		}
 	}
+	if plainPath(text) {
+		if dotted(text) {
+			return nil
+		}
+		return &url.URL{Path: text}
+	}
 	if _, ok := percentDecode(text); !ok {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.String() != text {
+	if err != nil || u.String() != text || dotted(u.Path) {
 		return nil
 	}
-	for segment := range strings.SplitSeq(u.Path, "/") {
+	return u
+}
+
+// plainPath reports whether text, nearly always of a source, is an absolute path with
+// nothing in it that url.Parse would look at.
+func plainPath(text string) bool {
+	return text[0] == '/' && !strings.HasPrefix(text, "//") && !strings.ContainsAny(text, "?#[]@!$&'()*+,;=%:")
+}
+
+// dotted reports whether a path has dot segments.
+func dotted(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
-			return nil
+			return true
 		}
 	}
-	return u
+	return false
 }
 
 func setTime(ctx *ce.EventContextV1, text string) *bus.Defect {
@@ -231,6 +248,9 @@ func shaped(text, pattern string) bool {
 // checkContentType also refuses an event format as the type of data: in binary
 // mode the event would be taken for an envelope.
 func checkContentType(text string) *bus.Defect {
+	if text == ce.ApplicationJSON { // nearly always
+		return nil
+	}
 	mediaType, _, err := mime.ParseMediaType(text)
 	ascii := !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 	if err != nil || !strings.Contains(mediaType, "/") || !ascii || strings.TrimSpace(text) != text || len(text) > maxIdentifier {

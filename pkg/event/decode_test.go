@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	ce "github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/gxbus/gxbus/pkg/bus"
 	"github.com/gxbus/gxbus/pkg/event"
@@ -282,6 +286,25 @@ func TestDecodeAcceptsTheEdgesOfTheRules(t *testing.T) {
 		h := headers("ce-specversion: 1.0", "ce-id: 1", "ce-source: "+strings.NewReplacer("%", "%25", " ", "%20").Replace(source), "ce-type: t")
 		if _, _, err := event.Decode(h, nil, event.Limits{}); bus.CodeOf(err) != bus.CodeMalformedEvent {
 			t.Errorf("%s: %v", source, err)
+		}
+	}
+}
+
+// TestSourceIsTheURLThatItsTextParsesTo holds what is read without a parser to what a
+// parser makes of it.
+func TestSourceIsTheURLThatItsTextParsesTo(t *testing.T) {
+	for c := rune('!'); c <= '~'; c++ {
+		for _, form := range []string{"/%c", "%c/", "/a%cb", "/a/%c/b", "//%c/a", "/%c%[1]c/", "/a%c"} {
+			text := fmt.Sprintf(form, c)
+			h := headers("ce-specversion: 1.0", "ce-id: 1", "ce-type: t", "ce-source: "+strings.NewReplacer("%", "%25", `"`, "%22").Replace(text))
+			events, _, err := event.Decode(h, nil, event.Limits{})
+			if err != nil {
+				continue
+			}
+			want, failed := url.Parse(text)
+			if source := events[0].Context.(*ce.EventContextV1).Source.URL; failed != nil || !reflect.DeepEqual(source, *want) || source.String() != text {
+				t.Errorf("%s: %#v, %v", text, source, failed)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -82,7 +83,7 @@ func (d *draft) event() (Event, *bus.Error) {
 	}{
 		{"specversion", d.version},
 		{"id", d.context.ID != ""},
-		{"source", d.context.Source.String() != ""},
+		{"source", d.context.Source.URL != url.URL{}},
 		{"type", d.context.Type != ""},
 	} {
 		if !attribute.there && !d.mistaken[attribute.name] {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	ce "github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/gxbus/gxbus/pkg/bus"
 )
 
@@ -79,7 +81,7 @@ func TraceID(parent string) string {
 // part of; "" where none is.
 func TraceOf(events ...Event) string {
 	for _, e := range events {
-		if parent, _ := e.Extensions()[ExtTraceParent].(string); parent != "" {
+		if parent, _ := Extension(e, ExtTraceParent).(string); parent != "" {
 			return TraceID(parent)
 		}
 	}
@@ -90,8 +92,17 @@ func hexOf(text string, length int) bool {
 	return len(text) == length && strings.Trim(text, "0123456789abcdef") == ""
 }
 
+// Extension returns an extension of e, or nil; unlike Extensions of the SDK it copies none.
+func Extension(e Event, name string) any {
+	context, ok := e.Context.(*ce.EventContextV1)
+	if !ok {
+		return nil
+	}
+	return context.Extensions[name]
+}
+
 // Expiry returns when e expires; ok is false where it never does.
 func Expiry(e Event) (at time.Time, ok bool) {
-	text, _ := e.Extensions()[ExtExpiry].(string)
+	text, _ := Extension(e, ExtExpiry).(string)
 	return timestamp(text)
 }

@@ -9,6 +9,7 @@ import (
 	cloudevent "github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/gxbus/gxbus/pkg/bus"
+	"github.com/gxbus/gxbus/pkg/event"
 )
 
 // The type of the events that carry queries between nodes.
@@ -54,7 +55,7 @@ func systemOf(source string) bus.SystemID {
 
 // until gives the context of an answer: it ends when the one who asks gives up.
 func (a *asking) until(ctx context.Context, e cloudevent.Event) (context.Context, context.CancelFunc) {
-	text, _ := e.Extensions()[attrTimeout].(string)
+	text, _ := event.Extension(e, attrTimeout).(string)
 	if left, err := strconv.Atoi(text); err == nil {
 		return context.WithTimeout(ctx, time.Duration(left)*time.Millisecond)
 	}

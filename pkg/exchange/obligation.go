@@ -91,7 +91,7 @@ func digestOfRow(c bus.RowCondition) string {
 //
 // Data of any other shape gives CodeDenied.
 func (f *enforcement) apply(e event.Event) (obliged event.Event, passes bool, out int, err error) {
-	applied, _ := e.Extensions()[attrApplied].(string)
+	applied, _ := event.Extension(e, attrApplied).(string)
 	now := f
 	if f.second && applied != "" {
 		now = f.after(applied)

@@ -123,7 +123,7 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 		return nil, bus.E(bus.CodeMalformedEvent).Because(err)
 	}
 	by := bus.Principal{System: systemOf(e.Source())}
-	request, _ := e.Extensions()[attrRequest].(string)
+	request, _ := event.Extension(e, attrRequest).(string)
 	if err := bus.Invalid(append(q.Check(), checkNames(by.System, request)...)); err != nil {
 		return nil, x.refuse(ctx, audit.Record{Principal: bus.Principal{Node: from}, Detail: "query"}, err)
 	}

@@ -116,10 +116,10 @@ func (s *sifted) finish(second bool, mark string) ([]byte, error) {
 
 // clean takes away what only nodes may say of an event.
 func clean(e *cloudevent.Event, second bool) {
-	if _, has := e.Extensions()[attrApplied]; has {
+	if event.Extension(*e, attrApplied) != nil {
 		e.SetExtension(attrApplied, nil)
 	}
-	if _, has := e.Extensions()[event.ExtWatermark]; has && !second {
+	if event.Extension(*e, event.ExtWatermark) != nil && !second {
 		e.SetExtension(event.ExtWatermark, nil)
 	}
 }

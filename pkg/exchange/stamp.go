@@ -95,7 +95,7 @@ func stampsOf(data []byte) (s stamps, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.recorded, _ = e.Extensions()[event.ExtRecorded].(string)
+	s.recorded, _ = event.Extension(e, event.ExtRecorded).(string)
 	if context, ok := e.Context.(*cloudevent.EventContextV1); ok {
 		s.schema = context.DataSchema
 	}
@@ -135,9 +135,10 @@ func (x *Exchange) prepare(f flow, events []cloudevent.Event) ([]candidate, erro
 		if err != nil {
 			return nil, inPlace(i, err)
 		}
+		source := e.Source()
 		candidates[i] = candidate{
-			Receipt: Receipt{Source: e.Source(), ID: e.ID(), Digest: sha256.Sum256(data)},
-			key:     keyOf(f.resource.ID, e.Source(), e.ID()),
+			Receipt: Receipt{Source: source, ID: e.ID(), Digest: sha256.Sum256(data)},
+			key:     keyOf(f.resource.ID, source, e.ID()),
 			event:   e,
 			data:    data,
 		}
@@ -172,7 +173,11 @@ func unfit(i int, e cloudevent.Event, checker *schema.Checker, now time.Time) []
 	if checker == nil || len(e.DataEncoded) == 0 || !jsonData(e) {
 		return nil
 	}
-	return checker.Check(fmt.Sprintf("[%d].data", i), e.DataEncoded)
+	defects := checker.Check("data", e.DataEncoded)
+	for n := range defects {
+		defects[n].Field = fmt.Sprintf("[%d].%s", i, defects[n].Field)
+	}
+	return defects
 }
 
 // marks are classifications that keep an event off the bus (decree 809 art. 3).
@@ -181,7 +186,10 @@ var marks = []string{"绝密", "机密", "秘密", "国家秘密", "工作秘密
 // marked reports whether an event is marked so, however the mark is written: in capitals
 // or full width, with blanks around it or within, with underscores for hyphens.
 func marked(e cloudevent.Event) bool {
-	text, _ := e.Extensions()[event.ExtClassification].(string)
+	text, _ := event.Extension(e, event.ExtClassification).(string)
+	if text == "" {
+		return false
+	}
 	words := strings.FieldsFunc(strings.ToLower(norm.NFKC.String(text)), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsNumber(r)
 	})

@@ -23,7 +23,7 @@ func watermark(secret []byte, decision string) string {
 // stamp puts a watermark on e, unless the provider's node has; what a publisher
 // wrote there is none.
 func stamp(e *cloudevent.Event, second bool, mark string) {
-	_, has := e.Extensions()[event.ExtWatermark]
+	has := event.Extension(*e, event.ExtWatermark) != nil
 	switch {
 	case has && second:
 	case mark != "":
