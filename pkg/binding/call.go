@@ -54,6 +54,18 @@ type Answer struct {
 	MaxBytes int64 // likewise
 }
 
+// Ending is a body whose call ends when it is closed.
+type Ending struct {
+	io.ReadCloser
+	End func()
+}
+
+// Close closes the body, and ends the call.
+func (e *Ending) Close() error {
+	defer e.End()
+	return e.ReadCloser.Close()
+}
+
 // Traced gives the headers of a request that say which trace it is part of (W3C Trace
 // Context).
 func Traced(h http.Header) http.Header {

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"time"
 
@@ -60,15 +59,4 @@ func (a *asking) until(ctx context.Context, e cloudevent.Event) (context.Context
 		return context.WithTimeout(ctx, time.Duration(left)*time.Millisecond)
 	}
 	return context.WithCancel(ctx)
-}
-
-// ending is a body whose call ends when it is closed.
-type ending struct {
-	io.ReadCloser
-	end func()
-}
-
-func (e *ending) Close() error {
-	defer e.end()
-	return e.ReadCloser.Close()
 }

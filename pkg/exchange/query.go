@@ -153,7 +153,7 @@ func (x *Exchange) Answer(ctx context.Context, from bus.NodeID, e cloudevent.Eve
 	if reply, err = a.answer(ctx, from, weighed); err != nil {
 		return nil, a.refuse(ctx, err)
 	}
-	reply.Body = &ending{reply.Body, cancel}
+	reply.Body = &binding.Ending{ReadCloser: reply.Body, End: cancel}
 	return reply, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/cipher"
 	"encoding/json"
-	"io"
 	"sync"
 	"time"
 
@@ -234,7 +233,7 @@ func (s *Store) Call(ctx context.Context, id bus.ResourceID, c binding.Call) (*b
 		cancel()
 		return nil, err
 	}
-	answer.Body = &ending{answer.Body, cancel}
+	answer.Body = &binding.Ending{ReadCloser: answer.Body, End: cancel}
 	return answer, nil
 }
 
@@ -250,14 +249,3 @@ func (s *Store) Probe(ctx context.Context, id bus.ResourceID) error {
 }
 
 func timeoutOf(b binding.Binding) time.Duration { return time.Duration(b.Timeout) * time.Millisecond }
-
-// ending is a body that ends its call when it is closed.
-type ending struct {
-	io.ReadCloser
-	cancel func()
-}
-
-func (e *ending) Close() error {
-	defer e.cancel()
-	return e.ReadCloser.Close()
-}
