@@ -30,19 +30,17 @@ var (
 	notAString = bus.Text{ZH: "应为字符串", EN: "must be a string"}
 )
 
-// setAttribute puts one attribute as it came off the wire, a string, int32 or
-// bool, into ctx, or says what is wrong with it.
-func setAttribute(ctx *ce.EventContextV1, name string, value any) *bus.Defect {
-	text, isText := value.(string)
-	if isText {
-		if problem := characterProblem(text); problem != nil {
-			return &bus.Defect{Problem: *problem, Allowed: "characters without control, bidirectional override and non-characters"}
-		}
+// setAttribute puts one attribute as it came off the wire into ctx, or says what is
+// wrong with it.
+func setAttribute(ctx *ce.EventContextV1, a attribute) *bus.Defect {
+	text := a.string
+	if problem := characterProblem(text); problem != nil {
+		return &bus.Defect{Problem: *problem, Allowed: "characters without control, bidirectional override and non-characters"}
 	}
-	if !isText && standard(name) {
+	if a.other != nil && standard(a.name) {
 		return &bus.Defect{Problem: notAString, Allowed: "a string"}
 	}
-	switch name {
+	switch a.name {
 	case "specversion":
 		return checkVersion(text)
 	case "id":
@@ -64,7 +62,7 @@ func setAttribute(ctx *ce.EventContextV1, name string, value any) *bus.Defect {
 		ctx.DataContentType = new(text)
 		return checkContentType(text)
 	}
-	return setExtension(ctx, name, value)
+	return setExtension(ctx, a)
 }
 
 func standard(name string) bool {
@@ -262,15 +260,15 @@ func checkContentType(text string) *bus.Defect {
 	return nil
 }
 
-func setExtension(ctx *ce.EventContextV1, name string, value any) *bus.Defect {
-	if !validName(name) {
+func setExtension(ctx *ce.EventContextV1, a attribute) *bus.Defect {
+	if !validName(a.name) {
 		return &bus.Defect{Problem: bus.Text{ZH: "属性名不允许", EN: "is not an attribute name"}, Allowed: "1–20 of a–z and 0–9, not data"}
 	}
 	if ctx.Extensions == nil {
 		ctx.Extensions = map[string]any{}
 	}
-	ctx.Extensions[name] = value
-	return checkExtension(name, value)
+	ctx.Extensions[a.name] = a.value()
+	return checkExtension(a)
 }
 
 func validName(name string) bool {

@@ -42,7 +42,7 @@ func decodeBinary(h http.Header, body []byte, lim Limits) ([]Event, error) {
 	d := draft{field: headerField, limit: lim.Event}
 	d.headers(h)
 	if contentType := h.Get("Content-Type"); contentType != "" {
-		d.set("datacontenttype", contentType)
+		d.set(attribute{name: "datacontenttype", string: contentType})
 	}
 	if len(body) > 0 {
 		d.data = body
@@ -78,7 +78,7 @@ func (d *draft) headers(h http.Header) {
 				})
 				continue
 			}
-			d.set(name, value)
+			d.set(attribute{name: name, string: value})
 		}
 	}
 }

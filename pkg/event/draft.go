@@ -36,23 +36,21 @@ type draft struct {
 	mistaken map[string]bool // attributes that are there but wrong
 }
 
-func (d *draft) set(name string, value any) {
-	if name == "specversion" {
+// impliedType is that of data whose type is not said.
+var impliedType = attribute{name: "datacontenttype", string: ce.ApplicationJSON}
+
+func (d *draft) set(a attribute) {
+	if a.name == "specversion" {
 		d.version = true
 	}
-	d.count(name, value)
-	if defect := setAttribute(&d.context, name, value); defect != nil {
-		d.wrong(name, *defect)
+	d.count(a)
+	if defect := setAttribute(&d.context, a); defect != nil {
+		d.wrong(a.name, *defect)
 	}
 }
 
 // count takes in how large an attribute is.
-func (d *draft) count(name string, value any) {
-	d.size += int64(len(name))
-	if text, ok := value.(string); ok {
-		d.size += int64(len(text))
-	}
-}
+func (d *draft) count(a attribute) { d.size += int64(len(a.name) + len(a.string)) }
 
 // roomy checks that there are not too many attributes, nor too large ones.
 func (d *draft) roomy(extensions int) {

@@ -23,9 +23,9 @@ const (
 )
 
 // checkExtension holds an extension that the bus understands to its form.
-func checkExtension(name string, value any) *bus.Defect {
-	text, isText := value.(string)
-	switch name {
+func checkExtension(a attribute) *bus.Defect {
+	text, isText := a.string, a.other == nil
+	switch a.name {
 	case ExtExpiry, ExtRecorded:
 		if _, ok := timestamp(text); !ok {
 			return notATimestamp()

@@ -37,14 +37,15 @@ func MarshalDecoded(e Event) ([]byte, error) {
 	list := attributes(e)
 	extensions := 0
 	for _, a := range list {
-		if d.count(a.name, a.value); !standard(a.name) {
+		if d.count(a); !standard(a.name) {
 			extensions++
 		}
 	}
 	if d.roomy(extensions); len(d.defects) > 0 {
 		return nil, malformed(d.defects...)
 	}
-	return appendMembers(make([]byte, 0, 256+len(e.DataEncoded)), list, e), nil
+	size := int(d.size) + len(e.DataEncoded) + len(`"":"",`)*len(list) + len(`{"data":}`)
+	return appendMembers(make([]byte, 0, size), list, e), nil
 }
 
 // Unmarshal reads one event in the JSON format as strictly as [Decode] does,
@@ -111,12 +112,12 @@ func normalAt(e Event, at string) (Event, *bus.Error) {
 		if i > 0 && a.name == list[i-1].name {
 			d.wrong(a.name, bus.Defect{Problem: bus.Text{ZH: "重复出现", EN: "occurs as an extension too"}, Allowed: "one"})
 		}
-		d.set(a.name, a.value)
+		d.set(a)
 	}
 	if len(e.DataEncoded) > 0 {
 		d.data = e.DataEncoded
 		if d.context.DataContentType == nil {
-			d.set("datacontenttype", "application/json")
+			d.set(impliedType)
 		}
 	}
 	return d.event()
@@ -130,10 +131,10 @@ func attributes(e Event) []attribute {
 		return nil
 	}
 	list := make([]attribute, 0, 8+len(context.Extensions))
-	list = append(list, attribute{"specversion", ce.CloudEventsVersionV1})
+	list = append(list, attribute{name: "specversion", string: ce.CloudEventsVersionV1})
 	add := func(name, value string, there bool) {
 		if there {
-			list = append(list, attribute{name, value})
+			list = append(list, attribute{name: name, string: value})
 		}
 	}
 	add("id", context.ID, context.ID != "")
@@ -153,24 +154,26 @@ func attributes(e Event) []attribute {
 		add("datacontenttype", *context.DataContentType, true)
 	}
 	for name, value := range context.Extensions {
-		list = append(list, attribute{name, wireValue(value)})
+		list = append(list, extension(name, value))
 	}
 	slices.SortFunc(list, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
-// wireValue gives an extension as one of the three types that JSON and this
+// extension gives an extension as one of the three types that JSON and this
 // package keep apart.
-func wireValue(value any) any {
+func extension(name string, value any) attribute {
 	value, err := types.Validate(value)
 	if err != nil {
-		return "\x00" // no CloudEvents type; refused like any control character
+		return attribute{name: name, string: "\x00"} // no CloudEvents type; refused like any control character
 	}
-	switch value.(type) {
-	case string, int32, bool:
-		return value
+	switch value := value.(type) {
+	case string:
+		return attribute{name: name, string: value}
+	case int32, bool:
+		return attribute{name: name, other: value}
 	}
-	return attribute{value: value}.text()
+	return attribute{name: name, string: attribute{other: value}.text()}
 }
 
 func appendEvent(dst []byte, e Event) []byte { return appendMembers(dst, attributes(e), e) }
@@ -183,9 +186,9 @@ func appendMembers(dst []byte, list []attribute, e Event) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(strictjson.AppendString(dst, a.name), ':')
-		switch value := a.value.(type) {
-		case string:
-			dst = strictjson.AppendString(dst, value)
+		switch value := a.other.(type) {
+		case nil:
+			dst = strictjson.AppendString(dst, a.string)
 		case int32:
 			dst = strconv.AppendInt(dst, int64(value), 10)
 		case bool:

@@ -115,16 +115,16 @@ func (d *draft) member(name string, value json.RawMessage) {
 	case 'n':
 	case '"':
 		text, _ := strictjson.Text(value)
-		d.set(name, text)
+		d.set(attribute{name: name, string: text})
 	case 't':
-		d.set(name, value[0] == 't')
+		d.set(attribute{name: name, other: value[0] == 't'})
 	case '0':
 		n, err := strconv.ParseInt(string(value), 10, 32)
 		if err != nil {
 			d.wrong(name, bus.Defect{Problem: bus.Text{ZH: "不是 32 位整数", EN: "is not a 32-bit integer"}, Allowed: "−2147483648 to 2147483647, no fraction, no exponent"})
 			return
 		}
-		d.set(name, int32(n))
+		d.set(attribute{name: name, other: int32(n)})
 	default:
 		d.wrong(name, bus.Defect{Problem: bus.Text{ZH: "属性值不能是对象或数组", EN: "an attribute can't be an object or array"}, Allowed: "a string, integer or boolean"})
 	}
@@ -140,7 +140,7 @@ func (d *draft) payload(data, encoded json.RawMessage) {
 		return
 	}
 	if d.context.DataContentType == nil && !d.mistaken["datacontenttype"] {
-		d.set("datacontenttype", "application/json") // implied (JSON format §3.1)
+		d.set(impliedType) // as it is left out (JSON format §3.1)
 	}
 	switch {
 	case encoded != nil:
@@ -199,15 +199,26 @@ func agree(h http.Header, body Event) *bus.Error {
 	return nil
 }
 
-// attribute is one context attribute: a string, int32 or bool.
+// attribute is one context attribute: a string, or else an int32 or bool.
 type attribute struct {
-	name  string
-	value any
+	name   string
+	string string
+	other  any // nil of a string
+}
+
+func (a attribute) value() any {
+	if a.other != nil {
+		return a.other
+	}
+	return a.string
 }
 
 // text gives the canonical string of the value (CloudEvents §3.1).
 func (a attribute) text() string {
-	text, err := types.Format(a.value)
+	if a.other == nil {
+		return a.string
+	}
+	text, err := types.Format(a.other)
 	if err != nil {
 		return ""
 	}
