@@ -34,6 +34,7 @@ func TestItemsMakeASchemaThatTellsAllDefectsByPointer(t *testing.T) {
 		`{"count":1000,"sum":100000.01}`: "data/count data/sum",
 		`[{"name":"一"},{"name":2},3]`:    "data/1/name data/2",
 		`"text"`:                         "data",
+		`[[{"name":"一"}]]`:               "data/0",
 	} {
 		var fields []string
 		for _, d := range checker.Check("data", []byte(data)) {
