@@ -146,7 +146,7 @@ func setSchema(ctx *ce.EventContextV1, text string) *bus.Defect {
 // url.URL, which the SDK keeps it in, as the very same text, and that has no
 // dot segments: sources are compared by their text, never resolved.
 func parseURI(text string) *url.URL {
-	const allowed = "-._~:/?#[]@!$&'()*+,;=%"
+	const allowed = "-._~/" + reserved
 	if text == "" || len(text) > maxURI {
 		return nil
 	}
@@ -157,36 +157,32 @@ func parseURI(text string) *url.URL {
 			return nil
 		}
 	}
-	if plainPath(text) {
-		if dotted(text) {
+	u := &url.URL{Path: text}
+	if !plainPath(text) {
+		if _, ok := percentDecode(text); !ok {
 			return nil
 		}
-		return &url.URL{Path: text}
+		var err error
+		if u, err = url.Parse(text); err != nil || u.String() != text {
+			return nil
+		}
 	}
-	if _, ok := percentDecode(text); !ok {
-		return nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.String() != text || dotted(u.Path) {
-		return nil
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return nil
+		}
 	}
 	return u
 }
 
+// reserved are the characters of a URI that mean something (RFC 3986 §2.2), but for the
+// slash, and the percent sign.
+const reserved = ":?#[]@!$&'()*+,;=%"
+
 // plainPath reports whether text, nearly always of a source, is an absolute path with
 // nothing in it that url.Parse would look at.
 func plainPath(text string) bool {
-	return text[0] == '/' && !strings.HasPrefix(text, "//") && !strings.ContainsAny(text, "?#[]@!$&'()*+,;=%:")
-}
-
-// dotted reports whether a path has dot segments.
-func dotted(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
+	return text[0] == '/' && !strings.HasPrefix(text, "//") && !strings.ContainsAny(text, reserved)
 }
 
 func setTime(ctx *ce.EventContextV1, text string) *bus.Defect {

@@ -154,15 +154,15 @@ func attributes(e Event) []attribute {
 		add("datacontenttype", *context.DataContentType, true)
 	}
 	for name, value := range context.Extensions {
-		list = append(list, extension(name, value))
+		list = append(list, wire(name, value))
 	}
 	slices.SortFunc(list, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 
-// extension gives an extension as one of the three types that JSON and this
+// wire gives an extension as one of the three types that JSON and this
 // package keep apart.
-func extension(name string, value any) attribute {
+func wire(name string, value any) attribute {
 	value, err := types.Validate(value)
 	if err != nil {
 		return attribute{name: name, string: "\x00"} // no CloudEvents type; refused like any control character
