@@ -133,7 +133,10 @@ func (x *Exchange) prepare(f flow, events []cloudevent.Event) ([]candidate, erro
 			data, err = event.MarshalDecoded(e)
 		}
 		if err != nil {
-			return nil, inPlace(i, err)
+			if e, ok := errors.AsType[*bus.Error](err); ok {
+				inPlace(i, e.Defects)
+			}
+			return nil, err
 		}
 		source := e.Source()
 		candidates[i] = candidate{
@@ -149,16 +152,12 @@ func (x *Exchange) prepare(f flow, events []cloudevent.Event) ([]candidate, erro
 	return candidates, nil
 }
 
-// inPlace names the event of a publication that a refusal is about.
-func inPlace(i int, err error) error {
-	e, ok := errors.AsType[*bus.Error](err)
-	if !ok {
-		return err
+// inPlace names in defects the event of a publication that they are of.
+func inPlace(i int, defects []bus.Defect) []bus.Defect {
+	for n := range defects {
+		defects[n].Field = fmt.Sprintf("[%d].%s", i, defects[n].Field)
 	}
-	for n := range e.Defects {
-		e.Defects[n].Field = fmt.Sprintf("[%d].%s", i, e.Defects[n].Field)
-	}
-	return e
+	return defects
 }
 
 // unfit lists what keeps event i of a publication from being stored: it is of no
@@ -173,11 +172,7 @@ func unfit(i int, e cloudevent.Event, checker *schema.Checker, now time.Time) []
 	if checker == nil || len(e.DataEncoded) == 0 || !jsonData(e) {
 		return nil
 	}
-	defects := checker.Check("data", e.DataEncoded)
-	for n := range defects {
-		defects[n].Field = fmt.Sprintf("[%d].%s", i, defects[n].Field)
-	}
-	return defects
+	return inPlace(i, checker.Check("data", e.DataEncoded))
 }
 
 // marks are classifications that keep an event off the bus (decree 809 art. 3).
